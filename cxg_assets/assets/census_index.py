@@ -1,0 +1,34 @@
+"""The census index: all obs metadata of one organism, made once a release and shared by its subsets."""
+
+import dagster as dg
+
+from cxg_assets.assets.failures import as_failure
+from cxg_assets.assets.keys import CENSUS_GROUP, CENSUS_RELEASE, census_index_key
+from cxg_assets.ingest.layout import index_path
+from cxg_assets.ingest.pipeline import make_index
+from cxg_assets.metadata import index_metadata
+from cxg_assets.resources.census import CensusResource
+from cxg_assets.resources.store import StoreResource
+
+
+def build_census_index(organism: str) -> dg.AssetsDefinition:
+    """The index asset of one organism."""
+
+    @dg.asset(
+        key=census_index_key(organism),
+        deps=[CENSUS_RELEASE],
+        group_name=CENSUS_GROUP,
+        kinds={"tiledb", "arrow"},
+        description=f"obs metadata of all {organism} cells of the release, as one Arrow IPC (feather) file.",
+    )
+    def census_index(census: CensusResource, store: StoreResource) -> dg.MaterializeResult:
+        with as_failure():
+            release = census.release()
+            opened = store.locator().open()
+            index = make_index(census.locator(release), release, organism, opened)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(release.version),
+            metadata=index_metadata(index, opened.uri(index_path(release.version, organism))),
+        )
+
+    return census_index

@@ -1,0 +1,56 @@
+"""The chunk plan: which cell goes to which file. Registers the partitions of `h5ad_chunks`."""
+
+import dagster as dg
+from dagster import DagsterInstance
+
+from cxg_assets.assets.failures import as_failure
+from cxg_assets.assets.keys import chunk_partitions, chunk_plan_key, filtered_subset_key
+from cxg_assets.assets.upstream import latest_data_version
+from cxg_assets.ingest.layout import plan_path
+from cxg_assets.ingest.pipeline import load_subset, store_plan
+from cxg_assets.ingest.plan import ChunkPlan
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.metadata import plan_metadata
+from cxg_assets.resources.store import StoreResource
+
+
+def build_chunk_plan(spec: SubsetSpec, destination: str, code_version: str) -> dg.AssetsDefinition:
+    """The plan asset.
+
+    Args:
+        spec: The subset.
+        destination: URL of its store; empty for the default store.
+        code_version: Changes with what the YAML says of the files.
+    """
+
+    @dg.asset(
+        key=chunk_plan_key(spec.name),
+        deps=[filtered_subset_key(spec.name)],
+        group_name=spec.name,
+        kinds={"parquet"},
+        code_version=code_version,
+        description=f"The chunk table of {spec.name}: {spec.chunk_size:,} cells a file, a fingerprint for each.",
+    )
+    def chunk_plan(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
+        fingerprint = latest_data_version(context.instance, filtered_subset_key(spec.name))
+        with as_failure():
+            opened = store.locator(destination).open()
+            plan = store_plan(spec, load_subset(opened, spec.name, fingerprint), opened)
+        register_partitions(context.instance, plan)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(plan.header.plan_id),
+            metadata=plan_metadata(plan, opened.uri(plan_path(spec.name, plan.header.plan_id))),
+        )
+
+    return chunk_plan
+
+
+def register_partitions(instance: DagsterInstance, plan: ChunkPlan) -> None:
+    """Makes the partitions the plan's chunks, in plan order: a range of partitions goes by the order of registration."""
+    name = chunk_partitions(plan.header.subset).name
+    assert name is not None  # chunk_partitions names them
+    planned = [chunk.key for chunk in plan.chunks]
+    known = list(instance.get_dynamic_partitions(name))
+    for key in known[len(planned) :]:
+        instance.delete_dynamic_partition(name, key)
+    instance.add_dynamic_partitions(name, planned[len(known) :])

@@ -1,0 +1,49 @@
+"""The filtered subset: which cells and genes of the release a subset has."""
+
+import dagster as dg
+
+from cxg_assets.assets.failures import as_failure
+from cxg_assets.assets.keys import census_index_key, filtered_subset_key
+from cxg_assets.assets.upstream import latest_data_version
+from cxg_assets.ingest.layout import subset_obs_path
+from cxg_assets.ingest.pipeline import load_index, make_subset
+from cxg_assets.ingest.preflight import check_subset
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.metadata import subset_metadata
+from cxg_assets.resources.census import CensusResource
+from cxg_assets.resources.store import StoreResource
+
+
+def build_filtered_subset(spec: SubsetSpec, destination: str, code_version: str) -> dg.AssetsDefinition:
+    """The subset asset.
+
+    Args:
+        spec: The subset.
+        destination: URL of its store; empty for the default store.
+        code_version: Changes with what the YAML says of cells and genes.
+    """
+
+    @dg.asset(
+        key=filtered_subset_key(spec.name),
+        deps=[census_index_key(spec.organism)],
+        group_name=spec.name,
+        kinds={"arrow"},
+        code_version=code_version,
+        description=f"Cells of {spec.organism} that pass `{spec.value_filter or 'no filter'}`, from the census index.",
+    )
+    def filtered_subset(
+        context: dg.AssetExecutionContext, census: CensusResource, store: StoreResource
+    ) -> dg.MaterializeResult:
+        version = latest_data_version(context.instance, census_index_key(spec.organism))
+        with as_failure():
+            default, opened = store.locator().open(), store.locator(destination).open()
+            index = load_index(default, version, spec.organism)
+            locator = census.locator(index.release)
+            check_subset(spec, locator, opened)
+            subset = make_subset(spec, index, default, locator, opened)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(subset.fingerprint),
+            metadata=subset_metadata(subset, opened.uri(subset_obs_path(spec.name, subset.fingerprint))),
+        )
+
+    return filtered_subset

@@ -1,0 +1,95 @@
+"""The chunks: one h5ad file each, made by the Ray pool, a whole range of partitions in one run."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from cxg_assets.assets.failures import as_failure
+from cxg_assets.assets.keys import chunk_partitions, chunk_plan_key, h5ad_chunks_key, missing_chunks_job_name
+from cxg_assets.assets.recording import ChunkRecorder, StepContext, make_chunks
+from cxg_assets.assets.upstream import latest_data_version, provenance_tags
+from cxg_assets.ingest.fingerprint import ENCODING_VERSION
+from cxg_assets.ingest.pipeline import load_plan
+from cxg_assets.ingest.worker import IngestJob
+from cxg_assets.resources.census import CensusResource
+from cxg_assets.resources.executor import RayPoolExecutor
+from cxg_assets.resources.store import StoreResource
+
+PARTITIONS_PER_RUN = 1_000
+"""A run over a range writes a planned event for each of its partitions before it starts, 7 ms each (measured)."""
+
+
+class MissingChunks(dg.Config):
+    """Which chunks the job for missing chunks makes."""
+
+    chunks: list[str] = []
+    """Keys of chunks; empty for every chunk of the plan that has not landed."""
+
+
+def build_h5ad_chunks(subset: str, destination: str) -> tuple[dg.AssetsDefinition, dg.JobDefinition]:
+    """The chunk asset, and the job that makes what is missing.
+
+    Args:
+        subset: Name of the subset.
+        destination: URL of its store; empty for the default store.
+    """
+    key = h5ad_chunks_key(subset)
+    spec = dg.AssetSpec(key, deps=[chunk_plan_key(subset)], code_version=str(ENCODING_VERSION))
+
+    def make(
+        context: StepContext,
+        census: CensusResource,
+        store: StoreResource,
+        executor: RayPoolExecutor,
+        keys: list[str] | None,
+    ) -> None:
+        """Makes the chunks of a range of partitions, or (None) all that are missing."""
+        plan_id = latest_data_version(context.instance, chunk_plan_key(subset))
+        tags = provenance_tags(context.instance, spec)
+        with as_failure():
+            locator = store.locator(destination)
+            plan = load_plan(locator.open(), subset, plan_id)
+            wanted = plan.chunks if keys is None else plan.chunks_of(keys)
+            job = IngestJob(census=census.locator(plan.header.release), store=locator, header=plan.header)
+            recorder = ChunkRecorder(context, key, plan, tags)
+            in_range = isinstance(context, dg.AssetExecutionContext)
+            make_chunks(context, recorder, job, plan, wanted, executor, record_again=in_range)
+
+    @dg.asset(
+        key=key,
+        deps=spec.deps,
+        partitions_def=chunk_partitions(subset),
+        backfill_policy=dg.BackfillPolicy.multi_run(PARTITIONS_PER_RUN),
+        group_name=subset,
+        kinds={"ray", "h5ad"},
+        code_version=spec.code_version,
+        output_required=False,
+        description=f"The cells of {subset} in h5ad files, one a partition, each recorded when it has landed.",
+    )
+    def h5ad_chunks(
+        context: dg.AssetExecutionContext, census: CensusResource, store: StoreResource, executor: RayPoolExecutor
+    ) -> Iterator[dg.Output[None]]:
+        make(context, census, store, executor, list(context.partition_keys))
+        return
+        # A generator that yields nothing: for a plain function Dagster would record every partition once more.
+        yield
+
+    @dg.op(name=f"{subset}_make_missing_chunks")
+    def make_missing(
+        context: dg.OpExecutionContext,
+        config: MissingChunks,
+        census: CensusResource,
+        store: StoreResource,
+        executor: RayPoolExecutor,
+    ) -> None:
+        make(context, census, store, executor, config.chunks or None)
+
+    @dg.job(
+        name=missing_chunks_job_name(subset),
+        executor_def=dg.in_process_executor,
+        description=f"Makes the chunks of {subset} that have not landed, however scattered, in one run.",
+    )
+    def missing_chunks() -> None:
+        make_missing()
+
+    return h5ad_chunks, missing_chunks

@@ -1,0 +1,51 @@
+"""Names of assets, partitions and jobs."""
+
+import dagster as dg
+
+CENSUS_RELEASE = dg.AssetKey("census_release")
+CENSUS_GROUP = "census"
+
+
+def census_index_key(organism: str) -> dg.AssetKey:
+    """The index of one organism, shared by its subsets."""
+    return dg.AssetKey([organism, "census_index"])
+
+
+def filtered_subset_key(subset: str) -> dg.AssetKey:
+    """The cells and genes of a subset."""
+    return dg.AssetKey([subset, "filtered_subset"])
+
+
+def chunk_plan_key(subset: str) -> dg.AssetKey:
+    """The chunk table of a subset."""
+    return dg.AssetKey([subset, "chunk_plan"])
+
+
+def h5ad_chunks_key(subset: str) -> dg.AssetKey:
+    """The chunk files of a subset, a partition each."""
+    return dg.AssetKey([subset, "h5ad_chunks"])
+
+
+def dataset_key(subset: str) -> dg.AssetKey:
+    """The published dataset of a subset."""
+    return dg.AssetKey([subset, "dataset"])
+
+
+def chunk_partitions(subset: str) -> dg.DynamicPartitionsDefinition:
+    """The partitions of `h5ad_chunks`: the chunk keys of the current plan."""
+    return dg.DynamicPartitionsDefinition(name=f"{subset}_chunks")
+
+
+def prepare_job_name(subset: str) -> str:
+    """The job from the index to the plan."""
+    return f"{subset}_prepare"
+
+
+def missing_chunks_job_name(subset: str) -> str:
+    """The job that makes the chunks that have not landed, however scattered."""
+    return f"{subset}_missing_chunks"
+
+
+def publish_job_name(subset: str) -> str:
+    """The job that publishes the dataset."""
+    return f"{subset}_publish"

@@ -1,0 +1,5 @@
+"""The `cxg-assets` command: one file for each of its parts."""
+
+from cxg_assets.cli.main import main
+
+__all__ = ["main"]

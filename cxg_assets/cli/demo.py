@@ -1,0 +1,35 @@
+"""`cxg-assets demo`: the demo census and the example subsets, from nothing to published datasets."""
+
+import sys
+
+import click
+
+from cxg_assets import settings
+from cxg_assets.cli.census import build_with_bar
+from cxg_assets.cli.ingest import summary_text
+from cxg_assets.cli.project import default_store, load_subset
+from cxg_assets.cli.run import run_ingest
+from cxg_assets.resources.census import CensusResource
+
+EXAMPLES = ("blood_normal", "immune_markers")
+
+
+@click.command("demo")
+def demo_command() -> None:
+    """Builds the demo census if it is not there, and makes the example subsets from it."""
+    census_path = settings.demo_census_path()
+    if not census_path.exists():
+        build_with_bar(census_path)
+    failed = False
+    for name in EXAMPLES:
+        subset = load_subset(name)
+        result = run_ingest(
+            subset.spec, subset.destination, CensusResource(uri=str(census_path)), default_store(), workers=0
+        )
+        click.echo(f"\n{name}\n{summary_text(result)}")
+        if result.error:
+            failed = True
+            click.echo(f"cxg-assets: {result.error}", err=True)
+    if failed:
+        sys.exit(1)
+    click.echo("\nSee the lineage and every chunk's figures: cxg-assets ui")

@@ -1,0 +1,32 @@
+"""`cxg-assets index`: the obs metadata of a release as a feather file of one's own."""
+
+from pathlib import Path
+
+import click
+
+from cxg_assets.cli.project import default_store
+from cxg_assets.ingest.layout import index_path
+from cxg_assets.ingest.pipeline import make_index
+from cxg_assets.ingest.subset import export_index
+from cxg_assets.resources.census import CensusResource
+
+
+@click.command("index")
+@click.argument("organism")
+@click.argument("output", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--value-filter", help="SOMA filter over obs. Default: every cell.")
+@click.option("--columns", help="obs columns, separated by commas. Default: all.")
+@click.option("--census-uri", default="", help="SOMA URI of a Census.")
+@click.option("--census-version", default="", help="Release of the public Census: stable, latest, 2025-11-08 …")
+def index_command(
+    organism: str, output: Path, value_filter: str | None, columns: str | None, census_uri: str, census_version: str
+) -> None:
+    """Writes obs of ORGANISM to OUTPUT; pandas.read_feather reads it."""
+    census = CensusResource(uri=census_uri, version=census_version)
+    release = census.release()
+    store = default_store().locator().open()
+    make_index(census.locator(release), release, organism, store)
+    names = None if columns is None else [name.strip() for name in columns.split(",")]
+    with store.local_copy(index_path(release.version, organism)) as index_file:
+        n_obs = export_index(index_file, value_filter, names, output)
+    click.echo(f"{output}: {n_obs:,} cells of {organism}, Census build {release.build}")

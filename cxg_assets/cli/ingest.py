@@ -1,0 +1,75 @@
+"""`cxg-assets ingest`: a subset from the Census to a published dataset, through the assets that the UI shows."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from cxg_assets.cli.project import default_store, load_subset
+from cxg_assets.cli.run import IngestResult, run_ingest
+from cxg_assets.ingest.spec import GeneSelection
+from cxg_assets.resources.census import CensusResource
+
+
+@click.command("ingest")
+@click.argument("subset")
+@click.option("-n", "--max-obs", type=int, help="First so many cells of the selection.")
+@click.option("-c", "--chunk-size", type=int, help="Cells per file.")
+@click.option("-d", "--workers", type=click.IntRange(min=1), help="Ray actors. Default: one for each CPU.")
+@click.option("--value-filter", help="SOMA filter over obs.")
+@click.option("--gene-filter", help="Keep these genes only: feature_ids, separated by commas.")
+@click.option("--census-uri", default="", help="SOMA URI of a Census.")
+@click.option("--census-version", default="", help="Release of the public Census: stable, latest, 2025-11-08 …")
+@click.option("--destination", help="s3://bucket/prefix or file:///folder.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the summary here.")
+def ingest_command(
+    subset: str,
+    max_obs: int | None,
+    chunk_size: int | None,
+    workers: int | None,
+    value_filter: str | None,
+    gene_filter: str | None,
+    census_uri: str,
+    census_version: str,
+    destination: str | None,
+    json_file: Path | None,
+) -> None:
+    """Makes what is missing of SUBSET and publishes it. Every option overrides the subset's YAML."""
+    declared = load_subset(subset)
+    changes = {"max_obs": max_obs, "chunk_size": chunk_size, "value_filter": value_filter}
+    if gene_filter is not None:
+        feature_ids = tuple(gene.strip() for gene in gene_filter.split(",") if gene.strip())
+        changes["genes"] = GeneSelection(feature_ids=feature_ids)
+    spec = replace(declared.spec, **{name: value for name, value in changes.items() if value is not None})
+    result = run_ingest(
+        spec,
+        declared.destination if destination is None else destination,
+        CensusResource(uri=census_uri, version=census_version),
+        default_store(),
+        workers=workers or 0,
+    )
+    click.echo(summary_text(result))
+    if json_file is not None:
+        json_file.write_text(json.dumps(result.as_json(), indent=1) + "\n")
+    if result.error:
+        click.echo(f"cxg-assets: {result.error}", err=True)
+        sys.exit(1)
+
+
+def summary_text(result: IngestResult) -> str:
+    """The closing lines of an ingest."""
+    made = result.chunks
+    lines = [
+        f"{made.n_files:,} files, {made.n_obs:,} observations in {made.ingest_seconds / 60:.2f} min "
+        f"({made.n_skipped:,} files had landed before, {made.n_failed:,} failed)"
+    ]
+    if made.n_files:
+        lines.append(
+            f"{made.cells_per_second:,.0f} cells/s, {made.hours_per_million_obs:.3f} hours per 1M observations, "
+            f"{made.mean_file_bytes / 1e6:.2f} MB a file on average, {made.workers} workers, {made.retries} retries"
+        )
+    if result.dataset_uri:
+        lines.append(f"published: {result.dataset_uri}")
+    return "\n".join(lines)

@@ -1,0 +1,69 @@
+"""What the command works on: the project's subsets, its Dagster instance, and their definitions."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+from dagster import DagsterInstance
+from dagster_aws.s3 import S3Resource
+
+import cxg_assets.defs
+from cxg_assets import settings
+from cxg_assets.components.census_subset import CensusSubset
+from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.resources.store import StoreResource
+
+DEFS_FOLDER = Path(cxg_assets.defs.__path__[0])
+
+_DAGSTER_YAML = """\
+# Written by cxg-assets when this Dagster instance was made; yours to change.
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subset:
+    """A subset as its YAML says it: what it is, and where it goes (empty for the default store)."""
+
+    spec: SubsetSpec
+    destination: str
+
+
+def subset_names() -> list[str]:
+    """Names of the folders in `defs/` that declare something."""
+    return sorted(path.parent.name for path in DEFS_FOLDER.glob("*/defs.yaml"))
+
+
+def load_subset(name: str) -> Subset:
+    """Reads one subset's YAML; the others may be broken.
+
+    Raises:
+        BadInput: There is no such subset, or its YAML is wrong; the message names file and line.
+    """
+    if name not in subset_names():
+        raise BadInput(f"there is no subset {name!r} in {DEFS_FOLDER}; there are: {', '.join(subset_names())}")
+    tree = dg.ComponentTree.for_project(DEFS_FOLDER)
+    try:
+        component = tree.load_component(name, CensusSubset)
+    except Exception as error:
+        raise BadInput(f"{DEFS_FOLDER / name / 'defs.yaml'}: {error}") from error
+    return Subset(spec=component.spec(), destination=component.destination)
+
+
+def default_store() -> StoreResource:
+    """The store resource as the UI's code location has it."""
+    return StoreResource(s3=S3Resource())
+
+
+def dagster_instance() -> DagsterInstance:
+    """The instance that the command and the UI share; made when it is not there."""
+    folder = settings.dagster_home()
+    config = folder / "dagster.yaml"
+    if not config.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        config.write_text(_DAGSTER_YAML)
+    return DagsterInstance.from_config(str(folder))

@@ -1,0 +1,164 @@
+"""Runs a subset's jobs in this process, in the Dagster instance that the UI shows, with a bar that follows its events."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import dagster as dg
+from dagster import DagsterInstance
+from tqdm import tqdm
+
+from cxg_assets.assets.keys import (
+    chunk_plan_key,
+    h5ad_chunks_key,
+    missing_chunks_job_name,
+    prepare_job_name,
+    publish_job_name,
+)
+from cxg_assets.assets.upstream import latest_data_version
+from cxg_assets.cli.project import dagster_instance
+from cxg_assets.components.census_subset import subset_definitions
+from cxg_assets.definitions import OBSERVE_JOB, complete
+from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.layout import dataset_path
+from cxg_assets.ingest.pipeline import landed_sizes, load_plan
+from cxg_assets.ingest.preflight import check_subset
+from cxg_assets.ingest.report import RunSummary
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.resources.census import CensusResource
+from cxg_assets.resources.store import StoreResource
+
+POLL_SECONDS = 0.3
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""The command speaks for itself; the events are in the instance."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestResult:
+    """What an ingest did.
+
+    Attributes:
+        chunks: What the run over the chunks did.
+        total_seconds: From the start of the command's work to its end.
+        dataset_uri: Where dataset.json is; empty when it was not published.
+        error: Why it was not published; empty when it was.
+    """
+
+    chunks: RunSummary
+    total_seconds: float
+    dataset_uri: str
+    error: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The summary for machines."""
+        made = self.chunks
+        return {
+            **asdict(made),
+            "mean_file_bytes": made.mean_file_bytes,
+            "cells_per_second": made.cells_per_second,
+            "hours_per_million_obs": made.hours_per_million_obs,
+            "total_seconds": self.total_seconds,
+            "dataset_uri": self.dataset_uri,
+        }
+
+
+def run_ingest(
+    spec: SubsetSpec, destination: str, census: CensusResource, store: StoreResource, *, workers: int
+) -> IngestResult:
+    """Checks a subset, then runs its jobs: release, index to plan, missing chunks, dataset.
+
+    Args:
+        spec: The subset.
+        destination: URL of its store; empty for the default store.
+        census: Which Census.
+        store: The default store and S3 settings.
+        workers: Ray actors; 0 is one for each CPU.
+
+    Raises:
+        BadInput: The subset does not fit the Census or the destination; nothing was written.
+        CxgError: A step before the chunks failed.
+    """
+    began = time.monotonic()
+    opened = store.locator(destination).open()
+    check_subset(spec, census.locator(census.release()), opened)
+    definitions = complete(subset_definitions(spec, destination), census=census, store=store, workers=workers)
+    with dagster_instance() as instance:
+        for job in (OBSERVE_JOB, prepare_job_name(spec.name)):
+            error = _run(definitions, job, instance)
+            if error:
+                raise CxgError(error)
+        plan = load_plan(opened, spec.name, latest_data_version(instance, chunk_plan_key(spec.name)))
+        landed = landed_sizes(opened, plan)
+        n_missing = sum(chunk.n_obs for chunk in plan.chunks if chunk.key not in landed)
+        with _bar(instance, h5ad_chunks_key(spec.name), n_missing):
+            error = _run(definitions, missing_chunks_job_name(spec.name), instance)
+        chunks = _latest_summary(instance, h5ad_chunks_key(spec.name))
+        if not error:
+            error = _run(definitions, publish_job_name(spec.name), instance)
+    return IngestResult(
+        chunks=chunks,
+        total_seconds=time.monotonic() - began,
+        dataset_uri="" if error else opened.uri(dataset_path(spec.name)),
+        error=error,
+    )
+
+
+def _run(definitions: dg.Definitions, job: str, instance: DagsterInstance) -> str:
+    """Runs a job here. Returns why it failed; empty when it did not."""
+    result = definitions.resolve_job_def(job).execute_in_process(
+        instance=instance, run_config=_QUIET, raise_on_error=False
+    )
+    if result.success:
+        return ""
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            if data.user_failure_data is not None and data.user_failure_data.description:
+                return data.user_failure_data.description
+            if data.error is not None:
+                return f"{job}, step {event.step_key}: {data.error.message.strip()}"
+    return f"{job} failed; see run {result.run_id} in the UI"
+
+
+def _latest_summary(instance: DagsterInstance, key: dg.AssetKey) -> RunSummary:
+    """What the latest run over chunks said of itself."""
+    records = instance.fetch_observations(key, limit=1).records
+    observation = records[0].asset_observation if records else None
+    if observation is None:
+        raise CxgError(f"{key.to_user_string()}: the run ended before it made anything; see its log in the UI")
+    values = {field.name: observation.metadata[field.name].value for field in fields(RunSummary)}
+    return RunSummary(**values)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def _bar(instance: DagsterInstance, key: dg.AssetKey, n_obs: int) -> Iterator[None]:
+    """A bar over the cells to make, moved by the materializations as they are recorded."""
+    done = threading.Event()
+    after = instance.event_log_storage.get_maximum_record_id() or 0
+
+    def follow(bar: "tqdm[None]") -> None:
+        last = after
+        while True:
+            ended = done.wait(POLL_SECONDS)
+            events = instance.fetch_materializations(
+                dg.AssetRecordsFilter(asset_key=key, after_storage_id=last), limit=10_000, ascending=True
+            ).records
+            for record in events:
+                last = record.storage_id
+                if record.asset_materialization is not None:
+                    bar.update(int(record.asset_materialization.metadata["n_obs"].value))  # type: ignore[arg-type]
+            if ended:
+                return
+
+    with tqdm(total=n_obs, desc=key.path[0], unit=" cells", unit_scale=True) as bar:
+        thread = threading.Thread(target=follow, args=(bar,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()

@@ -1,0 +1,19 @@
+"""`cxg-assets ui`: the Dagster UI on this project's instance."""
+
+import os
+import sys
+
+import click
+
+from cxg_assets import settings
+from cxg_assets.cli.project import dagster_instance
+
+
+@click.command("ui")
+@click.option("-p", "--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
+def ui_command(port: int) -> None:
+    """Serves the Dagster UI with its daemon, on this machine only. Ctrl-C ends it."""
+    dagster_instance().dispose()
+    environment = os.environ | {"DAGSTER_HOME": str(settings.dagster_home()), "CXG_HOME": str(settings.home())}
+    command = ["dagster", "dev", "-m", "cxg_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    os.execve(sys.executable, [sys.executable, "-m", *command], environment)

@@ -1,0 +1,155 @@
+"""The CensusSubset component: one YAML file becomes the assets, checks and jobs of one subset."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import dagster as dg
+from pydantic import Field, model_validator
+
+from cxg_assets.assets.chunk_plan import build_chunk_plan
+from cxg_assets.assets.dataset import build_dataset
+from cxg_assets.assets.filtered_subset import build_filtered_subset
+from cxg_assets.assets.h5ad_chunks import build_h5ad_chunks
+from cxg_assets.assets.keys import (
+    census_index_key,
+    chunk_plan_key,
+    dataset_key,
+    filtered_subset_key,
+    prepare_job_name,
+    publish_job_name,
+)
+from cxg_assets.checks import build_dataset_checks
+from cxg_assets.ingest.spec import (
+    DEFAULT_CHUNK_SIZE,
+    DEFAULT_OBS_COLUMNS,
+    GeneSelection,
+    SubsetSpec,
+    read_gene_file,
+)
+from cxg_assets.ingest.store import StoreLocator
+
+
+def _beside_the_yaml(context: dg.ResolutionContext, path: str | None) -> str | None:
+    return None if path is None else str(context.resolve_source_relative_path(path))
+
+
+class Genes(dg.Model, dg.Resolvable):
+    """Which genes a subset keeps; exactly one of the three."""
+
+    value_filter: str | None = Field(default=None, description="Filter over var, e.g. `n_measured_obs >= 10`.")
+    feature_ids: list[str] | None = Field(default=None, description="Ensembl ids as var has them, without version.")
+    file: Annotated[str | None, dg.Resolver(_beside_the_yaml, model_field_type=str)] = Field(
+        default=None, description="Text file with a feature_id on each line; relative to the YAML file."
+    )
+
+    def selection(self) -> GeneSelection:
+        """The engine's value.
+
+        Raises:
+            BadInput: None or more than one is given, an id is malformed, the file cannot be read.
+        """
+        feature_ids = None if self.feature_ids is None else tuple(self.feature_ids)
+        if self.file is not None and feature_ids is None:
+            feature_ids = read_gene_file(Path(self.file))
+        elif self.file is not None:
+            return GeneSelection()  # says that exactly one must be given
+        return GeneSelection(value_filter=self.value_filter, feature_ids=feature_ids)
+
+
+class CensusSubset(dg.Component, dg.Model, dg.Resolvable):
+    """A filtered slice of one organism of the CELLxGENE Census, as h5ad chunk files at a destination."""
+
+    name: str = Field(description="Names the asset group and the folder at the destination.")
+    organism: str = Field(description="As the Census spells it, e.g. homo_sapiens.")
+    value_filter: str | None = Field(default=None, description="SOMA filter over obs. Left out: every cell.")
+    obs_columns: list[str] = Field(
+        default=list(DEFAULT_OBS_COLUMNS), description="obs columns of the chunks, after soma_joinid."
+    )
+    genes: Genes | None = Field(default=None, description="Left out: every gene.")
+    max_obs: int | None = Field(default=None, description="First so many cells of the selection; to try a subset.")
+    layer: Literal["raw", "normalized"] = Field(default="raw", description="X layer of the Census.")
+    chunk_size: int = Field(default=DEFAULT_CHUNK_SIZE, description="Cells per file.")
+    compression: Literal["gzip", "lzf", "zstd", "none"] = Field(
+        default="gzip", description="Of the arrays in the files. zstd needs hdf5plugin in every reader."
+    )
+    destination: str = Field(default="", description="s3://bucket/prefix or file:///path. Empty: the default store.")
+
+    @model_validator(mode="after")
+    def _is_a_subset(self) -> "CensusSubset":
+        # The engine's own checks, so that a wrong value is reported with the line of the YAML.
+        self.spec()
+        if self.destination:
+            StoreLocator(url=self.destination)
+        return self
+
+    def spec(self) -> SubsetSpec:
+        """The engine's value.
+
+        Raises:
+            BadInput: An attribute has a value that it cannot have.
+        """
+        return SubsetSpec(
+            name=self.name,
+            organism=self.organism,
+            value_filter=self.value_filter,
+            obs_columns=tuple(self.obs_columns),
+            genes=None if self.genes is None else self.genes.selection(),
+            max_obs=self.max_obs,
+            layer=self.layer,
+            chunk_size=self.chunk_size,
+            compression=self.compression,
+        )
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """The definitions of this subset."""
+        return subset_definitions(self.spec(), self.destination)
+
+
+def subset_definitions(spec: SubsetSpec, destination: str) -> dg.Definitions:
+    """The assets, checks and jobs of one subset.
+
+    Args:
+        spec: The subset.
+        destination: URL of its store; empty for the default store.
+    """
+    selection = {
+        "organism": spec.organism,
+        "value_filter": spec.value_filter,
+        "obs_columns": spec.obs_columns,
+        "max_obs": spec.max_obs,
+        "genes": None if spec.genes is None else [spec.genes.value_filter, spec.genes.feature_ids],
+    }
+    files = {"layer": spec.layer, "chunk_size": spec.chunk_size, "compression": spec.compression}
+    h5ad_chunks, missing_chunks = build_h5ad_chunks(spec.name, destination)
+    in_process = {"executor_def": dg.in_process_executor}
+    return dg.Definitions(
+        assets=[
+            build_filtered_subset(spec, destination, _digest(selection)),
+            build_chunk_plan(spec, destination, _digest(files)),
+            h5ad_chunks,
+            build_dataset(spec.name, destination),
+        ],
+        asset_checks=build_dataset_checks(spec.name, destination),
+        jobs=[
+            dg.define_asset_job(
+                prepare_job_name(spec.name),
+                [census_index_key(spec.organism), filtered_subset_key(spec.name), chunk_plan_key(spec.name)],
+                description=f"Index, filter and plan: from the Census to the chunk partitions of {spec.name}.",
+                **in_process,
+            ),
+            missing_chunks,
+            dg.define_asset_job(
+                publish_job_name(spec.name),
+                [dataset_key(spec.name)],
+                description=f"Publishes {spec.name} when all its chunks have landed.",
+                **in_process,
+            ),
+        ],
+    )
+
+
+def _digest(values: dict[str, object]) -> str:
+    """A code version that changes with what the YAML says, so that Dagster shows a changed subset as stale."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]

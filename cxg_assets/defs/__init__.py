@@ -1,0 +1,1 @@
+"""The subsets of this project, a folder with a defs.yaml each."""

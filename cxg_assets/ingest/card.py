@@ -1,0 +1,65 @@
+"""The dataset card: what a dataset is, for the person who finds its folder."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cxg_assets.ingest.plan import PlanHeader
+
+_CARD = """\
+# {subset}
+
+{n_obs:,} cells of {organism} in {n_chunks:,} h5ad files, cut from the CZ CELLxGENE Census by cxg_assets.
+
+| | |
+| --- | --- |
+| Census build | {build} (schema {schema_version}) |
+| Census URI | `{uri}` |
+| Cells | {n_obs:,}, filter `{value_filter}` |
+| Genes | {genes} |
+| Layer | X/{layer}, {nnz:,} non-zeros |
+| Files | {n_chunks:,} of at most {chunk_size:,} cells, {n_bytes:,} bytes, arrays compressed with {compression} |
+| Plan | `{plan_id}` |
+
+`manifest.parquet` lists the files with their cells, sizes and SHA-256 checksums. `citations.csv` lists the source
+datasets: cite them, and the Census (https://doi.org/10.1101/2023.10.30.563174).
+
+## Load it
+
+```python
+import anndata, pandas
+manifest = pandas.read_parquet("manifest.parquet")
+adata = anndata.read_h5ad(manifest.uri[0].removeprefix("file://"))
+adata.var_names = adata.var.feature_id
+print(adata, adata.uns["cxg_assets"])
+```
+
+`obs_names` are the Census's soma_joinids, unique over all files. `uns["cxg_assets"]` tells where a file comes from.
+Files in S3: `s3fs.S3FileSystem().open(uri)` in place of the path.
+"""
+
+
+def dataset_card(header: PlanHeader, manifest: pa.Table) -> bytes:
+    """The card as Markdown.
+
+    Args:
+        header: The plan's header.
+        manifest: Its manifest.
+    """
+    text = _CARD.format(
+        subset=header.subset,
+        organism=header.organism,
+        build=header.release.build,
+        schema_version=header.release.schema_version,
+        uri=header.release.uri,
+        value_filter=header.value_filter or "none",
+        genes=header.genes,
+        layer=header.layer,
+        compression=header.compression,
+        chunk_size=header.chunk_size,
+        plan_id=header.plan_id,
+        n_obs=header.n_obs,
+        n_chunks=manifest.num_rows,
+        nnz=pc.sum(manifest["nnz"]).as_py(),
+        n_bytes=pc.sum(manifest["n_bytes"]).as_py(),
+    )
+    return text.encode()

@@ -1,0 +1,45 @@
+"""Whom to cite: the source datasets that a subset's cells come from."""
+
+import io
+from collections import Counter
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from cxg_assets.ingest.feather import FeatherFile
+
+COLUMNS = ("dataset_id", "dataset_title", "collection_name", "collection_doi", "citation")
+
+
+def count_datasets(obs_path: Path) -> Counter[str]:
+    """Cells of each source dataset in a subset's obs file; empty where the Census has no dataset_id."""
+    counts: Counter[str] = Counter()
+    with FeatherFile(obs_path) as whole:
+        if "dataset_id" not in whole.schema.names:
+            return counts
+    with FeatherFile(obs_path, columns=("dataset_id",)) as obs:
+        for number in range(obs.n_batches):
+            for item in pc.value_counts(obs.batch(number)["dataset_id"]).to_pylist():
+                counts[str(item["values"])] += item["counts"]
+    return counts
+
+
+def citations_csv(counts: Counter[str], datasets: pa.Table) -> bytes:
+    """The table of source datasets, most cells first.
+
+    Args:
+        counts: Cells of each dataset_id.
+        datasets: `census_info/datasets`.
+    """
+    known = {row["dataset_id"]: row for row in datasets.to_pylist()}
+    rows = [
+        {column: known.get(dataset_id, {}).get(column, "") for column in COLUMNS}
+        | {"dataset_id": dataset_id, "n_obs": n_obs}
+        for dataset_id, n_obs in counts.most_common()
+    ]
+    schema = pa.schema([*((column, pa.string()) for column in COLUMNS), ("n_obs", pa.int64())])
+    sink = io.BytesIO()
+    pyarrow.csv.write_csv(pa.Table.from_pylist(rows, schema=schema), sink)
+    return sink.getvalue()

@@ -1,0 +1,116 @@
+"""Publishes a dataset: the files about the whole, and last the pointer to it."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import pyarrow.compute as pc
+
+from cxg_assets.ingest.card import dataset_card
+from cxg_assets.ingest.census import CensusLocator
+from cxg_assets.ingest.citations import citations_csv, count_datasets
+from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.layout import card_path, citations_path, dataset_path, manifest_path, subset_obs_path
+from cxg_assets.ingest.manifest import make_manifest, manifest_bytes
+from cxg_assets.ingest.pipeline import landed_sizes
+from cxg_assets.ingest.plan import ChunkPlan
+from cxg_assets.ingest.release import Release
+from cxg_assets.ingest.report import ChunkReport
+from cxg_assets.ingest.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """What `dataset.json` says: which plan of a subset is published.
+
+    Attributes:
+        subset: Name of the subset.
+        plan_id: The published plan.
+        release: The build of the Census.
+        organism: As the Census spells it.
+        layer: X layer.
+        value_filter: Filter over obs; empty for none.
+        genes: The gene selection in words.
+        n_obs: Cells.
+        n_vars: Genes.
+        nnz: Non-zeros.
+        n_chunks: Files.
+        n_bytes: Bytes of all chunks.
+        manifest_path: Relative to the destination.
+        published_at: UTC, ISO 8601.
+    """
+
+    subset: str
+    plan_id: str
+    release: Release
+    organism: str
+    layer: str
+    value_filter: str
+    genes: str
+    n_obs: int
+    n_vars: int
+    nnz: int
+    n_chunks: int
+    n_bytes: int
+    manifest_path: str
+    published_at: str
+
+
+def publish(store: Store, plan: ChunkPlan, reports: Sequence[ChunkReport], census: CensusLocator) -> Dataset:
+    """Publishes a plan of which every chunk has landed.
+
+    Write order: manifest.parquet, citations.csv, README.md into the plan's folder, then dataset.json. A reader that
+    starts at dataset.json never sees a dataset that is not whole.
+
+    Args:
+        store: The destination.
+        plan: The plan.
+        reports: One report for each chunk.
+        census: Where the release is; only `census_info/datasets` is read.
+
+    Raises:
+        IncompleteDataset: Not every chunk has landed as reported; nothing was written.
+    """
+    header = plan.header
+    manifest = make_manifest(plan, reports, landed_sizes(store, plan))
+    with census.open() as opened:
+        datasets = opened.datasets()
+    with store.local_copy(subset_obs_path(header.subset, header.subset_fingerprint)) as obs_file:
+        counts = count_datasets(obs_file)
+    dataset = Dataset(
+        subset=header.subset,
+        plan_id=header.plan_id,
+        release=header.release,
+        organism=header.organism,
+        layer=header.layer,
+        value_filter=header.value_filter,
+        genes=header.genes,
+        n_obs=header.n_obs,
+        n_vars=header.n_vars,
+        nnz=pc.sum(manifest["nnz"]).as_py(),
+        n_chunks=manifest.num_rows,
+        n_bytes=pc.sum(manifest["n_bytes"]).as_py(),
+        manifest_path=manifest_path(header.subset, header.plan_id),
+        published_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    )
+    store.put(dataset.manifest_path, manifest_bytes(manifest))
+    store.put(citations_path(header.subset, header.plan_id), citations_csv(counts, datasets))
+    store.put(card_path(header.subset, header.plan_id), dataset_card(header, manifest))
+    store.put(dataset_path(header.subset), json.dumps(asdict(dataset), indent=1).encode())
+    return dataset
+
+
+def read_dataset(store: Store, subset: str) -> Dataset:
+    """Reads which plan of a subset is published.
+
+    Raises:
+        FileNotFoundError: None is.
+        CxgError: dataset.json is not one of this version.
+    """
+    path = dataset_path(subset)
+    try:
+        fields = json.loads(store.get(path))
+        return Dataset(**fields | {"release": Release(**fields["release"])})
+    except (ValueError, TypeError, KeyError) as error:
+        raise CxgError(f"{store.uri(path)} is not a dataset.json of this version of cxg_assets: {error}") from error

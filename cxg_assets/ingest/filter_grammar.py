@@ -1,0 +1,294 @@
+"""The language of `value_filter` strings: from text to a small tree of conditions.
+
+It is the language that the parser of tiledbsoma 2.3.0 (`_query_condition.py`) accepts, less what it reads in a way
+nobody means: `-'b'` taken as the empty string, all after the list in `a in ['x'] == 'y'` ignored. The text goes
+through `ast.parse` only; nothing in it is ever executed. Whether a tree fits the columns is for `filters` to check.
+"""
+
+import ast
+import re
+import warnings
+from dataclasses import dataclass, field
+from typing import Literal, NoReturn
+
+from cxg_assets.ingest.errors import BadInput
+
+__all__ = ["HALF_CHARACTER", "MEMBERSHIP", "Condition", "Group", "Node", "Source", "Value", "parse_expression"]
+
+MAX_TEXT_CHARACTERS = 1_000_000
+# Below the 200 nested parentheses of Python's own parser, so that the canonical text of what is accepted parses again.
+MAX_NESTED_LEVELS = 100
+SHOWN_CHARACTERS = 60
+
+Value = str | bool | int | float | None
+Operator = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
+Joiner = Literal["and", "or"]
+Place = tuple[int, int, int, int]
+"""Line and byte of a line where a piece of text starts and ends, as Python's syntax tree counts them."""
+
+MEMBERSHIP = ("in", "not in")
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+_LINE_END = re.compile("\r\n|\r|\n")  # as Python's tokenizer counts lines
+_COMPARISONS: dict[type[ast.cmpop], Operator] = {
+    ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
+}  # fmt: skip
+_MIRRORED: dict[Operator, Operator] = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+# Also right for missing values and NaN: TileDB negates the operator, so `not x < 5` is `x >= 5` and drops both.
+_NEGATED: dict[Operator, Operator] = {
+    "==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">", "in": "not in", "not in": "in",
+}  # fmt: skip
+_JOINERS: dict[type[ast.AST], Joiner] = {ast.And: "and", ast.BitAnd: "and", ast.Or: "or", ast.BitOr: "or"}
+_OTHER_JOINER: dict[Joiner, Joiner] = {"and": "or", "or": "and"}
+_UNSUPPORTED: dict[type[ast.AST], str] = {
+    ast.Attribute: "is attribute access",
+    ast.BinOp: "is arithmetic",
+    ast.Call: "is a function call",
+    ast.Constant: "is a constant, not a condition",
+    ast.IfExp: "is an if-else",
+    ast.JoinedStr: "is an f-string",
+    ast.NamedExpr: "is an assignment",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """One comparison of one column with constants.
+
+    Attributes:
+        column: Name of the column.
+        op: Comparison, with the column on its left.
+        values: Constants; exactly one unless `op` is `in` or `not in`.
+        place: Where it stands in the text.
+    """
+
+    column: str
+    op: Operator
+    values: tuple[Value, ...]
+    place: Place = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Two or more terms that are joined by `and` or by `or`; no term is a group with the same joiner."""
+
+    joiner: Joiner
+    terms: "tuple[Node, ...]"
+
+
+Node = Condition | Group
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """The text of a filter and the name of the place where a user wrote it; words the complaints about it."""
+
+    text: str
+    where: str
+
+    def fail(self, place: Place, problem: str, remedy: str) -> NoReturn:
+        """Raises BadInput that shows one piece of the text and where it stands."""
+        row, column, last_row, last_column = place
+        line = _LINE_END.split(self.text)[row - 1].encode()
+        piece = line[column : last_column if last_row == row else None].decode()
+        at = self._position(row, len(line[:column].decode()) + 1)
+        raise BadInput(f"{self.where}: `{_shorten(piece)}` at {at} {problem}. {remedy}")
+
+    def fail_syntax(self, error: SyntaxError) -> NoReturn:
+        """Raises BadInput that shows where Python's parser gave up, and why."""
+        lines = _LINE_END.split(self.text)
+        row = min(max(error.lineno or 1, 1), len(lines))
+        line = lines[row - 1]
+        # Python counts from 1, and gives 0 or nothing when the text ended too early.
+        column = min(error.offset or len(line) + 1, len(line) + 1)
+        piece = f"`{_shorten(line[column - 1 :])}`" if line[column - 1 :].strip() else "the end"
+        remedy = "Write conditions like tissue_general == 'blood' and is_primary_data == True."
+        if len(lines) > 1:
+            remedy = "Keep the filter on one line (`>-` in YAML), or put all of it in parentheses."
+        elif line[column - 1 :].startswith("="):
+            remedy = "Use == to compare."
+        problem = f"does not parse at {self._position(row, column)}, at {piece}: {_shorten(error.msg.rstrip('.'))}"
+        raise BadInput(f"{self.where}: the filter {problem}. {remedy}") from None
+
+    def _position(self, row: int, column: int) -> str:
+        return f"line {row}, column {column}" if _LINE_END.search(self.text) else f"column {column}"
+
+
+def parse_expression(source: Source) -> Node:
+    """Reads a filter, with its negations pushed down into the operators.
+
+    Raises:
+        BadInput: If the text is empty, too long, or not a filter of this language.
+    """
+    if not source.text:
+        raise BadInput(f"{source.where}: the filter is empty. Leave it out to select everything.")
+    if len(source.text) > MAX_TEXT_CHARACTERS:
+        raise BadInput(
+            f"{source.where}: the filter has {len(source.text):,} characters, the limit is {MAX_TEXT_CHARACTERS:,}. "
+            "Filter on fewer values, or on a column that groups them."
+        )
+    if bad := HALF_CHARACTER.search(source.text) or re.search("\0", source.text):
+        raise BadInput(f"{source.where}: the filter contains {bad[0]!a}, which is not text. Remove it.")
+    try:
+        with warnings.catch_warnings():
+            # Python warns of spellings like '\d', which mean what they say here.
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source.text, mode="eval")
+        return _Reader(source).node(tree.body, negated=False, level=0)
+    except SyntaxError as error:
+        source.fail_syntax(error)
+    except (RecursionError, MemoryError):
+        # Python's parser raises MemoryError when its own stack is used up, whatever memory is left.
+        raise BadInput(
+            f"{source.where}: the filter is nested too deeply. Use fewer parentheses, or `in [...]` for many values."
+        ) from None
+
+
+class _Reader:
+    """Turns the syntax tree of one filter into conditions, refusing everything that is not one."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def node(self, node: ast.expr, *, negated: bool, level: int) -> Node:
+        if level > MAX_NESTED_LEVELS:
+            raise RecursionError
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            return self.node(node.operand, negated=not negated, level=level + 1)
+        if isinstance(node, ast.BoolOp | ast.BinOp) and type(node.op) in _JOINERS:
+            operands = node.values if isinstance(node, ast.BoolOp) else _operands(node)
+            terms = [self.node(operand, negated=negated, level=level + 1) for operand in operands]
+            return _join(_JOINERS[type(node.op)], terms, negated)
+        if isinstance(node, ast.Compare):
+            return self._comparison(node, negated)
+        if isinstance(node, ast.Name):
+            self._fail(node, "is not a condition", f"Compare it with a value, like {_shorten(node.id)} == True.")
+        self._refuse(node)
+
+    def _comparison(self, node: ast.Compare, negated: bool) -> Node:
+        """Reads `a == 1`, `1 == a`, a chain like `0 < a <= 9`, or `a in [1, 2]`."""
+        if isinstance(node.ops[0], ast.In | ast.NotIn):
+            return self._membership(node, negated)
+        terms: list[Node] = []
+        left = node.left
+        for operation, right in zip(node.ops, node.comparators, strict=True):
+            if type(operation) not in _COMPARISONS:
+                self._fail(node, "uses an operator that filters do not have here", "Use == or !=, and join with `and`.")
+            column, value, op = left, right, _COMPARISONS[type(operation)]
+            if not _names_column(left):
+                column, value, op = right, left, _MIRRORED[op]
+            if not _names_column(column):
+                self._constant(value)  # refuses what is neither, with a message of its own
+                self._constant(column)
+                self._fail(node, "compares constants only", "Compare a column with a constant.")
+            if _names_column(value):
+                self._fail(value, "is a column, or text without quotes", "Compare with a constant, and quote text.")
+            terms.append(self._condition(node, column, op, [self._constant(value)], negated))
+            left = right
+        return _join("and", terms, negated)
+
+    def _membership(self, node: ast.Compare, negated: bool) -> Condition:
+        op: Operator = "in" if isinstance(node.ops[0], ast.In) else "not in"
+        items = node.comparators[0]
+        if len(node.ops) > 1:
+            self._fail(node, f"goes on after the list of `{op}`", "Join conditions with `and`.")
+        for side in (node.left, items):
+            if isinstance(side, ast.BinOp):
+                self._refuse(side)
+        if not _names_column(node.left):
+            self._fail(node.left, f"is not a column, and `{op}` needs one on its left", "Write: column in ['a', 'b'].")
+        if not isinstance(items, ast.List):
+            self._fail(items, "is not a list", f"Write the values after `{op}` in square brackets.")
+        if not items.elts:
+            self._fail(node, "has an empty list", "Give at least one value, or leave the condition out.")
+        for item in items.elts:
+            if isinstance(item, ast.UnaryOp):
+                self._fail(
+                    item, "has a sign, which SOMA does not read in a list", "Write column == -1 or column == -2."
+                )
+        return self._condition(node, node.left, op, [self._constant(item) for item in items.elts], negated)
+
+    def _condition(
+        self, node: ast.expr, column: ast.expr, op: Operator, values: list[Value], negated: bool
+    ) -> Condition:
+        name = column.id if isinstance(column, ast.Name) else self._argument(column)
+        if not isinstance(name, str):
+            self._fail(column, "does not name a column", 'Write attr("name").')
+        return Condition(column=name, op=_NEGATED[op] if negated else op, values=tuple(values), place=_place(node))
+
+    def _constant(self, node: ast.expr) -> Value:
+        """Returns the value that a filter spells out, with its sign."""
+        sign, operand = 1, node
+        while isinstance(operand, ast.UnaryOp) and isinstance(operand.op, ast.USub | ast.UAdd):
+            sign = -sign if isinstance(operand.op, ast.USub) else sign
+            operand = operand.operand
+        if isinstance(operand, ast.Constant):
+            value = operand.value
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "val":
+            value = self._argument(node)
+        else:
+            self._refuse(node)
+        if value is not None and not isinstance(value, str | int | float):
+            self._fail(node, "is not text, a number, True, False or None", "Write another constant.")
+        if isinstance(value, int) and value.bit_length() > 1024:
+            self._fail(node, "is too large for any column", "Use a smaller number.")
+        if operand is node:
+            return value
+        if value is None or isinstance(value, str | bool):
+            self._fail(node, "has a sign but is not a number", "Remove the sign.")
+        return sign * value
+
+    def _argument(self, node: ast.expr) -> object:
+        """Returns the constant inside `attr(...)` or `val(...)`."""
+        arguments = node.args if isinstance(node, ast.Call) and not node.keywords else []
+        if len(arguments) == 1 and isinstance(arguments[0], ast.Constant):
+            return arguments[0].value
+        self._fail(node, "needs one plain constant as its argument", 'Write attr("name") or val(1).')
+
+    def _refuse(self, node: ast.expr) -> NoReturn:
+        """Refuses a construct that is no part of the language."""
+        if isinstance(node, ast.BinOp) and type(node.op) in _JOINERS:
+            remedy = "Put each comparison in parentheses: & and | bind tighter than ==."
+            self._fail(node, "does not join two comparisons", remedy)
+        remedy = "Compare columns with constants, and join the comparisons with and, or, not."
+        if isinstance(node, ast.Attribute):
+            remedy = 'Write attr("a.b") for a column with a dot in its name.'
+        problem = _UNSUPPORTED.get(type(node), f"is a {type(node).__name__}")
+        self._fail(node, f"{problem}, which filters do not have here", remedy)
+
+    def _fail(self, node: ast.expr, problem: str, remedy: str) -> NoReturn:
+        self._source.fail(_place(node), problem, remedy)
+
+
+def _place(node: ast.expr) -> Place:
+    end = (node.end_lineno or node.lineno, node.end_col_offset or node.col_offset)
+    return (node.lineno, node.col_offset, *end)
+
+
+def _operands(node: ast.BinOp) -> list[ast.expr]:
+    """Returns the operands of `a & b & c`, which Python nests to the left, in order and without recursion."""
+    operands: list[ast.expr] = []
+    left: ast.expr = node
+    while isinstance(left, ast.BinOp) and type(left.op) is type(node.op):
+        operands.append(left.right)
+        left = left.left
+    return [left, *reversed(operands)]
+
+
+def _join(joiner: Joiner, terms: list[Node], negated: bool) -> Node:
+    """Joins terms (negated ones by the other joiner, after De Morgan), merging groups that are joined the same way."""
+    joiner = _OTHER_JOINER[joiner] if negated else joiner
+    merged: list[Node] = []
+    for term in terms:
+        merged += term.terms if isinstance(term, Group) and term.joiner == joiner else [term]
+    return merged[0] if len(merged) == 1 else Group(joiner=joiner, terms=tuple(merged))
+
+
+def _names_column(node: ast.expr) -> bool:
+    called = node.func if isinstance(node, ast.Call) else None
+    return isinstance(node, ast.Name) or (isinstance(called, ast.Name) and called.id == "attr")
+
+
+def _shorten(text: str) -> str:
+    """Returns text on one line, cut to what a message can show."""
+    line = " ".join(text[: 10 * SHOWN_CHARACTERS].split())
+    return line if len(line) <= SHOWN_CHARACTERS else f"{line[: SHOWN_CHARACTERS - 1]}…"

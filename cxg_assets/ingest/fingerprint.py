@@ -1,0 +1,58 @@
+"""What decides a chunk's bytes, as one digest."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+ENCODING_VERSION = 1
+"""Version of the chunk format. Raise it with every change of `encoder.py` that changes the bytes of a chunk."""
+
+
+class ChunkFingerprints:
+    """SHA-256 over everything that decides a chunk's bytes; what the chunks of a plan share is hashed once.
+
+    The arguments of the constructor and of `of` are the full list of inputs. obs and var values are not among them:
+    the release decides those.
+    """
+
+    def __init__(
+        self,
+        *,
+        provenance: Mapping[str, str],
+        release_fingerprint: str,
+        compression: str,
+        obs_columns: Sequence[str],
+        gene_joinids: np.ndarray,
+    ) -> None:
+        """Hashes what the chunks share.
+
+        Args:
+            provenance: What every chunk's `uns` tells of its origin: release, organism, filters, layer.
+            release_fingerprint: Fingerprint of the build of the Census.
+            compression: Compression of the arrays.
+            obs_columns: obs columns in order.
+            gene_joinids: (n_vars,) int64 soma_joinids of the genes in order.
+        """
+        shared = {
+            "encoding_version": ENCODING_VERSION,
+            "provenance": dict(provenance),
+            "release": release_fingerprint,
+            "compression": compression,
+            "obs_columns": list(obs_columns),
+        }
+        self._shared = hashlib.sha256(json.dumps(shared, sort_keys=True).encode())
+        self._shared.update(np.ascontiguousarray(gene_joinids, dtype="<i8"))
+
+    def of(self, chunk: str, joinids: np.ndarray) -> str:
+        """The fingerprint of one chunk.
+
+        Args:
+            chunk: Its key; the chunk carries it.
+            joinids: (n_obs,) int64 soma_joinids of its cells in order.
+        """
+        digest = self._shared.copy()
+        digest.update(f"|{chunk}|".encode())
+        digest.update(np.ascontiguousarray(joinids, dtype="<i8"))
+        return digest.hexdigest()

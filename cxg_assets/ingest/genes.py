@@ -1,0 +1,54 @@
+"""Which genes of var a subset keeps."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.filters import parse_filter
+from cxg_assets.ingest.spec import GeneSelection
+
+N_NAMED = 5
+"""How many unknown genes an error names before it only counts."""
+
+
+def select_genes(var: pa.Table, selection: GeneSelection | None) -> pa.Table:
+    """The rows of var that a selection keeps, in var's order.
+
+    Args:
+        var: All genes, (n_vars, columns), with `soma_joinid` and `feature_id`.
+        selection: None keeps all.
+
+    Raises:
+        BadInput: The filter is wrong, a feature_id is unknown or listed twice, or no gene is left.
+    """
+    if selection is None:
+        return var
+    if selection.feature_ids is not None:
+        return _select_ids(var, selection.feature_ids)
+    assert selection.value_filter is not None  # GeneSelection has exactly one of the two
+    where = "genes.value_filter"
+    gene_filter = parse_filter(selection.value_filter, var.schema, where=where)
+    masks = [pa.array(gene_filter.mask(batch)) for batch in var.to_batches()]
+    kept = var.filter(pa.chunked_array(masks, type=pa.bool_()))
+    if kept.num_rows == 0:
+        raise BadInput(f"{where}: no gene of {var.num_rows:,} passes {selection.value_filter!r}; loosen it")
+    return kept
+
+
+def _select_ids(var: pa.Table, feature_ids: tuple[str, ...]) -> pa.Table:
+    wanted = set(feature_ids)
+    if len(wanted) < len(feature_ids):
+        twice = sorted({gene for gene in wanted if feature_ids.count(gene) > 1})
+        raise BadInput(f"genes.feature_ids: listed twice: {_some(twice)}; list each gene once")
+    unknown = sorted(wanted - set(var["feature_id"].to_pylist()))
+    if unknown:
+        raise BadInput(
+            f"genes.feature_ids: {len(unknown)} of {len(wanted)} are not in var of this Census: {_some(unknown)}; "
+            "give feature_id values (Ensembl ids without version), not gene names"
+        )
+    return var.filter(pc.is_in(var["feature_id"], value_set=pa.array(sorted(wanted), var["feature_id"].type)))
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - N_NAMED
+    return ", ".join(names[:N_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,77 @@
+"""Names of everything at a destination. Paths are relative to the store's URL.
+
+    index/<release version>/<organism>.feather         census index, in the default store; .json beside it
+    <subset>/subset/<fingerprint>/obs.feather          cells of the subset
+    <subset>/subset/<fingerprint>/var.feather          genes of the subset
+    <subset>/subset/<fingerprint>/subset.json          what is known of the two
+    <subset>/<plan id>/plan.parquet                    the chunk table
+    <subset>/<plan id>/<chunk>-<fingerprint>.h5ad      chunks
+    <subset>/<plan id>/manifest.parquet, README.md, citations.csv
+    <subset>/dataset.json                              points to the plan that is published
+
+Folder names hold a digest of what made them, so a change of inputs never writes over files that somebody reads. A JSON
+file is written after the files it tells of: where it is, they are whole.
+"""
+
+N_DIGITS = 16
+"""Hex digits of a fingerprint in a name: 64 bits, so names of one folder do not collide by chance."""
+
+
+def index_path(release_version: str, organism: str) -> str:
+    """The census index of one organism of a release."""
+    return f"index/{release_version}/{organism}.feather"
+
+
+def index_json_path(release_version: str, organism: str) -> str:
+    """What is known of a census index."""
+    return f"index/{release_version}/{organism}.json"
+
+
+def subset_obs_path(subset: str, fingerprint: str) -> str:
+    """The cells of a filtered subset."""
+    return f"{subset}/subset/{fingerprint[:N_DIGITS]}/obs.feather"
+
+
+def subset_var_path(subset: str, fingerprint: str) -> str:
+    """The genes of a filtered subset."""
+    return f"{subset}/subset/{fingerprint[:N_DIGITS]}/var.feather"
+
+
+def subset_json_path(subset: str, fingerprint: str) -> str:
+    """What is known of a filtered subset."""
+    return f"{subset}/subset/{fingerprint[:N_DIGITS]}/subset.json"
+
+
+def plan_folder(subset: str, plan_id: str) -> str:
+    """The folder of one plan: its table, its chunks and its dataset files."""
+    return f"{subset}/{plan_id}"
+
+
+def plan_path(subset: str, plan_id: str) -> str:
+    """The chunk table."""
+    return f"{plan_folder(subset, plan_id)}/plan.parquet"
+
+
+def chunk_path(subset: str, plan_id: str, chunk: str, fingerprint: str) -> str:
+    """One chunk."""
+    return f"{plan_folder(subset, plan_id)}/{chunk}-{fingerprint[:N_DIGITS]}.h5ad"
+
+
+def manifest_path(subset: str, plan_id: str) -> str:
+    """The list of chunks with sizes and checksums."""
+    return f"{plan_folder(subset, plan_id)}/manifest.parquet"
+
+
+def card_path(subset: str, plan_id: str) -> str:
+    """The dataset card."""
+    return f"{plan_folder(subset, plan_id)}/README.md"
+
+
+def citations_path(subset: str, plan_id: str) -> str:
+    """The source datasets to cite."""
+    return f"{plan_folder(subset, plan_id)}/citations.csv"
+
+
+def dataset_path(subset: str) -> str:
+    """The pointer to the published plan."""
+    return f"{subset}/dataset.json"

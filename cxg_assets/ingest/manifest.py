@@ -1,0 +1,81 @@
+"""The manifest: one row for each chunk of a complete dataset."""
+
+import io
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.plan import ChunkPlan
+from cxg_assets.ingest.report import ChunkReport
+
+SCHEMA = pa.schema(
+    [
+        ("chunk", pa.string()),
+        ("uri", pa.string()),
+        ("first_joinid", pa.int64()),
+        ("last_joinid", pa.int64()),
+        ("n_obs", pa.int64()),
+        ("n_vars", pa.int64()),
+        ("nnz", pa.int64()),
+        ("n_bytes", pa.int64()),
+        ("sha256", pa.string()),
+        ("fingerprint", pa.string()),
+    ]
+)
+
+
+class IncompleteDataset(CxgError):
+    """Not every chunk of the plan has landed as reported."""
+
+
+def make_manifest(plan: ChunkPlan, reports: Sequence[ChunkReport], sizes: Mapping[str, int]) -> pa.Table:
+    """Puts the reports of all chunks together, in plan order, and checks that they are the whole plan.
+
+    Args:
+        plan: The plan.
+        reports: One report for each chunk, in any order.
+        sizes: Sizes in bytes of what lies at the destination, by chunk key.
+
+    Raises:
+        IncompleteDataset: A chunk is missing, has another fingerprint or size, or the cells do not add up.
+
+    Returns:
+        A table of `SCHEMA`.
+    """
+    by_key = {report.chunk: report for report in reports}
+    rows: list[dict[str, object]] = []
+    wrong: list[str] = []
+    for chunk in plan.chunks:
+        report = by_key.get(chunk.key)
+        if report is None or report.fingerprint != chunk.fingerprint:
+            wrong.append(f"{chunk.key} was not made from this plan")
+        elif chunk.key not in sizes:
+            wrong.append(f"{chunk.key} is not at {report.uri}")
+        elif sizes[chunk.key] != report.n_bytes:
+            wrong.append(f"{chunk.key} has {sizes[chunk.key]:,} bytes at {report.uri}, {report.n_bytes:,} were written")
+        else:
+            rows.append({name: getattr(report, name) for name in SCHEMA.names})
+    n_obs = sum(report.n_obs for report in by_key.values() if report.chunk in sizes)
+    if not wrong and n_obs != plan.header.n_obs:
+        wrong.append(f"the chunks have {n_obs:,} cells, the subset {plan.header.n_obs:,}")
+    if wrong:
+        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        raise IncompleteDataset(
+            f"{plan.header.subset}, plan {plan.header.plan_id}: {'; '.join(wrong[:5])}{more}. "
+            "Make the missing chunks, then publish again"
+        )
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def manifest_bytes(manifest: pa.Table) -> bytes:
+    """The manifest as a parquet file."""
+    sink = io.BytesIO()
+    pq.write_table(manifest, sink)
+    return sink.getvalue()
+
+
+def read_manifest(data: bytes) -> pa.Table:
+    """Reads what `manifest_bytes` made."""
+    return pq.read_table(io.BytesIO(data))

@@ -1,0 +1,127 @@
+"""The path from a Census to a plan, each step from store to store. What is there already is not made again.
+
+    release → index → subset → plan → (chunks: worker.py) → dataset (dataset.py)
+"""
+
+import tempfile
+from pathlib import Path
+
+from cxg_assets.ingest.census import CensusLocator
+from cxg_assets.ingest.index import CensusIndex, write_index
+from cxg_assets.ingest.layout import (
+    index_json_path,
+    index_path,
+    plan_folder,
+    plan_path,
+    subset_json_path,
+    subset_obs_path,
+    subset_var_path,
+)
+from cxg_assets.ingest.plan import ChunkPlan, make_plan, read_plan, write_plan
+from cxg_assets.ingest.release import Release
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.store import Store
+from cxg_assets.ingest.subset import FilteredSubset, write_subset
+
+
+def make_index(census: CensusLocator, release: Release, organism: str, store: Store) -> CensusIndex:
+    """Makes sure that a release's index is in the store.
+
+    Args:
+        census: Where the release is.
+        release: Which it is.
+        organism: As the Census spells it.
+        store: The default store.
+
+    Raises:
+        BadInput: The Census has no such organism.
+    """
+    json_path = index_json_path(release.version, organism)
+    if store.exists(json_path):
+        return CensusIndex.from_json(store.get(json_path))
+    with tempfile.TemporaryDirectory(prefix="cxg-") as folder, census.open() as opened:
+        file = Path(folder) / "index.feather"
+        index = write_index(opened, release, organism, file)
+        store.put_file(index_path(release.version, organism), file)
+    store.put(json_path, index.to_json())
+    return index
+
+
+def load_index(store: Store, release_version: str, organism: str) -> CensusIndex:
+    """What is known of an index that was made.
+
+    Raises:
+        FileNotFoundError: It was not.
+    """
+    return CensusIndex.from_json(store.get(index_json_path(release_version, organism)))
+
+
+def make_subset(
+    spec: SubsetSpec, index: CensusIndex, index_store: Store, census: CensusLocator, store: Store
+) -> FilteredSubset:
+    """Filters an index into a subset at the destination.
+
+    Args:
+        spec: The subset.
+        index: The census index of its organism.
+        index_store: Where the index is.
+        census: Where the release is; only var is read.
+        store: The destination.
+
+    Raises:
+        BadInput: The spec does not fit this Census, or selects nothing.
+    """
+    with census.open() as opened:
+        var = opened.var(spec.organism)
+    with tempfile.TemporaryDirectory(prefix="cxg-") as folder:
+        obs_file, var_file = Path(folder) / "obs.feather", Path(folder) / "var.feather"
+        with index_store.local_copy(index_path(index.release.version, spec.organism)) as index_file:
+            subset = write_subset(spec, index, index_file, var, obs_file, var_file)
+        store.put_file(subset_obs_path(spec.name, subset.fingerprint), obs_file)
+        store.put_file(subset_var_path(spec.name, subset.fingerprint), var_file)
+    store.put(subset_json_path(spec.name, subset.fingerprint), subset.to_json())
+    return subset
+
+
+def load_subset(store: Store, subset: str, fingerprint: str) -> FilteredSubset:
+    """What is known of a subset that was made.
+
+    Raises:
+        FileNotFoundError: It was not.
+    """
+    return FilteredSubset.from_json(store.get(subset_json_path(subset, fingerprint)))
+
+
+def store_plan(spec: SubsetSpec, subset: FilteredSubset, store: Store) -> ChunkPlan:
+    """Plans the chunks of a subset and stores the plan.
+
+    Raises:
+        BadInput: There would be too many chunks.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="cxg-") as folder,
+        store.local_copy(subset_obs_path(spec.name, subset.fingerprint)) as obs_file,
+        store.local_copy(subset_var_path(spec.name, subset.fingerprint)) as var_file,
+    ):
+        plan = make_plan(spec, subset, obs_file, var_file)
+        plan_file = Path(folder) / "plan.parquet"
+        write_plan(plan, plan_file)
+        store.put_file(plan_path(spec.name, plan.header.plan_id), plan_file)
+    return plan
+
+
+def load_plan(store: Store, subset: str, plan_id: str) -> ChunkPlan:
+    """Reads a stored plan.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    with store.local_copy(plan_path(subset, plan_id)) as file:
+        return read_plan(file)
+
+
+def landed_sizes(store: Store, plan: ChunkPlan) -> dict[str, int]:
+    """Sizes in bytes of the plan's chunks that have landed, by chunk key; one request for a thousand objects."""
+    sizes = store.sizes(plan_folder(plan.header.subset, plan.header.plan_id))
+    paths = {plan.path(chunk): chunk.key for chunk in plan.chunks}
+    return {paths[path]: size for path, size in sizes.items() if path in paths}

@@ -1,0 +1,51 @@
+"""Checks a subset against a Census and a destination before any work. Nothing is written that stays."""
+
+from cxg_assets.ingest.census import Census, CensusLocator
+from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.genes import select_genes
+from cxg_assets.ingest.plan import MAX_CHUNKS, check_n_chunks
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.store import Store
+from cxg_assets.ingest.subset import parse_obs_filter
+
+
+def check_subset(spec: SubsetSpec, census: CensusLocator, store: Store) -> None:
+    """Checks everything about a subset that can be known without making its index.
+
+    Args:
+        spec: The subset.
+        census: Where the Census is.
+        store: The destination.
+
+    Raises:
+        BadInput: There is no Census; it has no such organism or layer; the filter, the obs columns or the genes do
+            not fit it or select nothing; there would be too many chunks; the destination cannot be written.
+    """
+    with census.open() as opened:
+        opened.x(spec.organism, spec.layer)
+        value_filter = parse_obs_filter(spec, opened.obs(spec.organism).schema)
+        select_genes(opened.var(spec.organism), spec.genes)
+        # The canonical text: tiledbsoma 2.3.0 crashes on some spellings with `not`.
+        _check_counts(spec, opened, None if value_filter is None else value_filter.canonical)
+    store.check_writable()
+
+
+def _check_counts(spec: SubsetSpec, census: Census, value_filter: str | None) -> None:
+    """Reads only as many cells as it takes to know that there is one and that they are not too many."""
+    obs = census.obs(spec.organism)
+    enough = 1
+    n_obs = obs.count if spec.max_obs is None else min(obs.count, spec.max_obs)
+    if n_obs > MAX_CHUNKS * spec.chunk_size:
+        enough = n_obs
+    n_selected = 0
+    for table in obs.read(value_filter=value_filter, column_names=["soma_joinid"]):
+        n_selected = min(n_selected + table.num_rows, n_obs)
+        if n_selected >= enough:
+            break
+    if n_selected == 0:
+        raise BadInput(
+            f"value_filter: no cell of {obs.count:,} {spec.organism} cells passes {spec.value_filter!r}; "
+            "check the spelling of the labels in the census index"
+        )
+    if enough > 1:
+        check_n_chunks(spec, n_selected)

@@ -1,0 +1,91 @@
+"""Which build of the Census: what is known of it, and the one name everything made from it carries."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cxg_assets.ingest.census import CensusLocator
+from cxg_assets.ingest.errors import CxgError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """One build of the Census.
+
+    Attributes:
+        name: What was asked for: an alias, a build date, or the URI itself.
+        build: `census_build_date` of the build, like `2025-11-08`.
+        uri: SOMA URI of the build.
+        region: AWS region of a public bucket, read without credentials; None for any other place.
+        schema_version: `census_schema_version`.
+        fingerprint: SHA-256 (hex) over the URI and all of `census_info/summary`: another build, other fingerprint.
+        timestamp_ms: When it was read; every later read is pinned to this time (milliseconds since 1970).
+    """
+
+    name: str
+    build: str
+    uri: str
+    region: str | None
+    schema_version: str
+    fingerprint: str
+    timestamp_ms: int
+
+    @property
+    def version(self) -> str:
+        """Build date and short fingerprint: what names folders and data versions."""
+        return f"{self.build}-{self.fingerprint[:8]}"
+
+    def locator(self, tiledb_config: Mapping[str, str]) -> CensusLocator:
+        """Where this build is, pinned to the time it was read.
+
+        Args:
+            tiledb_config: TileDB settings of the place: endpoint, credentials.
+        """
+        return CensusLocator(
+            uri=self.uri,
+            tiledb_config=public_bucket_config(self.region) + tuple(tiledb_config.items()),
+            timestamp_ms=self.timestamp_ms,
+        )
+
+
+def public_bucket_config(region: str | None) -> tuple[tuple[str, str], ...]:
+    """TileDB's settings for a public bucket of a region; none without a region."""
+    if region is None:
+        return ()
+    return (("vfs.s3.no_sign_request", "true"), ("vfs.s3.region", region))
+
+
+def read_release(name: str, uri: str, region: str | None, tiledb_config: Mapping[str, str]) -> Release:
+    """Opens a Census and reads which build it is.
+
+    Args:
+        name: What was asked for.
+        uri: Where that is.
+        region: AWS region of a public bucket; None for any other place.
+        tiledb_config: TileDB settings of the place.
+
+    Raises:
+        BadInput: There is no Census at the URI.
+        CxgError: Its summary has no build date.
+    """
+    timestamp_ms = int(time.time() * 1000)
+    locator = CensusLocator(
+        uri=uri, tiledb_config=public_bucket_config(region) + tuple(tiledb_config.items()), timestamp_ms=timestamp_ms
+    )
+    with locator.open() as census:
+        summary = census.summary()
+    missing = [label for label in ("census_build_date", "census_schema_version") if label not in summary]
+    if missing:
+        raise CxgError(f"census {uri}: census_info/summary has no {' and no '.join(missing)}")
+    identity = json.dumps([uri, sorted(summary.items())])
+    return Release(
+        name=name,
+        build=summary["census_build_date"],
+        uri=uri,
+        region=region,
+        schema_version=summary["census_schema_version"],
+        fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
+        timestamp_ms=timestamp_ms,
+    )

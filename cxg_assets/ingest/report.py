@@ -1,0 +1,99 @@
+"""What a worker says of each chunk: a report when it landed, a failure when it did not."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkReport:
+    """What was measured while one chunk was made.
+
+    Attributes:
+        chunk: Key of the chunk.
+        fingerprint: Fingerprint the chunk was planned with.
+        uri: Where it landed.
+        n_obs: Cells.
+        n_vars: Genes.
+        nnz: Non-zeros stored.
+        n_bytes: Size of the file.
+        sha256: Checksum (hex) of the file.
+        first_joinid: soma_joinid of the first cell.
+        last_joinid: soma_joinid of the last cell.
+        read_seconds: Spent in TileDB and in building rows, the chunk's share of its blocks.
+        encode_seconds: Spent encoding.
+        upload_seconds: Spent storing.
+        worker: Host and process that made it; empty when the chunk was found already landed.
+        attempt: Which attempt at the chunk this was, from 1.
+    """
+
+    chunk: str
+    fingerprint: str
+    uri: str
+    n_obs: int
+    n_vars: int
+    nnz: int
+    n_bytes: int
+    sha256: str
+    first_joinid: int
+    last_joinid: int
+    read_seconds: float
+    encode_seconds: float
+    upload_seconds: float
+    worker: str
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkFailure:
+    """A chunk that could not be made.
+
+    Attributes:
+        chunk: Key of the chunk.
+        error: What went wrong, for a person.
+        worker: Host and process that tried.
+        attempt: Which attempt at the chunk this was, from 1.
+    """
+
+    chunk: str
+    error: str
+    worker: str
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSummary:
+    """What one run over the chunks of a plan did.
+
+    Attributes:
+        n_obs: Cells of the chunks that landed in this run.
+        n_files: Chunks that landed in this run.
+        n_skipped: Chunks that had landed before.
+        n_failed: Chunks that did not land.
+        total_bytes: Bytes of the chunks that landed in this run.
+        ingest_seconds: From the first span dispatched to the last chunk landed and recorded.
+        workers: Ray actors at most.
+        retries: Chunks that were tried again, each time counted.
+    """
+
+    n_obs: int
+    n_files: int
+    n_skipped: int
+    n_failed: int
+    total_bytes: int
+    ingest_seconds: float
+    workers: int
+    retries: int
+
+    @property
+    def mean_file_bytes(self) -> float:
+        """Bytes of a file of this run; 0 when there is none."""
+        return self.total_bytes / self.n_files if self.n_files else 0.0
+
+    @property
+    def cells_per_second(self) -> float:
+        """Cells landed a second of `ingest_seconds`; 0 when nothing was made."""
+        return self.n_obs / self.ingest_seconds if self.n_obs else 0.0
+
+    @property
+    def hours_per_million_obs(self) -> float:
+        """Hours for 1M cells at this speed; 0 when nothing was made."""
+        return 1e6 / self.cells_per_second / 3600 if self.n_obs else 0.0

@@ -1,0 +1,117 @@
+"""What a subset is: the attributes of its YAML, checked, as plain frozen values."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cxg_assets.ingest.errors import BadInput
+
+DEFAULT_OBS_COLUMNS = (
+    "assay",
+    "cell_type",
+    "tissue",
+    "tissue_general",
+    "suspension_type",
+    "disease",
+    "donor_id",
+    "dataset_id",
+)
+DEFAULT_CHUNK_SIZE = 10_000
+
+LAYERS = ("raw", "normalized")
+COMPRESSIONS = ("gzip", "lzf", "zstd", "none")
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_FEATURE_ID = re.compile(r"[A-Za-z0-9_.:-]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneSelection:
+    """Which genes a subset keeps: by a filter over var, or by feature_id. Exactly one of the two is set."""
+
+    value_filter: str | None = None
+    feature_ids: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.value_filter is None) == (self.feature_ids is None):
+            raise BadInput("genes: give exactly one of value_filter, feature_ids or file")
+        if self.feature_ids is not None:
+            if not self.feature_ids:
+                raise BadInput("genes.feature_ids: the list is empty; leave genes out to keep all genes")
+            for feature_id in self.feature_ids:
+                if not _FEATURE_ID.fullmatch(feature_id):
+                    raise BadInput(f"genes.feature_ids: {feature_id!r} is not a feature_id (like ENSG00000081237)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubsetSpec:
+    """A named, filtered selection of cells and genes of one organism, and how its chunks are written.
+
+    Attributes:
+        name: Names the asset group and the folder at the destination.
+        organism: As the Census spells it, e.g. `homo_sapiens`.
+        value_filter: SOMA filter over obs; None keeps every cell.
+        obs_columns: obs columns of the chunks, in this order after `soma_joinid`.
+        genes: None keeps every gene.
+        max_obs: Keep only the first so many cells of the selection.
+        layer: X layer of the Census.
+        chunk_size: Cells per chunk; the last chunk has the rest.
+        compression: How the chunk files' arrays are compressed.
+
+    Raises:
+        BadInput: A value is outside what the attribute allows.
+    """
+
+    name: str
+    organism: str
+    value_filter: str | None = None
+    obs_columns: tuple[str, ...] = DEFAULT_OBS_COLUMNS
+    genes: GeneSelection | None = None
+    max_obs: int | None = None
+    layer: str = "raw"
+    chunk_size: int = DEFAULT_CHUNK_SIZE
+    compression: str = "gzip"
+
+    def __post_init__(self) -> None:
+        for attribute, value in (("name", self.name), ("organism", self.organism)):
+            if not isinstance(value, str) or not _NAME.fullmatch(value):
+                raise BadInput(
+                    f"{attribute}: {value!r} is not allowed; use small letters, digits and underscores, "
+                    "starting with a letter, at most 63"
+                )
+        if self.value_filter is not None and not self.value_filter.strip():
+            raise BadInput("value_filter: the filter is empty; leave it out to keep every cell")
+        _require_positive("chunk_size", self.chunk_size)
+        if self.max_obs is not None:
+            _require_positive("max_obs", self.max_obs)
+        _require_one_of("layer", self.layer, LAYERS)
+        _require_one_of("compression", self.compression, COMPRESSIONS)
+        repeated = {column for column in self.obs_columns if self.obs_columns.count(column) > 1}
+        if repeated:
+            raise BadInput(f"obs_columns: {', '.join(sorted(repeated))} is listed twice")
+        if "soma_joinid" in self.obs_columns:
+            raise BadInput("obs_columns: soma_joinid is always the first column; take it out of the list")
+
+
+def read_gene_file(path: Path) -> tuple[str, ...]:
+    """Reads feature_ids from a text file: one a line, blank lines and what follows a `#` left out.
+
+    Raises:
+        BadInput: The file cannot be read as text.
+    """
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"genes.file: cannot read {path}: {error}") from error
+    return tuple(gene for line in lines if (gene := line.split("#", 1)[0].strip()))
+
+
+def _require_positive(attribute: str, value: Any) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise BadInput(f"{attribute}: {value!r} is not a positive whole number")
+
+
+def _require_one_of(attribute: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise BadInput(f"{attribute}: {value!r} is unknown; choose one of {', '.join(allowed)}")

@@ -1,0 +1,196 @@
+"""The filtered subset: the cells of an index and the genes of var that a spec selects."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.feather import FeatherFile, write_feather
+from cxg_assets.ingest.filters import ValueFilter, parse_filter
+from cxg_assets.ingest.genes import select_genes
+from cxg_assets.ingest.index import CensusIndex
+from cxg_assets.ingest.release import Release
+from cxg_assets.ingest.spec import SubsetSpec
+
+PLANNING_COLUMNS = ("nnz", "dataset_id")
+"""Columns carried in the subset besides the spec's: nnz sizes spans, dataset_id makes the citations."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilteredSubset:
+    """What is known of a subset's two files; stored beside them as JSON.
+
+    Attributes:
+        release: The build of the Census.
+        organism: As the Census spells it.
+        fingerprint: SHA-256 (hex) over everything that decides the two files.
+        n_obs: Cells that passed.
+        n_obs_before: Cells of the index.
+        n_vars: Genes that passed.
+        n_vars_before: Genes of var.
+    """
+
+    release: Release
+    organism: str
+    fingerprint: str
+    n_obs: int
+    n_obs_before: int
+    n_vars: int
+    n_vars_before: int
+
+    def to_json(self) -> bytes:
+        """The inverse of `from_json`."""
+        return json.dumps(asdict(self), indent=1).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> "FilteredSubset":
+        """Reads what `to_json` wrote."""
+        fields = json.loads(text)
+        return cls(**fields | {"release": Release(**fields["release"])})
+
+
+def parse_obs_filter(spec: SubsetSpec, schema: pa.Schema) -> ValueFilter | None:
+    """Checks a spec against the obs columns that exist.
+
+    Args:
+        spec: The subset.
+        schema: Schema of obs.
+
+    Raises:
+        BadInput: The filter does not parse, or the filter or `obs_columns` name a column that obs does not have.
+    """
+    unknown = [column for column in spec.obs_columns if column not in schema.names]
+    if unknown:
+        raise BadInput(f"obs_columns: obs has no {', '.join(unknown)}; it has {', '.join(schema.names)}")
+    if spec.value_filter is None:
+        return None
+    return parse_filter(spec.value_filter, schema, where="value_filter")
+
+
+def write_subset(
+    spec: SubsetSpec, index: CensusIndex, index_path: Path, var: pa.Table, obs_path: Path, var_path: Path
+) -> FilteredSubset:
+    """Filters an index and var into the subset's two feather files, batch by batch.
+
+    Args:
+        spec: The subset.
+        index: What is known of the census index of the spec's organism.
+        index_path: Its file.
+        var: All genes of the organism.
+        obs_path: Written: soma_joinid, the spec's obs columns and `PLANNING_COLUMNS`, in soma_joinid order.
+        var_path: Written: all var columns of the genes that are kept, in var's order.
+
+    Raises:
+        BadInput: The spec does not fit this Census, or selects no cell or no gene.
+    """
+    genes = select_genes(var, spec.genes)
+    with FeatherFile(index_path) as file:
+        schema = file.schema
+    value_filter = parse_obs_filter(spec, schema)
+    rows = _selected_rows(index_path, value_filter, spec.max_obs)
+    n_obs = sum(len(positions) for positions in rows)
+    if n_obs == 0:
+        raise BadInput(
+            f"value_filter: no cell of {index.n_obs:,} {spec.organism} cells passes {spec.value_filter!r}; "
+            "check the spelling of the labels in the census index"
+        )
+    planning = [name for name in PLANNING_COLUMNS if name in schema.names and name not in spec.obs_columns]
+    columns = ["soma_joinid", *spec.obs_columns, *planning]
+    subset = FilteredSubset(
+        release=index.release,
+        organism=spec.organism,
+        fingerprint=_fingerprint(spec, index, value_filter, genes, columns),
+        n_obs=n_obs,
+        n_obs_before=index.n_obs,
+        n_vars=genes.num_rows,
+        n_vars_before=var.num_rows,
+    )
+    with FeatherFile(index_path, columns=columns) as file:
+        selected_schema = pa.schema([schema.field(name) for name in columns])
+        write_feather(obs_path, _take(file, rows, columns), selected_schema)
+    write_feather(var_path, genes.to_batches(), genes.schema)
+    return subset
+
+
+def export_index(index_path: Path, value_filter: str | None, columns: Sequence[str] | None, output: Path) -> int:
+    """Copies a part of a census index to a feather file of one's own; the file appears when it is whole.
+
+    Args:
+        index_path: A local census index.
+        value_filter: SOMA filter over obs; None keeps every cell.
+        columns: Columns in order; None keeps all.
+        output: Written.
+
+    Raises:
+        BadInput: The filter is wrong, a column does not exist, or the output cannot be written.
+
+    Returns:
+        Rows written.
+    """
+    with FeatherFile(index_path) as file:
+        schema = file.schema
+    unknown = [name for name in columns or () if name not in schema.names]
+    if unknown:
+        raise BadInput(f"columns: obs has no {', '.join(unknown)}; it has {', '.join(schema.names)}")
+    parsed = None if value_filter is None else parse_filter(value_filter, schema, where="value_filter")
+    rows = _selected_rows(index_path, parsed, None)
+    names = list(columns or schema.names)
+    unfinished = output.with_name(f".{output.name}.{os.getpid()}")
+    try:
+        with FeatherFile(index_path, columns=names) as file:
+            n_obs = write_feather(unfinished, _take(file, rows, names), pa.schema([schema.field(n) for n in names]))
+        unfinished.replace(output)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise BadInput(f"output: {output} cannot be written: {error}") from error
+    return n_obs
+
+
+def _selected_rows(index_path: Path, value_filter: ValueFilter | None, max_obs: int | None) -> list[np.ndarray]:
+    """For each batch of the index the positions (int32) that pass, at most max_obs in all.
+
+    Only the filter's columns are decoded here, and `_take` skips batches without a hit.
+    """
+    columns = ("soma_joinid",) if value_filter is None else tuple(value_filter.columns)
+    left = max_obs
+    rows: list[np.ndarray] = []
+    with FeatherFile(index_path, columns=columns) as file:
+        for number in range(file.n_batches):
+            if left == 0:
+                break
+            batch = file.batch(number)
+            if value_filter is None:
+                positions = np.arange(batch.num_rows, dtype=np.int32)
+            else:
+                positions = np.flatnonzero(np.asarray(value_filter.mask(batch))).astype(np.int32)
+            if left is not None:
+                positions = positions[:left]
+                left -= len(positions)
+            rows.append(positions)
+    return rows
+
+
+def _take(file: FeatherFile, rows: list[np.ndarray], columns: list[str]) -> Iterator[pa.RecordBatch]:
+    for number, positions in enumerate(rows):
+        if len(positions):
+            yield file.batch(number).select(columns).take(pa.array(positions))
+
+
+def _fingerprint(
+    spec: SubsetSpec, index: CensusIndex, value_filter: ValueFilter | None, genes: pa.Table, columns: list[str]
+) -> str:
+    inputs = {
+        "release": index.release.fingerprint,
+        "organism": spec.organism,
+        "value_filter": None if value_filter is None else value_filter.canonical,
+        "max_obs": spec.max_obs,
+        "columns": columns,
+        "feature_ids": genes["feature_id"].to_pylist(),
+    }
+    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()

@@ -1,0 +1,251 @@
+"""Makes chunks: reads the rows of a span, encodes them, and stores each chunk as soon as it is whole.
+
+Reading the next block, encoding this one and storing the last chunk run side by side; TileDB, the row sort, ISA-L and
+the store all release the GIL.
+"""
+
+import contextlib
+import hashlib
+import os
+import socket
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from cxg_assets.ingest.census import CensusLocator
+from cxg_assets.ingest.csr import CsrRows
+from cxg_assets.ingest.encoder import ChunkEncoder
+from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.feather import FeatherFile
+from cxg_assets.ingest.layout import chunk_path, subset_obs_path, subset_var_path
+from cxg_assets.ingest.plan import Chunk, PlanHeader, cell_nnz
+from cxg_assets.ingest.reader import BUFFER_BYTES, XReader, plan_blocks
+from cxg_assets.ingest.report import ChunkFailure, ChunkReport
+from cxg_assets.ingest.spans import Span
+from cxg_assets.ingest.store import Store, StoreLocator
+from cxg_assets.ingest.template import make_template
+
+N_UPLOADS = 2
+"""Chunks of a worker that are being stored at once; the next one waits, so that memory stays bounded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestJob:
+    """All that a worker needs to know besides its spans. Picklable.
+
+    Attributes:
+        census: The Census, pinned to the release's timestamp.
+        store: The destination.
+        header: What the chunks of the plan share.
+        n_threads: TileDB threads of a worker.
+    """
+
+    census: CensusLocator
+    store: StoreLocator
+    header: PlanHeader
+    n_threads: int = 1
+
+
+class Worker:
+    """Makes the chunks of one plan, a span at a time. Opens everything once, at the first span."""
+
+    def __init__(self, job: IngestJob) -> None:
+        self._job = job
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self._resources = ExitStack()
+        self._opened: _Opened | None = None
+
+    def close(self) -> None:
+        """Closes the Census and removes local copies."""
+        self._opened = None
+        self._resources.close()
+
+    def run(self, span: Span) -> Iterator[ChunkReport | ChunkFailure]:
+        """Makes the chunks of a span.
+
+        Yields:
+            One result for each chunk of the span, in order, as soon as the chunk has landed or failed. A chunk that
+            fails does not keep the others from landing.
+
+        Raises:
+            CxgError: The Census or the subset cannot be opened.
+        """
+        self._open()
+        n_done = 0
+        for result in self._run_pass(span.chunks, span.attempt):
+            yield result
+            n_done += 1
+        # Chunks share blocks, so the pass can have ended on a neighbour's cells: each that is left is read by itself.
+        for chunk in span.chunks[n_done:]:
+            yield from self._run_pass((chunk,), span.attempt)
+
+    def _run_pass(self, chunks: Sequence[Chunk], attempt: int) -> Iterator[ChunkReport | ChunkFailure]:
+        """One pass over the Census, up to the first chunk that cannot be read or encoded.
+
+        That chunk has failed if the pass was for it alone; otherwise there is no result for it yet.
+        """
+        uploads: deque[Future[ChunkReport | ChunkFailure]] = deque()
+        failure: ChunkFailure | None = None
+        with ThreadPoolExecutor(N_UPLOADS) as pool, contextlib.closing(self._make(chunks)) as made:
+            for chunk in chunks:
+                try:
+                    encoded = next(made)
+                except Exception as error:  # noqa: BLE001 - whatever it was, it is this chunk's result
+                    failure = self._failure(chunk, attempt, error)
+                    break
+                if len(uploads) == N_UPLOADS:
+                    yield uploads.popleft().result()
+                uploads.append(pool.submit(self._land, chunk, attempt, encoded))
+                while uploads and uploads[0].done():
+                    yield uploads.popleft().result()
+            while uploads:
+                yield uploads.popleft().result()
+        if failure is not None and len(chunks) == 1:
+            yield failure
+
+    def _make(self, chunks: Sequence[Chunk]) -> Iterator["_Encoded"]:
+        """Reads and encodes chunks in order; each is yielded when it is whole."""
+        opened = self._open()
+        obs = pa.concat_tables([opened.obs.rows(chunk.row_start, chunk.row_stop) for chunk in chunks])
+        header = self._job.header
+        rows = _RowFeed(opened.x, obs["soma_joinid"].to_numpy(), cell_nnz(obs))
+        with contextlib.closing(rows):
+            start = 0
+            for chunk in chunks:
+                encode_seconds = 0.0
+                read_before = rows.read_seconds
+                encoder = ChunkEncoder(opened.template, header.n_vars, opened.x.dtype, header.compression)
+                with contextlib.closing(encoder):
+                    for piece in rows.take(chunk.n_obs):
+                        began = time.perf_counter()
+                        encoder.append(piece)
+                        encode_seconds += time.perf_counter() - began
+                    began = time.perf_counter()
+                    image = encoder.finish(obs.slice(start, chunk.n_obs), chunk.key, chunk.fingerprint)
+                    encode_seconds += time.perf_counter() - began
+                start += chunk.n_obs
+                yield _Encoded(image, encoder.nnz, rows.read_seconds - read_before, encode_seconds)
+
+    def _land(self, chunk: Chunk, attempt: int, encoded: "_Encoded") -> ChunkReport | ChunkFailure:
+        """Stores one chunk."""
+        header = self._job.header
+        path = chunk_path(header.subset, header.plan_id, chunk.key, chunk.fingerprint)
+        store = self._open().store
+        began = time.perf_counter()
+        try:
+            store.put_chunk(path, encoded.image, chunk.fingerprint)
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is this chunk's result
+            return self._failure(chunk, attempt, error)
+        return ChunkReport(
+            chunk=chunk.key,
+            fingerprint=chunk.fingerprint,
+            uri=store.uri(path),
+            n_obs=chunk.n_obs,
+            n_vars=header.n_vars,
+            nnz=encoded.nnz,
+            n_bytes=len(encoded.image),
+            sha256=hashlib.sha256(encoded.image).hexdigest(),
+            first_joinid=chunk.first_joinid,
+            last_joinid=chunk.last_joinid,
+            read_seconds=encoded.read_seconds,
+            encode_seconds=encoded.encode_seconds,
+            upload_seconds=time.perf_counter() - began,
+            worker=self._name,
+            attempt=attempt,
+        )
+
+    def _failure(self, chunk: Chunk, attempt: int, error: Exception) -> ChunkFailure:
+        text = str(error) if isinstance(error, CxgError) else f"{type(error).__name__}: {error}"
+        return ChunkFailure(chunk=chunk.key, error=text, worker=self._name, attempt=attempt)
+
+    def _open(self) -> "_Opened":
+        if self._opened is None:
+            with ExitStack() as stack:
+                self._opened = _open_job(self._job, stack)
+                self._resources = stack.pop_all()
+        return self._opened
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """A whole chunk that has not been stored."""
+
+    image: bytes
+    nnz: int
+    read_seconds: float
+    encode_seconds: float
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """What a worker keeps open for its whole life."""
+
+    store: Store
+    obs: FeatherFile
+    x: XReader
+    template: bytes
+
+
+def _open_job(job: IngestJob, stack: ExitStack) -> _Opened:
+    header = job.header
+    store = job.store.open()
+    obs_path = subset_obs_path(header.subset, header.subset_fingerprint)
+    var_path = subset_var_path(header.subset, header.subset_fingerprint)
+    with store.local_copy(obs_path) as path:
+        # A copy of an S3 object is removed here and stays mapped, so that a killed worker leaves no file behind.
+        obs = stack.enter_context(FeatherFile(path))
+    with store.local_copy(var_path) as path, FeatherFile(path) as file:
+        var = file.read()
+    census = stack.enter_context(job.census.open(n_threads=job.n_threads, buffer_bytes=BUFFER_BYTES))
+    template = make_template(var, obs.rows(0, 1), header.obs_columns, header.provenance, header.compression)
+    x = XReader(census, header.organism, header.layer, var["soma_joinid"].to_numpy())
+    return _Opened(store, obs, x, template)
+
+
+class _RowFeed:
+    """Rows of X in order, with the next block being read while this one is used."""
+
+    def __init__(self, x: XReader, joinids: np.ndarray, nnz: np.ndarray) -> None:
+        self.read_seconds = 0.0
+        self._x = x
+        self._joinids = joinids
+        self._blocks = plan_blocks(joinids, nnz)
+        self._thread = ThreadPoolExecutor(1)
+        self._next = self._read_next()
+        self._rows: CsrRows | None = None
+        self._used = 0
+
+    def take(self, n_rows: int) -> Iterator[CsrRows]:
+        """The next rows, in pieces."""
+        while n_rows:
+            if self._rows is None:
+                assert self._next is not None  # the chunks ask for as many rows as there are joinids
+                self._rows, seconds = self._next.result()
+                self.read_seconds += seconds
+                self._used = 0
+                self._next = self._read_next()
+            stop = min(self._used + n_rows, self._rows.n_rows)
+            yield self._rows.rows(self._used, stop)
+            n_rows -= stop - self._used
+            self._used = stop
+            if stop == self._rows.n_rows:
+                self._rows = None
+
+    def close(self) -> None:
+        """Waits for a read under way and drops it."""
+        self._thread.shutdown(cancel_futures=True)
+
+    def _read_next(self) -> Future[tuple[CsrRows, float]] | None:
+        block = next(self._blocks, None)
+        return None if block is None else self._thread.submit(self._read, self._joinids[block.start : block.stop])
+
+    def _read(self, joinids: np.ndarray) -> tuple[CsrRows, float]:
+        began = time.perf_counter()
+        rows = self._x.read(joinids)
+        return rows, time.perf_counter() - began
