@@ -46,7 +46,7 @@ def build_chunk_plan(spec: SubsetSpec, destination: str, code_version: str) -> d
 
 
 def register_partitions(instance: DagsterInstance, plan: ChunkPlan) -> None:
-    """Makes the partitions the plan's chunks, in plan order: a range of partitions goes by the order of registration."""
+    """Makes the partitions the plan's chunks, in plan order: a range of partitions goes by that order."""
     name = chunk_partitions(plan.header.subset).name
     assert name is not None  # chunk_partitions names them
     planned = [chunk.key for chunk in plan.chunks]

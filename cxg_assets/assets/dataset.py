@@ -28,7 +28,7 @@ def build_dataset(subset: str, destination: str) -> dg.AssetsDefinition:
         deps=[h5ad_chunks_key(subset), chunk_plan_key(subset)],
         group_name=subset,
         kinds={"h5ad"},
-        description=f"{subset} as published: manifest, dataset card, citations, and dataset.json, which points to them.",
+        description=f"{subset} as published: manifest, card, citations, and dataset.json, which points to them.",
     )
     def dataset(
         context: dg.AssetExecutionContext, census: CensusResource, store: StoreResource

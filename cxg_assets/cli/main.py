@@ -1,7 +1,6 @@
 """The command group, and how errors leave it: one line on stderr; exit code 2 for bad input, 1 for the rest."""
 
 import sys
-import warnings
 
 import click
 
@@ -32,10 +31,8 @@ for command in (
     commands.add_command(command)
 
 
-def main() -> None:
-    """Runs the command."""
-    warnings.filterwarnings("ignore", category=DeprecationWarning)
-    warnings.filterwarnings("ignore", category=FutureWarning)
+def run() -> None:
+    """Runs the command line's command."""
     try:
         commands(prog_name="cxg-assets")
     except BadInput as error:

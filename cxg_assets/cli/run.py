@@ -1,4 +1,4 @@
-"""Runs a subset's jobs in this process, in the Dagster instance that the UI shows, with a bar that follows its events."""
+"""Runs a subset's jobs in this process, in the UI's Dagster instance, with a bar that follows its events."""
 
 import contextlib
 import threading

@@ -26,7 +26,7 @@ def verify_command(subset: str, deep: bool, destination: str | None) -> None:
         raise BadInput(f"{subset} is not published at {store.url}; cxg-assets ingest {subset} does that") from error
     census = CensusResource().locator(dataset.release) if deep else None
     with tqdm(total=dataset.n_chunks, desc=f"verify {subset}", unit=" chunks") as bar:
-        problems = verify(store, dataset, census, on_chunk=lambda n_done, _: bar.update(n_done - bar.n))
+        problems = verify(store, dataset, census, on_chunk=bar.update)
     for problem in problems:
         click.echo(f"chunk {problem.chunk}: {problem.what}", err=True)
     if problems:

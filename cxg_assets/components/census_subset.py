@@ -21,6 +21,7 @@ from cxg_assets.assets.keys import (
     publish_job_name,
 )
 from cxg_assets.checks import build_dataset_checks
+from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.spec import (
     DEFAULT_CHUNK_SIZE,
     DEFAULT_OBS_COLUMNS,
@@ -36,7 +37,7 @@ def _beside_the_yaml(context: dg.ResolutionContext, path: str | None) -> str | N
 
 
 class Genes(dg.Model, dg.Resolvable):
-    """Which genes a subset keeps; exactly one of the three."""
+    """Which genes a subset keeps: those of a list (feature_ids or file), those that pass a filter, or both at once."""
 
     value_filter: str | None = Field(default=None, description="Filter over var, e.g. `n_measured_obs >= 10`.")
     feature_ids: list[str] | None = Field(default=None, description="Ensembl ids as var has them, without version.")
@@ -48,13 +49,13 @@ class Genes(dg.Model, dg.Resolvable):
         """The engine's value.
 
         Raises:
-            BadInput: None or more than one is given, an id is malformed, the file cannot be read.
+            BadInput: Nothing or two lists are given, an id is malformed, the file cannot be read.
         """
+        if self.feature_ids is not None and self.file is not None:
+            raise BadInput("genes: feature_ids and file are both given; keep one of the two lists")
         feature_ids = None if self.feature_ids is None else tuple(self.feature_ids)
-        if self.file is not None and feature_ids is None:
+        if self.file is not None:
             feature_ids = read_gene_file(Path(self.file))
-        elif self.file is not None:
-            return GeneSelection()  # says that exactly one must be given
         return GeneSelection(value_filter=self.value_filter, feature_ids=feature_ids)
 
 
@@ -123,7 +124,6 @@ def subset_definitions(spec: SubsetSpec, destination: str) -> dg.Definitions:
     }
     files = {"layer": spec.layer, "chunk_size": spec.chunk_size, "compression": spec.compression}
     h5ad_chunks, missing_chunks = build_h5ad_chunks(spec.name, destination)
-    in_process = {"executor_def": dg.in_process_executor}
     return dg.Definitions(
         assets=[
             build_filtered_subset(spec, destination, _digest(selection)),
@@ -137,14 +137,14 @@ def subset_definitions(spec: SubsetSpec, destination: str) -> dg.Definitions:
                 prepare_job_name(spec.name),
                 [census_index_key(spec.organism), filtered_subset_key(spec.name), chunk_plan_key(spec.name)],
                 description=f"Index, filter and plan: from the Census to the chunk partitions of {spec.name}.",
-                **in_process,
+                executor_def=dg.in_process_executor,
             ),
             missing_chunks,
             dg.define_asset_job(
                 publish_job_name(spec.name),
                 [dataset_key(spec.name)],
                 description=f"Publishes {spec.name} when all its chunks have landed.",
-                **in_process,
+                executor_def=dg.in_process_executor,
             ),
         ],
     )

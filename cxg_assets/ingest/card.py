@@ -1,8 +1,8 @@
 """The dataset card: what a dataset is, for the person who finds its folder."""
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from cxg_assets.ingest.manifest import total
 from cxg_assets.ingest.plan import PlanHeader
 
 _CARD = """\
@@ -59,7 +59,7 @@ def dataset_card(header: PlanHeader, manifest: pa.Table) -> bytes:
         plan_id=header.plan_id,
         n_obs=header.n_obs,
         n_chunks=manifest.num_rows,
-        nnz=pc.sum(manifest["nnz"]).as_py(),
-        n_bytes=pc.sum(manifest["n_bytes"]).as_py(),
+        nnz=total(manifest, "nnz"),
+        n_bytes=total(manifest, "n_bytes"),
     )
     return text.encode()

@@ -5,7 +5,6 @@ from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 
 from cxg_assets.ingest.feather import FeatherFile
@@ -21,7 +20,7 @@ def count_datasets(obs_path: Path) -> Counter[str]:
             return counts
     with FeatherFile(obs_path, columns=("dataset_id",)) as obs:
         for number in range(obs.n_batches):
-            for item in pc.value_counts(obs.batch(number)["dataset_id"]).to_pylist():
+            for item in obs.batch(number)["dataset_id"].value_counts().to_pylist():
                 counts[str(item["values"])] += item["counts"]
     return counts
 

@@ -5,14 +5,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-import pyarrow.compute as pc
-
 from cxg_assets.ingest.card import dataset_card
 from cxg_assets.ingest.census import CensusLocator
 from cxg_assets.ingest.citations import citations_csv, count_datasets
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import card_path, citations_path, dataset_path, manifest_path, subset_obs_path
-from cxg_assets.ingest.manifest import make_manifest, manifest_bytes
+from cxg_assets.ingest.manifest import make_manifest, manifest_bytes, total
 from cxg_assets.ingest.pipeline import landed_sizes
 from cxg_assets.ingest.plan import ChunkPlan
 from cxg_assets.ingest.release import Release
@@ -88,9 +86,9 @@ def publish(store: Store, plan: ChunkPlan, reports: Sequence[ChunkReport], censu
         genes=header.genes,
         n_obs=header.n_obs,
         n_vars=header.n_vars,
-        nnz=pc.sum(manifest["nnz"]).as_py(),
+        nnz=total(manifest, "nnz"),
         n_chunks=manifest.num_rows,
-        n_bytes=pc.sum(manifest["n_bytes"]).as_py(),
+        n_bytes=total(manifest, "n_bytes"),
         manifest_path=manifest_path(header.subset, header.plan_id),
         published_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     )

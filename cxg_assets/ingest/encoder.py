@@ -5,6 +5,8 @@ csr_matrix, 0.2.0 of dataframe, categorical, array and string-array). A change h
 raises `fingerprint.ENCODING_VERSION`.
 """
 
+from typing import Any
+
 import h5py
 import numpy as np
 import pyarrow as pa
@@ -33,7 +35,8 @@ class ChunkEncoder:
         access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
         access.set_fapl_core(block_size=_CORE_INCREMENT, backing_store=False)
         access.set_file_image(template)
-        self._file = h5py.File(h5py.h5f.open(b"chunk.h5ad", h5py.h5f.ACC_RDWR, fapl=access))
+        # h5py types what it looks up by name as any kind of object.
+        self._file: Any = h5py.File(h5py.h5f.open(b"chunk.h5ad", h5py.h5f.ACC_RDWR, fapl=access))
         self._n_vars = n_vars
         self._compression = compression
         self._x = self._file.create_group("X")

@@ -34,9 +34,10 @@ def _with_equal_categories(batches: Iterable[pa.RecordBatch], name: str) -> Iter
     dictionaries: dict[str, pa.Array] = {}
     for batch in batches:
         for column_name, column in zip(batch.schema.names, batch.columns, strict=True):
-            if isinstance(column, pa.DictionaryArray):
-                if not dictionaries.setdefault(column_name, column.dictionary).equals(column.dictionary):
-                    raise CxgError(f"{name}: the categories of {column_name} changed while it was written")
+            if not isinstance(column, pa.DictionaryArray):
+                continue
+            if not dictionaries.setdefault(column_name, column.dictionary).equals(column.dictionary):
+                raise CxgError(f"{name}: the categories of {column_name} changed while it was written")
         yield batch
 
 

@@ -43,7 +43,7 @@ class ChunkFingerprints:
             "obs_columns": list(obs_columns),
         }
         self._shared = hashlib.sha256(json.dumps(shared, sort_keys=True).encode())
-        self._shared.update(np.ascontiguousarray(gene_joinids, dtype="<i8"))
+        self._shared.update(gene_joinids.astype("<i8").tobytes())
 
     def of(self, chunk: str, joinids: np.ndarray) -> str:
         """The fingerprint of one chunk.
@@ -54,5 +54,5 @@ class ChunkFingerprints:
         """
         digest = self._shared.copy()
         digest.update(f"|{chunk}|".encode())
-        digest.update(np.ascontiguousarray(joinids, dtype="<i8"))
+        digest.update(joinids.astype("<i8").tobytes())
         return digest.hexdigest()

@@ -1,7 +1,6 @@
 """Which genes of var a subset keeps."""
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.filters import parse_filter
@@ -23,15 +22,17 @@ def select_genes(var: pa.Table, selection: GeneSelection | None) -> pa.Table:
     """
     if selection is None:
         return var
-    if selection.feature_ids is not None:
-        return _select_ids(var, selection.feature_ids)
-    assert selection.value_filter is not None  # GeneSelection has exactly one of the two
+    kept = var if selection.feature_ids is None else _select_ids(var, selection.feature_ids)
+    return kept if selection.value_filter is None else _select_passing(kept, selection.value_filter)
+
+
+def _select_passing(var: pa.Table, value_filter: str) -> pa.Table:
     where = "genes.value_filter"
-    gene_filter = parse_filter(selection.value_filter, var.schema, where=where)
+    gene_filter = parse_filter(value_filter, var.schema, where=where)
     masks = [pa.array(gene_filter.mask(batch)) for batch in var.to_batches()]
     kept = var.filter(pa.chunked_array(masks, type=pa.bool_()))
     if kept.num_rows == 0:
-        raise BadInput(f"{where}: no gene of {var.num_rows:,} passes {selection.value_filter!r}; loosen it")
+        raise BadInput(f"{where}: no gene of {var.num_rows:,} passes {value_filter!r}; loosen it")
     return kept
 
 
@@ -46,7 +47,7 @@ def _select_ids(var: pa.Table, feature_ids: tuple[str, ...]) -> pa.Table:
             f"genes.feature_ids: {len(unknown)} of {len(wanted)} are not in var of this Census: {_some(unknown)}; "
             "give feature_id values (Ensembl ids without version), not gene names"
         )
-    return var.filter(pc.is_in(var["feature_id"], value_set=pa.array(sorted(wanted), var["feature_id"].type)))
+    return var.filter(pa.array([gene in wanted for gene in var["feature_id"].to_pylist()]))
 
 
 def _some(names: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from typing import Any
 
 import h5py
 
@@ -22,8 +23,9 @@ def read_report(store: Store, plan: ChunkPlan, chunk: Chunk) -> ChunkReport:
     path = plan.path(chunk)
     data = store.get(path)
     try:
-        with h5py.File(io.BytesIO(data)) as file:
-            fingerprint = file[f"uns/{UNS_KEY}/fingerprint"].asstr()[()]
+        with h5py.File(io.BytesIO(data)) as opened:
+            file: Any = opened
+            fingerprint = str(file[f"uns/{UNS_KEY}/fingerprint"].asstr()[()])
             n_obs, n_vars = (int(size) for size in file["X"].attrs["shape"])
             nnz = len(file["X/data"])
     except (OSError, KeyError) as error:

@@ -76,6 +76,11 @@ def manifest_bytes(manifest: pa.Table) -> bytes:
     return sink.getvalue()
 
 
+def total(manifest: pa.Table, column: str) -> int:
+    """Sum of a column."""
+    return int(manifest[column].to_numpy().sum())
+
+
 def read_manifest(data: bytes) -> pa.Table:
     """Reads what `manifest_bytes` made."""
     return pq.read_table(io.BytesIO(data))

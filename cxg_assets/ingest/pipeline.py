@@ -1,6 +1,6 @@
 """The path from a Census to a plan, each step from store to store. What is there already is not made again.
 
-    release → index → subset → plan → (chunks: worker.py) → dataset (dataset.py)
+release → index → subset → plan → chunks (worker.py) → dataset (dataset.py)
 """
 
 import tempfile

@@ -237,7 +237,7 @@ def read_plan(path: Path) -> ChunkPlan:
 
 
 def _cut(obs: FeatherFile, chunk_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """joinids and nnz, each (n_obs,) int64, of one chunk after the other."""
+    """One chunk after the other: its joinids and its cells' nnz, each (n_obs,) int64."""
     joinids, nnz = np.empty(0, np.int64), np.empty(0, np.int64)
     for number in range(obs.n_batches):
         batch = obs.batch(number)
@@ -261,6 +261,6 @@ def cell_nnz(obs: pa.RecordBatch | pa.Table) -> np.ndarray:
 def _genes_in_words(spec: SubsetSpec, subset: FilteredSubset) -> str:
     if spec.genes is None:
         return f"all {subset.n_vars}"
-    if spec.genes.value_filter is not None:
-        return f"{subset.n_vars} with {spec.genes.value_filter}"
-    return f"{subset.n_vars} by feature_id"
+    listed = "" if spec.genes.feature_ids is None else f" of {len(spec.genes.feature_ids)} listed"
+    passing = "" if spec.genes.value_filter is None else f" with {spec.genes.value_filter}"
+    return f"{subset.n_vars}{listed}{passing}"

@@ -28,14 +28,14 @@ _FEATURE_ID = re.compile(r"[A-Za-z0-9_.:-]+")
 
 @dataclass(frozen=True, kw_only=True)
 class GeneSelection:
-    """Which genes a subset keeps: by a filter over var, or by feature_id. Exactly one of the two is set."""
+    """Which genes a subset keeps: listed by feature_id, or passing a filter over var, or both."""
 
     value_filter: str | None = None
     feature_ids: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        if (self.value_filter is None) == (self.feature_ids is None):
-            raise BadInput("genes: give exactly one of value_filter, feature_ids or file")
+        if self.value_filter is None and self.feature_ids is None:
+            raise BadInput("genes: give value_filter, feature_ids or file; leave genes out to keep all genes")
         if self.feature_ids is not None:
             if not self.feature_ids:
                 raise BadInput("genes.feature_ids: the list is empty; leave genes out to keep all genes")

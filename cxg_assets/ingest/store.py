@@ -5,7 +5,6 @@ is whole.
 """
 
 import contextlib
-import os
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -38,6 +37,8 @@ class StoreLocator:
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
+        if parts.query or parts.fragment:
+            raise BadInput(f"destination: {self.url!r} has a ? or #, which URLs do not allow in names; choose another")
         if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
             return
         if parts.scheme == "s3" and parts.netloc:
@@ -119,10 +120,9 @@ class Store:
             StoreError: The store did not give it.
         """
         if self._folder is not None:
-            file = self._folder / path
-            if not file.is_file():
-                raise FileNotFoundError(f"{self.uri(path)} is not there")
-            yield file
+            with self._named("read", path):
+                self._open().head(path)  # obstore also refuses a path that leaves the folder
+            yield self._folder / path.lstrip("/")
             return
         with tempfile.TemporaryDirectory(prefix="cxg-") as folder:
             file = Path(folder) / Path(path).name
@@ -165,16 +165,25 @@ class Store:
         """Names the action and the object in every error of the store."""
         try:
             yield
-        except FileNotFoundError as error:
-            raise FileNotFoundError(f"{self.uri(path)} is not there") from error
         except (BaseError, OSError) as error:
+            # A write that meets "not found" is told of a missing bucket, not of a missing object.
+            if isinstance(error, FileNotFoundError) and action != "write":
+                raise FileNotFoundError(f"{self.uri(path)} is not there") from error
             # obstore appends a debug dump of the request; its first line says what happened.
             raise StoreError(f"cannot {action} {self.uri(path)}: {str(error).strip().splitlines()[0]}") from error
 
 
 def _check_folder(folder: Path) -> None:
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if not existing.is_dir():
-        raise BadInput(f"destination: {existing} is a file, not a folder")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise BadInput(f"destination: {folder} cannot be written: no permission in {existing}")
+    """Writes and removes a file; folders that had to be made for it are removed too."""
+    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    probe = folder / f".cxg-probe-{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise BadInput(f"destination: {folder} cannot be written: {error.strerror}") from error
+    finally:
+        for parent in missing:
+            with contextlib.suppress(OSError):
+                parent.rmdir()

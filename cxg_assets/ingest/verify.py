@@ -29,7 +29,7 @@ class Problem:
 
 
 def verify(
-    store: Store, dataset: Dataset, census: CensusLocator | None, on_chunk: Callable[[int, int], None] | None = None
+    store: Store, dataset: Dataset, census: CensusLocator | None, on_chunk: Callable[[], object] | None = None
 ) -> list[Problem]:
     """Compares every chunk of a dataset with its manifest, and with the Census when one is given.
 
@@ -37,7 +37,7 @@ def verify(
         store: The destination.
         dataset: What is published there.
         census: Read every cell again through `cellxgene_census.get_anndata` and compare; None leaves that out.
-        on_chunk: Called with chunks done and chunks in all.
+        on_chunk: Called after each chunk.
 
     Returns:
         What is wrong, in plan order; empty when all is right.
@@ -48,10 +48,10 @@ def verify(
     problems: list[Problem] = []
     with contextlib.ExitStack() as stack:
         opened = None if census is None else stack.enter_context(census.open())
-        for number, row in enumerate(rows, start=1):
+        for row in rows:
             problems += [Problem(row["chunk"], what) for what in _check_chunk(store, plan, row, sizes, opened)]
             if on_chunk is not None:
-                on_chunk(number, len(rows))
+                on_chunk()
     listed = {row["chunk"] for row in rows}
     problems += [Problem(chunk.key, "not in the manifest") for chunk in plan.chunks if chunk.key not in listed]
     return problems
@@ -75,7 +75,12 @@ def _check_chunk(
         yield f"{store.uri(path)} has SHA-256 {sha256[:12]}…, the manifest says {row['sha256'][:12]}…"
         return
     if census is not None:
-        yield from _compare(anndata.read_h5ad(io.BytesIO(data)), census, plan)
+        yield from _compare(_read(data), census, plan)
+
+
+def _read(data: bytes) -> anndata.AnnData:
+    file: Any = io.BytesIO(data)  # anndata reads file objects, but only says so of paths
+    return anndata.read_h5ad(file)
 
 
 def _compare(adata: anndata.AnnData, census: Census, plan: ChunkPlan) -> Iterator[str]:

@@ -10,7 +10,7 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -109,7 +109,7 @@ class Worker:
         if failure is not None and len(chunks) == 1:
             yield failure
 
-    def _make(self, chunks: Sequence[Chunk]) -> Iterator["_Encoded"]:
+    def _make(self, chunks: Sequence[Chunk]) -> Generator["_Encoded", None, None]:
         """Reads and encodes chunks in order; each is yielded when it is whole."""
         opened = self._open()
         obs = pa.concat_tables([opened.obs.rows(chunk.row_start, chunk.row_stop) for chunk in chunks])

@@ -42,7 +42,7 @@ class CensusResource(dg.ConfigurableResource):
         return release.locator(self.tiledb_config)
 
 
-def _look_up(version: str) -> tuple[str, str]:
+def _look_up(version: str) -> tuple[str, str | None]:
     """URI and region of a public release."""
     import cellxgene_census
 
@@ -55,7 +55,7 @@ def _look_up(version: str) -> tuple[str, str]:
     if (description.get("flags") or {}).get("retracted"):
         reason = (description.get("retraction") or {}).get("reason", "no reason is given")
         raise BadInput(f"census_version: release {version} was retracted: {reason}; choose another release")
-    return description["soma"]["uri"], description["soma"]["s3_region"]
+    return description["soma"]["uri"], description["soma"].get("s3_region")
 
 
 def _demo_census() -> str:

@@ -155,17 +155,18 @@ class Pool:
 
     def _next_result(self, stream: Any, queue: deque[Span]) -> Iterator[ChunkReport | ChunkFailure]:
         import ray
+        from ray.exceptions import RayActorError, RayTaskError
 
         task = self._tasks.get(stream)
         if task is None:
             return
         try:
-            result: ChunkReport | ChunkFailure = ray.get(next(stream))
+            result: Any = ray.get(next(stream))
         except StopIteration:
             del self._tasks[stream]
-        except ray.exceptions.RayActorError as error:
+        except RayActorError as error:
             yield from self._bury(task.actor, error, queue)
-        except ray.exceptions.RayTaskError as error:
+        except RayTaskError as error:
             del self._tasks[stream]
             yield from self._retry(task.left, task.attempt, f"{error.cause}", queue)
         else:
