@@ -3,10 +3,10 @@
 import dagster as dg
 from dagster_aws.s3 import S3Resource
 
-import cxg_assets.defs
 from cxg_assets.assets.census_index import build_census_index
 from cxg_assets.assets.census_release import census_release
 from cxg_assets.assets.keys import CENSUS_RELEASE, census_index_key
+from cxg_assets.components.subset_tree import subset_tree
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.executor import RayPoolExecutor
 from cxg_assets.resources.ray_cluster import RunRay
@@ -49,4 +49,4 @@ def complete(
     return dg.Definitions.merge(subsets, shared)
 
 
-defs = complete(dg.load_defs(cxg_assets.defs))
+defs = complete(subset_tree().build_defs())

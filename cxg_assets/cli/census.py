@@ -34,7 +34,8 @@ def build_with_bar(path: Path, *, n_obs: int = DEFAULT_N_OBS, seed: int = 0) -> 
     from cxg_assets.demo import build_census
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tqdm(total=None, desc="demo census", unit=" cells") as bar:
+    # With a delay, so that the bar does not show before bad input is found.
+    with tqdm(total=None, desc="demo census", unit=" cells", delay=0.1) as bar:
 
         def show(n_done: int, n_total: int) -> None:
             bar.total = n_total

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import dagster as dg
 from dagster import DagsterInstance
@@ -9,6 +10,7 @@ from dagster_aws.s3 import S3Resource
 
 import cxg_assets.defs
 from cxg_assets import settings
+from cxg_assets.cli.yaml_mistakes import describe_mistakes
 from cxg_assets.components.census_subset import CensusSubset
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.spec import SubsetSpec
@@ -46,11 +48,19 @@ def load_subset(name: str) -> Subset:
     """
     if name not in subset_names():
         raise BadInput(f"there is no subset {name!r} in {DEFS_FOLDER}; there are: {', '.join(subset_names())}")
-    tree = dg.ComponentTree.for_project(DEFS_FOLDER)
+    folder = DEFS_FOLDER / name
+    # A tree of this folder alone: Dagster reads every YAML of a tree before it loads one.
+    module = ModuleType(f"{cxg_assets.defs.__name__}.{name}")
+    module.__file__ = str(folder / "__init__.py")  # Dagster asks for its folder only; it need not exist
+    tree = dg.ComponentTree.from_module(module, project_root=folder)
     try:
-        component = tree.load_component(name, CensusSubset)
+        component = tree.load_component(folder, CensusSubset)
     except Exception as error:
-        raise BadInput(f"{DEFS_FOLDER / name / 'defs.yaml'}: {error}") from error
+        raise BadInput(describe_mistakes(folder / "defs.yaml", error)) from error
+    if component.name != name:
+        raise BadInput(
+            f"{folder / 'defs.yaml'}: name: {component.name!r} is not the name of its folder; rename one of the two"
+        )
     return Subset(spec=component.spec(), destination=component.destination)
 
 

@@ -1,0 +1,117 @@
+"""A real Dagster instance on disk, and one subset's definitions run in it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster import DagsterInstance
+from dagster_aws.s3 import S3Resource
+
+from cxg_assets.assets.keys import (
+    chunk_plan_key,
+    dataset_key,
+    h5ad_chunks_key,
+    missing_chunks_job_name,
+    prepare_job_name,
+    publish_job_name,
+)
+from cxg_assets.assets.upstream import latest_data_version
+from cxg_assets.components.census_subset import subset_definitions
+from cxg_assets.definitions import OBSERVE_JOB, complete
+from cxg_assets.ingest.pipeline import load_plan
+from cxg_assets.ingest.plan import Chunk, ChunkPlan
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.store import Store
+from cxg_assets.resources.census import CensusResource
+from cxg_assets.resources.store import StoreResource
+from cxg_assets_tests.conftest import BLOOD_NORMAL
+
+
+@dataclass(frozen=True)
+class Platform:
+    """One subset on one Dagster instance."""
+
+    instance: DagsterInstance
+    spec: SubsetSpec
+    census_uri: str
+    store_url: str
+
+    @property
+    def store(self) -> Store:
+        return StoreResource(url=self.store_url, s3=S3Resource()).locator().open()
+
+    @property
+    def definitions(self) -> dg.Definitions:
+        return complete(
+            subset_definitions(self.spec, ""),
+            census=CensusResource(uri=self.census_uri),
+            store=StoreResource(url=self.store_url, s3=S3Resource()),
+            workers=2,
+        )
+
+    @property
+    def plan(self) -> ChunkPlan:
+        name = self.spec.name
+        return load_plan(self.store, name, latest_data_version(self.instance, chunk_plan_key(name)))
+
+    def changed(self, **changes: Any) -> "Platform":
+        """The same instance and store after an edit of the YAML."""
+        return replace(self, spec=replace(self.spec, **changes))
+
+    def file(self, chunk: Chunk) -> Path:
+        return Path(self.store_url.removeprefix("file://")) / self.plan.path(chunk)
+
+    def run(self, job: str, **arguments: Any) -> dg.ExecuteInProcessResult:
+        return self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance, raise_on_error=False, **arguments
+        )
+
+    def prepare(self) -> dg.ExecuteInProcessResult:
+        assert self.run(OBSERVE_JOB).success
+        return self.run(prepare_job_name(self.spec.name))
+
+    def make_missing(self, chunks: Sequence[str] = ()) -> dg.ExecuteInProcessResult:
+        ops = {f"{self.spec.name}_make_missing_chunks": {"config": {"chunks": list(chunks)}}}
+        return self.run(missing_chunks_job_name(self.spec.name), run_config={"ops": ops})
+
+    def make_range(self, first: str, last: str) -> dg.ExecuteInProcessResult:
+        job = dg.define_asset_job("one_range", [h5ad_chunks_key(self.spec.name)])
+        definitions = dg.Definitions.merge(self.definitions, dg.Definitions(jobs=[job]))
+        return definitions.resolve_job_def("one_range").execute_in_process(
+            instance=self.instance,
+            raise_on_error=False,
+            tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last},
+        )
+
+    def publish(self) -> dg.ExecuteInProcessResult:
+        return self.run(publish_job_name(self.spec.name))
+
+    def chunk_events(self) -> list[dg.AssetMaterialization]:
+        """Every materialization of a chunk on record, newest first."""
+        records = self.instance.fetch_materializations(h5ad_chunks_key(self.spec.name), limit=1_000).records
+        return [record.asset_materialization for record in records if record.asset_materialization is not None]
+
+    def dataset_events(self) -> list[dg.AssetMaterialization]:
+        records = self.instance.fetch_materializations(dataset_key(self.spec.name), limit=100).records
+        return [record.asset_materialization for record in records if record.asset_materialization is not None]
+
+
+@pytest.fixture
+def platform(
+    tmp_path: Path, census_uri: str, store_url: str, spec: Callable[..., SubsetSpec], ray_session: None
+) -> Iterator[Platform]:
+    """A subset of six chunks of which nothing was made."""
+    home = tmp_path / "dagster"
+    home.mkdir()
+    with DagsterInstance.local_temp(str(home)) as instance:
+        yield Platform(instance, spec(value_filter=BLOOD_NORMAL, chunk_size=40, max_obs=230), census_uri, store_url)
+
+
+def failure_text(result: dg.ExecuteInProcessResult) -> str:
+    """What the failed step says."""
+    [event] = [event for event in result.all_events if event.is_step_failure]
+    assert event.step_failure_data.user_failure_data is not None
+    return event.step_failure_data.user_failure_data.description or ""

@@ -1,0 +1,122 @@
+"""One run, many partitions: what lands is recorded at once, what failed is named, a re-run makes only what is missing."""
+
+import anndata
+import pytest
+
+from cxg_assets.assets.keys import chunk_partitions, h5ad_chunks_key
+from cxg_assets_tests.assets.conftest import Platform, failure_text
+
+KEYS = ["00000", "00001", "00002", "00003", "00004", "00005"]
+
+
+@pytest.fixture
+def prepared(platform: Platform) -> Platform:
+    assert platform.prepare().success
+    return platform
+
+
+def test_a_range_is_one_run_that_records_each_chunk_once_with_its_figures(prepared: Platform) -> None:
+    result = prepared.make_range("00000", "00005")
+
+    assert result.success
+    events = {event.partition: event for event in prepared.chunk_events()}
+    assert sorted(events) == KEYS
+    assert len(prepared.chunk_events()) == len(KEYS)
+    for chunk in prepared.plan.chunks:
+        event = events[chunk.key]
+        metadata = {name: value.value for name, value in event.metadata.items()}
+        file = prepared.file(chunk)
+        assert (event.tags or {})["dagster/data_version"] == chunk.fingerprint
+        assert metadata["n_bytes"] == file.stat().st_size
+        assert metadata["n_obs"] == metadata["dagster/row_count"] == anndata.read_h5ad(file).n_obs == chunk.n_obs
+        assert metadata["uri"] == file.as_uri()
+        assert metadata["cells_per_second"] > 0
+        assert metadata["read_seconds"] > 0
+
+
+def test_the_job_for_missing_chunks_makes_scattered_chunks_in_one_run(prepared: Platform) -> None:
+    assert prepared.make_missing().success
+    gone = [chunk for chunk in prepared.plan.chunks if chunk.key in ("00001", "00004")]
+    kept = {chunk.key: prepared.file(chunk).stat().st_mtime_ns for chunk in prepared.plan.chunks if chunk not in gone}
+    for chunk in gone:
+        prepared.file(chunk).unlink()
+    assert prepared.make_missing().success
+
+    assert all(prepared.file(chunk).is_file() for chunk in prepared.plan.chunks)
+    assert kept == {key: prepared.file(c).stat().st_mtime_ns for c in prepared.plan.chunks if (key := c.key) in kept}
+
+
+def test_named_chunks_only_are_made(prepared: Platform) -> None:
+    assert prepared.make_missing(["00002", "00005"]).success
+    assert sorted(event.partition or "" for event in prepared.chunk_events()) == ["00002", "00005"]
+
+
+def test_a_chunk_that_is_not_in_the_plan_is_refused(prepared: Platform) -> None:
+    result = prepared.make_missing(["00099"])
+    assert "chunk 00099 is not in plan" in failure_text(result)
+
+
+def test_a_chunk_that_fails_for_good_leaves_the_others_landed_and_the_next_run_makes_only_it(
+    prepared: Platform,
+) -> None:
+    doomed = prepared.plan.chunks[3]
+    prepared.file(doomed).mkdir(parents=True)
+    failed = prepared.make_range("00000", "00005")
+
+    assert not failed.success
+    status = prepared.instance.get_status_by_partition(
+        h5ad_chunks_key("blood_normal"), KEYS, chunk_partitions("blood_normal")
+    )
+    assert status is not None
+    assert {key: str(value and value.value) for key, value in status.items()} == {
+        key: "FAILED" if key == doomed.key else "MATERIALIZED" for key in KEYS
+    }
+    [step] = [r for r in prepared.instance.all_logs(failed.run_id) if r.dagster_event and r.dagster_event.is_step_failure]
+    assert step.dagster_event is not None
+    data = step.dagster_event.step_failure_data.user_failure_data
+    assert data is not None
+    assert "1 of 6 chunks failed: 00003" in (data.description or "")
+
+    prepared.file(doomed).rmdir()
+    others = {c.key: prepared.file(c).stat().st_mtime_ns for c in prepared.plan.chunks if c != doomed}
+    assert prepared.make_missing().success
+    assert prepared.chunk_events()[0].partition == doomed.key
+    assert len(prepared.chunk_events()) == len(KEYS)
+    assert others == {c.key: prepared.file(c).stat().st_mtime_ns for c in prepared.plan.chunks if c != doomed}
+
+
+def test_chunks_that_landed_unrecorded_are_recorded_from_their_files(prepared: Platform) -> None:
+    assert prepared.make_missing().success
+    made = {event.partition: event.metadata["sha256"].value for event in prepared.chunk_events()}
+    prepared.instance.wipe_assets([h5ad_chunks_key("blood_normal")])
+    assert prepared.make_missing().success
+
+    recorded = {event.partition: event.metadata["sha256"].value for event in prepared.chunk_events()}
+    assert recorded == made
+    assert {event.metadata["worker"].value for event in prepared.chunk_events()} == {""}
+
+
+def test_a_range_over_landed_chunks_records_them_again_with_the_same_version(prepared: Platform) -> None:
+    assert prepared.make_missing().success
+    before = {event.partition: (event.tags or {})["dagster/data_version"] for event in prepared.chunk_events()}
+    assert prepared.make_range("00000", "00002").success
+
+    again = prepared.chunk_events()[:3]
+    assert sorted(event.partition or "" for event in again) == KEYS[:3]
+    assert all((event.tags or {})["dagster/data_version"] == before[event.partition] for event in again)
+
+
+def test_a_run_leaves_its_summary_as_an_observation(prepared: Platform) -> None:
+    assert prepared.make_missing().success
+    [record] = prepared.instance.fetch_observations(h5ad_chunks_key("blood_normal"), limit=1).records
+    assert record.asset_observation is not None
+    values = {name: value.value for name, value in record.asset_observation.metadata.items()}
+    assert (values["n_files"], values["n_obs"], values["n_failed"], values["n_skipped"]) == (6, 230, 0, 0)
+    assert values["mean_file_bytes"] == pytest.approx(values["total_bytes"] / 6)
+    assert values["hours_per_million_obs"] == pytest.approx(1e6 / values["cells_per_second"] / 3600)
+
+
+def test_without_a_plan_the_step_says_what_to_materialize(platform: Platform) -> None:
+    result = platform.make_missing()
+    assert not result.success
+    assert "blood_normal/chunk_plan was never materialized" in failure_text(result)

@@ -1,0 +1,125 @@
+"""YAML files, loaded as Dagster loads them."""
+
+import importlib
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from cxg_assets.assets.keys import census_index_key, filtered_subset_key
+from cxg_assets.components.census_subset import CensusSubset, Genes
+from cxg_assets.definitions import complete
+from cxg_assets.ingest.spec import DEFAULT_OBS_COLUMNS, GeneSelection, SubsetSpec
+
+FULL = """\
+type: cxg_assets.CensusSubset
+attributes:
+  name: lung_t
+  organism: mus_musculus
+  value_filter: "tissue_general == 'lung'"
+  obs_columns: [sex, assay]
+  genes:
+    value_filter: "nnz >= 3"
+    feature_ids: [ENSMUSG00000000001]
+  max_obs: 12
+  layer: normalized
+  chunk_size: 34
+  compression: lzf
+  destination: s3://bucket/prefix
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Callable[..., dg.ComponentTree]:
+    """Writes YAML files into a project of their own and returns its tree."""
+    package = f"project_{abs(hash(request.node.name))}"
+    root = tmp_path / package / "defs"
+    root.mkdir(parents=True)
+    (root.parent / "__init__.py").touch()
+    (root / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def build(**yamls: str) -> dg.ComponentTree:
+        for name, text in yamls.items():
+            (root / name).mkdir()
+            (root / name / "defs.yaml").write_text(textwrap.dedent(text))
+        return dg.ComponentTree.from_module(importlib.import_module(f"{package}.defs"), project_root=tmp_path)
+
+    return build
+
+
+def test_every_attribute_reaches_the_engine(tree: Callable[..., dg.ComponentTree]) -> None:
+    component = tree(lung_t=FULL).load_component("lung_t", CensusSubset)
+    spec = component.spec()
+
+    assert spec == SubsetSpec(
+        name="lung_t",
+        organism="mus_musculus",
+        value_filter="tissue_general == 'lung'",
+        obs_columns=("sex", "assay"),
+        genes=GeneSelection(value_filter="nnz >= 3", feature_ids=("ENSMUSG00000000001",)),
+        max_obs=12,
+        layer="normalized",
+        chunk_size=34,
+        compression="lzf",
+    )
+    assert component.destination == "s3://bucket/prefix"
+    # Every declared attribute is above, so a newly added one fails here until it is.
+    assert set(CensusSubset.model_fields) == {field for field in SubsetSpec.__dataclass_fields__} | {"destination"}
+    assert set(Genes.model_fields) == {"value_filter", "feature_ids", "file"}
+
+
+def test_what_is_left_out_has_the_defaults_of_the_engine(tree: Callable[..., dg.ComponentTree]) -> None:
+    yaml = "type: cxg_assets.CensusSubset\nattributes: {name: all_human, organism: homo_sapiens}\n"
+    spec = tree(all_human=yaml).load_component("all_human", CensusSubset).spec()
+    assert spec == SubsetSpec(name="all_human", organism="homo_sapiens")
+    assert spec.obs_columns == DEFAULT_OBS_COLUMNS
+
+
+def test_a_gene_file_is_found_beside_its_yaml(tree: Callable[..., dg.ComponentTree]) -> None:
+    yaml = """\
+    type: cxg_assets.CensusSubset
+    attributes: {name: few, organism: homo_sapiens, genes: {file: genes.txt}}
+    """
+    built = tree(few=yaml)
+    (built.defs_module_path / "few" / "genes.txt").write_text("# markers\nENSG00000167286  # CD3D\n\nENSG00000090382\n")
+    genes = built.load_component("few", CensusSubset).spec().genes
+    assert genes == GeneSelection(feature_ids=("ENSG00000167286", "ENSG00000090382"))
+
+
+def test_subsets_of_one_organism_share_its_index(tree: Callable[..., dg.ComponentTree]) -> None:
+    one = "type: cxg_assets.CensusSubset\nattributes: {name: one, organism: homo_sapiens}\n"
+    two = one.replace("one", "two")
+    mouse = one.replace("one", "mouse").replace("homo_sapiens", "mus_musculus")
+    graph = complete(tree(one=one, two=two, mouse=mouse).build_defs()).resolve_asset_graph()
+
+    indexes = {key for key in graph.get_all_asset_keys() if key.path[-1] == "census_index"}
+    assert indexes == {census_index_key("homo_sapiens"), census_index_key("mus_musculus")}
+    assert graph.get(filtered_subset_key("two")).parent_keys == {census_index_key("homo_sapiens")}
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("chunk_sise: 10", "Extra inputs are not permitted"),
+        ("chunk_size: 0", "chunk_size: 0 is not a positive whole number"),
+        ("chunk_size: lots", "chunk_size"),
+        ("layer: scaled", "Input should be 'raw' or 'normalized'"),
+        ("compression: bzip2", "compression"),
+        ("destination: gs://bucket", "destination: 'gs://bucket' is not supported"),
+        ("genes: {value_filter: 'nnz > 1', fil: x}", "Extra inputs are not permitted"),
+        ("genes: {feature_ids: []}", "genes.feature_ids: the list is empty"),
+        ("obs_columns: [assay, assay]", "assay is listed twice"),
+        ("value_filter: ' '", "value_filter: the filter is empty"),
+    ],
+)
+def test_a_wrong_value_is_reported_with_the_file(
+    tree: Callable[..., dg.ComponentTree], line: str, message: str
+) -> None:
+    yaml = f"type: cxg_assets.CensusSubset\nattributes:\n  name: wrong\n  organism: homo_sapiens\n  {line}\n"
+    with pytest.raises(Exception, match="defs.yaml") as caught:  # noqa: PT011 - Dagster raises several classes
+        tree(wrong=yaml).load_component("wrong", CensusSubset)
+    assert message in str(caught.value)
+    assert "wrong/defs.yaml:" in str(caught.value)

@@ -1,0 +1,205 @@
+"""Fixtures for all tests. Censuses and servers are real and made once a session; stores are new for every test.
+
+| fixture | what it is |
+| --- | --- |
+| `census_uri`, `census`, `release` | a demo census: its path, opened by `cellxgene_census`, and as the engine sees it |
+| `old_census_uri`, `old_census`, `old_release` | a small one in the older layout: text in obs is plain |
+| `spec` | a function: a `SubsetSpec` with small defaults |
+| `store_url` | URL of a folder that does not exist yet |
+| `s3` | an empty bucket on an S3 server over HTTP: URL, obstore options, boto3 client |
+| `index_store` | the default store of the session: census indexes are made once |
+| `ingest` | a function: takes a spec to landed chunks, see `Ingest` and `ingested.Ingested` |
+| `ray_session` | a real Ray of two CPUs |
+| `blood` | one ingested subset that all tests read and none changes |
+"""
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import boto3
+import cellxgene_census
+import pytest
+import tiledbsoma as soma
+from moto.server import ThreadedMotoServer
+
+from cxg_assets.demo import build_census
+from cxg_assets.ingest.release import Release, read_release
+from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
+from cxg_assets.ingest.store import Store, StoreLocator
+from cxg_assets.resources.ray_cluster import OWN_RAY_OPTIONS
+from cxg_assets_tests.ingested import Ingested, ingest_subset
+
+N_OBS = 2_600
+"""Human cells of the demo census: two rows of X tiles and two fragments, which meet inside the first row of tiles."""
+
+FRAGMENT_EDGE = 1_300
+"""First human cell of the second fragment of X."""
+
+OLD_N_OBS = 300
+"""Human cells of the census in the older layout."""
+
+BLOOD_NORMAL = "tissue_general == 'blood' and disease == 'normal' and is_primary_data == True"
+WELL_MEASURED = GeneSelection(value_filter="n_measured_obs >= 10 and nnz >= 10")
+
+S3_KEYS = {"access_key_id": "test", "secret_access_key": "test-secret", "region": "us-east-1"}
+"""moto takes any; under obstore's names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bucket:
+    """An empty bucket.
+
+    Attributes:
+        name: Its name.
+        url: `s3://<name>`.
+        endpoint: URL of the server.
+        options: What `StoreLocator.s3_options` takes.
+        client: boto3 client of the server, to look at the bucket by other means.
+    """
+
+    name: str
+    url: str
+    endpoint: str
+    options: tuple[tuple[str, str], ...]
+    client: Any
+
+    def locator(self, prefix: str = "store") -> StoreLocator:
+        """A store below a prefix of the bucket."""
+        return StoreLocator(url=f"{self.url}/{prefix}", s3_options=self.options)
+
+
+class Ingest(Protocol):
+    """Takes a spec to landed chunks, through release, index, subset, plan and worker."""
+
+    def __call__(self, spec: SubsetSpec, store: str | StoreLocator, *, uri: str = "", n_workers: int = 1) -> Ingested:
+        """Runs the engine.
+
+        Args:
+            spec: The subset.
+            store: The destination, a URL or (for S3) a locator.
+            uri: The Census; empty for `census_uri`.
+            n_workers: Cut into the spans of so many workers; one in this process takes them all.
+        """
+        ...
+
+
+@pytest.fixture(scope="session")
+def census_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("census") / "demo"
+    build_census(path, n_obs=N_OBS, seed=11)
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def old_census_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("census") / "old"
+    build_census(path, n_obs=OLD_N_OBS, seed=12, text_as_dictionary=False)
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def census(census_uri: str) -> Iterator[soma.Collection]:
+    with cellxgene_census.open_soma(uri=census_uri) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def old_census(old_census_uri: str) -> Iterator[soma.Collection]:
+    with cellxgene_census.open_soma(uri=old_census_uri) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def release(census_uri: str) -> Release:
+    return read_release("demo", census_uri, None, {})
+
+
+@pytest.fixture(scope="session")
+def old_release(old_census_uri: str) -> Release:
+    return read_release("old-demo", old_census_uri, None, {})
+
+
+@pytest.fixture(scope="session")
+def index_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return StoreLocator(url=tmp_path_factory.mktemp("default").as_uri()).open()
+
+
+@pytest.fixture
+def store_url(tmp_path: Path) -> str:
+    return (tmp_path / "store").as_uri()
+
+
+@pytest.fixture(scope="session")
+def spec() -> Callable[..., SubsetSpec]:
+    """A human subset with few obs columns and few genes; keyword arguments change attributes."""
+
+    def make(**changes: Any) -> SubsetSpec:
+        defaults: dict[str, Any] = {
+            "name": "blood_normal",
+            "organism": "homo_sapiens",
+            "obs_columns": ("cell_type", "donor_id", "is_primary_data", "dataset_id"),
+            "genes": WELL_MEASURED,
+            "chunk_size": 200,
+        }
+        return SubsetSpec(**defaults | changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def ingest(release: Release, index_store: Store) -> Ingest:
+    releases = {release.uri: release}
+
+    def run(spec: SubsetSpec, store: str | StoreLocator, *, uri: str = "", n_workers: int = 1) -> Ingested:
+        uri = uri or release.uri
+        if uri not in releases:
+            releases[uri] = read_release(uri, uri, None, {})
+        locator = StoreLocator(url=store) if isinstance(store, str) else store
+        return ingest_subset(spec, releases[uri], index_store, locator, n_workers=n_workers)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def blood(ingest: Ingest, spec: Callable[..., SubsetSpec], tmp_path_factory: pytest.TempPathFactory) -> Ingested:
+    ingested = ingest(spec(value_filter=BLOOD_NORMAL), tmp_path_factory.mktemp("blood").as_uri())
+    assert not ingested.failures
+    return ingested
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """URL of an S3 server that runs for the whole session."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_endpoint: str) -> Bucket:
+    client = boto3.client(
+        "s3",
+        endpoint_url=s3_endpoint,
+        region_name=S3_KEYS["region"],
+        aws_access_key_id=S3_KEYS["access_key_id"],
+        aws_secret_access_key=S3_KEYS["secret_access_key"],
+    )
+    name = f"bucket-{uuid.uuid4().hex[:12]}"
+    client.create_bucket(Bucket=name)
+    options = {"endpoint": s3_endpoint, **S3_KEYS}
+    return Bucket(name=name, url=f"s3://{name}", endpoint=s3_endpoint, options=tuple(options.items()), client=client)
+
+
+@pytest.fixture(scope="session")
+def ray_session() -> Iterator[None]:
+    """A Ray of two CPUs for the whole session; the executor joins a Ray that runs, as it would join a cluster."""
+    import ray
+
+    ray.init(num_cpus=2, **OWN_RAY_OPTIONS)
+    yield
+    ray.shutdown()

@@ -1,0 +1,139 @@
+"""What the UI does, through the webserver's own API and the daemon."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import anndata
+import pytest
+
+from cxg_assets_tests.e2e.conftest import Webserver, free_port, serve, wait_until
+
+PROJECT = Path(__file__).parents[2]
+CHUNKS = ["blood_normal", "h5ad_chunks"]
+
+LAUNCH_JOB = """
+mutation ($selector: JobOrPipelineSelector!) {
+  launchRun(executionParams: {selector: $selector, runConfigData: "{}"}) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+  }
+}"""
+
+RUN_STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+
+LAUNCH_BACKFILL = """
+mutation ($key: AssetKeyInput!) {
+  launchPartitionBackfill(backfillParams: {assetSelection: [$key], allPartitions: true}) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+  }
+}"""
+
+BACKFILL_STATUS = "query ($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }"
+
+PARTITIONS = """
+query ($key: AssetKeyInput!) {
+  assetNodeOrError(assetKey: $key) { ... on AssetNode {
+    partitionStats { numMaterialized numFailed numPartitions }
+    assetMaterializations { partition metadataEntries { label
+      ... on IntMetadataEntry { intValue } ... on FloatMetadataEntry { floatValue } ... on TextMetadataEntry { text } } }
+  } }
+}"""
+
+LINEAGE = "{ assetNodes { assetKey { path } dependencyKeys { path } } }"
+
+
+def run_job(server: Webserver, job: str) -> None:
+    """Launches a job and waits until it has succeeded."""
+    selector = {"repositoryName": "__repository__", "repositoryLocationName": location(server), "jobName": job}
+    launched = server.query(LAUNCH_JOB, selector=selector)["launchRun"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    run_id = launched["run"]["runId"]
+
+    def ended() -> str:
+        status = server.query(RUN_STATUS, id=run_id)["runOrError"]["status"]
+        return status if status in ("SUCCESS", "FAILURE", "CANCELED") else ""
+
+    assert wait_until(f"{job} ends", ended, 180) == "SUCCESS"
+
+
+def location(server: Webserver) -> str:
+    """Name of the code location."""
+    data = server.query("{ repositoriesOrError { ... on RepositoryConnection { nodes { location { name } } } } }")
+    [node] = data["repositoriesOrError"]["nodes"]
+    return node["location"]["name"]
+
+
+def partitions(server: Webserver) -> dict[str, Any]:
+    return server.query(PARTITIONS, key={"path": CHUNKS})["assetNodeOrError"]
+
+
+@pytest.fixture(scope="module")
+def backfilled(ui: Webserver) -> Webserver:
+    """The UI after its user materialized the plan and launched a backfill of all chunks."""
+    run_job(ui, "observe_census_release")
+    run_job(ui, "blood_normal_prepare")
+    launched = ui.query(LAUNCH_BACKFILL, key={"path": CHUNKS})["launchPartitionBackfill"]
+    assert launched["__typename"] == "LaunchBackfillSuccess", launched
+
+    def ended() -> str:
+        status = ui.query(BACKFILL_STATUS, id=launched["backfillId"])["partitionBackfillOrError"]["status"]
+        return status if status.startswith(("COMPLETED", "FAILED", "CANCELED")) else ""
+
+    assert wait_until("the backfill ends", ended, 240) == "COMPLETED_SUCCESS"
+    return ui
+
+
+def test_the_lineage_leads_from_the_release_to_the_dataset(ui: Webserver) -> None:
+    edges = {
+        ("/".join(node["assetKey"]["path"]), "/".join(key["path"]))
+        for node in ui.query(LINEAGE)["assetNodes"]
+        for key in node["dependencyKeys"]
+    }
+    assert edges >= {
+        ("homo_sapiens/census_index", "census_release"),
+        ("blood_normal/filtered_subset", "homo_sapiens/census_index"),
+        ("blood_normal/chunk_plan", "blood_normal/filtered_subset"),
+        ("blood_normal/h5ad_chunks", "blood_normal/chunk_plan"),
+        ("blood_normal/dataset", "blood_normal/h5ad_chunks"),
+        ("immune_markers/filtered_subset", "homo_sapiens/census_index"),
+    }
+
+
+def test_a_backfill_ends_with_every_partition_materialized_and_its_figures_on_it(backfilled: Webserver) -> None:
+    node = partitions(backfilled)
+    stats = node["partitionStats"]
+    assert stats["numPartitions"] >= 3
+    assert (stats["numMaterialized"], stats["numFailed"]) == (stats["numPartitions"], 0)
+    events = node["assetMaterializations"]
+    assert sorted(event["partition"] for event in events) == [f"{n:05d}" for n in range(stats["numPartitions"])]
+    for event in events:
+        values = {entry["label"]: entry for entry in event["metadataEntries"]}
+        file = Path(values["uri"]["text"].removeprefix("file://"))
+        assert values["n_bytes"]["intValue"] == file.stat().st_size
+        assert values["n_obs"]["intValue"] == anndata.read_h5ad(file).n_obs
+        assert values["cells_per_second"]["floatValue"] > 0
+
+
+def test_the_dataset_is_published_from_the_ui(backfilled: Webserver) -> None:
+    run_job(backfilled, "blood_normal_publish")
+    assert (backfilled.home / "store" / "blood_normal" / "dataset.json").is_file()
+
+
+def test_the_workspace_file_serves_the_same_location(ui_census_uri: str, tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "dagster").mkdir()
+    workspace = str(PROJECT / "workspace.yaml")
+    command = [sys.executable, "-m", "dagster", "dev", "-w", workspace, "-h", "127.0.0.1", "-p", str(port)]
+    with serve(command, tmp_path, ui_census_uri, port) as server:
+        assert location(server) == "cxg_assets"
+
+
+def test_dagster_validates_the_definitions(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "dagster", "definitions", "validate", "-w", str(PROJECT / "workspace.yaml")]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert result.returncode == 0, result.stderr

@@ -1,0 +1,90 @@
+"""Arrays written block by block read back the same through h5py, and the filters are HDF5's own."""
+
+from itertools import pairwise
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cxg_assets.ingest.arrays import BLOCK, BlockedArray, write_array
+from cxg_assets.ingest.spec import COMPRESSIONS
+
+DTYPES = ["int8", "int32", "int64", "float32", "float64", "bool"]
+
+
+def written(values: np.ndarray, compression: str, cuts: list[int], block: int) -> tuple[np.ndarray, bytes]:
+    """What h5py reads of the array, and the bytes of its file."""
+    with h5py.File.in_memory() as file:
+        array = BlockedArray(file, "a", values.dtype, compression, block)
+        for start, stop in pairwise([0, *cuts, len(values)]):
+            array.append(values[start:stop])
+        array.close()
+        file.flush()
+        return array.dataset[:], file.id.get_file_image()
+
+
+@settings(max_examples=120, deadline=None, derandomize=True)
+@given(
+    n=st.one_of(st.integers(0, 40), st.sampled_from([63, 64, 65, 128, 700])),
+    dtype=st.sampled_from(DTYPES),
+    compression=st.sampled_from(COMPRESSIONS),
+    parts=st.lists(st.floats(0, 1), max_size=6),
+)
+def test_values_come_back_and_bytes_do_not_depend_on_the_cuts(
+    n: int, dtype: str, compression: str, parts: list[float]
+) -> None:
+    values = np.random.default_rng(n).integers(0, 100, n).astype(dtype)
+    cuts = sorted(int(part * n) for part in parts)
+
+    back, image = written(values, compression, cuts, block=64)
+
+    assert back.dtype == values.dtype
+    np.testing.assert_array_equal(back, values)
+    assert image == written(values, compression, [], block=64)[1]
+
+
+@pytest.mark.parametrize("n", [1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5])
+def test_arrays_of_real_blocks_come_back(n: int) -> None:
+    values = np.random.default_rng(n).poisson(2, n).astype(np.float32)
+
+    back, _ = written(values, "gzip", [n // 3], BLOCK)
+
+    np.testing.assert_array_equal(back, values)
+
+
+@pytest.mark.parametrize(
+    ("compression", "declared"), [("gzip", "gzip"), ("lzf", "lzf"), ("none", None)]
+)
+def test_the_dataset_declares_the_filters_that_readers_need(compression: str, declared: str | None) -> None:
+    with h5py.File.in_memory() as file:
+        dataset = write_array(file, "a", np.arange(1_000, dtype=np.int32), compression)
+
+        assert dataset.compression == declared
+        assert dataset.shuffle == (declared is not None)
+        assert dataset.shape == (1_000,)
+
+
+def test_a_short_array_is_one_short_block() -> None:
+    with h5py.File.in_memory() as file:
+        assert write_array(file, "a", np.arange(10), "gzip").chunks == (10,)
+        assert write_array(file, "none", np.empty(0, np.int32), "gzip")[:].tolist() == []
+
+
+def test_gzip_makes_counts_smaller() -> None:
+    counts = np.random.default_rng(0).poisson(2, 10 * BLOCK).astype(np.float32)
+
+    _, image = written(counts, "gzip", [], BLOCK)
+
+    assert len(image) < counts.nbytes / 5
+
+
+def test_values_that_the_caller_changes_later_were_taken_as_they_were() -> None:
+    with h5py.File.in_memory() as file:
+        array = BlockedArray(file, "a", np.dtype(np.int32), "gzip", block=8)
+        array.append(np.arange(10, dtype=np.int32))
+        array.append(np.arange(10, 20, dtype=np.int32))
+        array.close()
+
+        assert array.dataset[:].tolist() == list(range(20))

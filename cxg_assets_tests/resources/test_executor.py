@@ -1,0 +1,115 @@
+"""The pool on a real Ray."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import dagster as dg
+import pytest
+
+from cxg_assets.ingest.errors import BadInput, CxgError
+from cxg_assets.ingest.layout import subset_obs_path
+from cxg_assets.ingest.report import ChunkFailure, ChunkReport
+from cxg_assets.ingest.spans import Span, plan_spans
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.store import StoreLocator
+from cxg_assets.resources.executor import Pool, RayPoolExecutor
+from cxg_assets.resources.ray_cluster import RunRay
+from cxg_assets_tests.conftest import BLOOD_NORMAL
+from cxg_assets_tests.ingested import Ingested, plan_subset
+
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+
+@pytest.fixture
+def planned(spec: Callable[..., SubsetSpec], release, index_store, store_url: str) -> Ingested:
+    """A subset of many small chunks of which none was made."""
+    locator = StoreLocator(url=store_url)
+    small = spec(value_filter=BLOOD_NORMAL, chunk_size=25, max_obs=500)
+    subset, plan = plan_subset(small, release, index_store, locator)
+    return Ingested(
+        spec=small, release=release, census=release.locator({}), store=locator.open(), locator=locator,
+        subset=subset, plan=plan, reports=(), failures=(),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def pool(planned: Ingested) -> Iterator[Pool]:
+    with RayPoolExecutor(ray=RunRay(), workers=2).launch(planned.job, dg.build_op_context()) as launched:
+        yield launched
+
+
+def test_every_chunk_is_reported_once_and_equals_what_one_process_makes(
+    planned: Ingested, pool: Pool, ingest, tmp_path
+) -> None:
+    results = list(pool.run(plan_spans(planned.plan.chunks, pool.n_workers)))
+    alone = ingest(planned.spec, (tmp_path / "alone").as_uri())
+
+    assert sorted(result.chunk for result in results) == [chunk.key for chunk in planned.plan.chunks]
+    assert {result.chunk: result.sha256 for result in results if isinstance(result, ChunkReport)} == {
+        report.chunk: report.sha256 for report in alone.reports
+    }
+    assert len({result.worker for result in results}) == 2
+
+
+def test_a_killed_worker_is_replaced_and_no_chunk_is_lost_or_made_twice(planned: Ingested, pool: Pool) -> None:
+    spans = [Span(planned.plan.chunks[:10]), Span(planned.plan.chunks[10:])]
+    results = pool.run(spans)
+    first = next(results)
+    os.kill(int(first.worker.split(":")[1]), signal.SIGKILL)
+    rest = list(results)
+
+    assert sorted(result.chunk for result in [first, *rest]) == [chunk.key for chunk in planned.plan.chunks]
+    assert all(isinstance(result, ChunkReport) for result in rest)
+    assert pool.n_deaths == 1
+
+
+def test_a_chunk_that_cannot_land_is_tried_three_times_and_named_while_the_others_land(
+    planned: Ingested, pool: Pool
+) -> None:
+    doomed = planned.plan.chunks[7]
+    planned.file(doomed).mkdir(parents=True)
+    results = list(pool.run(plan_spans(planned.plan.chunks, pool.n_workers)))
+
+    [failure] = [result for result in results if isinstance(result, ChunkFailure)]
+    assert (failure.chunk, failure.attempt) == (doomed.key, 3)
+    assert "Is a directory" in failure.error
+    assert planned.plan.path(doomed) in failure.error
+    assert len(results) == len(planned.plan.chunks)
+
+
+def test_a_worker_that_cannot_open_the_subset_fails_the_chunks_with_the_cause(planned: Ingested, pool: Pool) -> None:
+    name = subset_obs_path(planned.spec.name, planned.subset.fingerprint)
+    planned.store.delete(name)
+    results = list(pool.run([Span(planned.plan.chunks[:2])]))
+
+    assert [result.chunk for result in results] == ["00000", "00001"]
+    assert all(isinstance(result, ChunkFailure) and name in result.error for result in results)
+
+
+def test_workers_that_die_before_they_make_anything_end_the_run(planned: Ingested) -> None:
+    poisoned = replace(planned.job, header=None)  # type: ignore[arg-type]
+    executor = RayPoolExecutor(ray=RunRay(), workers=1)
+    with executor.launch(poisoned, dg.build_op_context()) as pool:
+        pool._job = _KillsWhoeverUnpicklesIt()  # type: ignore[assignment]
+        with pytest.raises(CxgError, match="workers died one after the other and made nothing"):
+            list(pool.run([Span(planned.plan.chunks[:3])]))
+
+
+def test_more_workers_than_cpus_share_them(planned: Ingested) -> None:
+    with RayPoolExecutor(ray=RunRay(), workers=3).launch(planned.job, dg.build_op_context()) as pool:
+        results = list(pool.run([Span((chunk,)) for chunk in planned.plan.chunks[:9]]))
+    assert len(results) == 9
+    assert len({result.worker for result in results}) == 3
+
+
+def test_a_negative_number_of_workers_is_refused(planned: Ingested) -> None:
+    executor = RayPoolExecutor(ray=RunRay(), workers=-1)
+    with pytest.raises(BadInput, match="workers: -1"), executor.launch(planned.job, dg.build_op_context()):
+        pass
+
+
+class _KillsWhoeverUnpicklesIt:
+    def __reduce__(self):
+        return os._exit, (1,)
