@@ -16,7 +16,7 @@ import scipy.sparse as sp
 from anndata.experimental import AnnCollection, read_lazy
 
 from cxg_assets.ingest.spec import COMPRESSIONS, SubsetSpec
-from cxg_assets_tests.conftest import BLOOD_NORMAL, Ingest
+from cxg_assets_tests.conftest import Ingest
 from cxg_assets_tests.ingested import Ingested
 
 _PLAIN_H5PY = """

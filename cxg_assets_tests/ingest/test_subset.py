@@ -147,7 +147,7 @@ def test_another_release_changes_the_fingerprint(spec: MakeSpec, indexed: Indexe
     [
         ({"chunk_size": 10}, {"chunk_size": 999}),
         ({"compression": "gzip", "layer": "raw"}, {"compression": "none", "layer": "normalized"}),
-        ({"value_filter": "sex == 'male' and nnz > 5"}, {"value_filter": "(sex == \"male\") & 5 < nnz"}),
+        ({"value_filter": "sex == 'male' and nnz > 5"}, {"value_filter": '(sex == "male") & (5 < nnz)'}),
         (
             {"genes": GeneSelection(feature_ids=("ENSG00000081237", "ENSG00000156738"))},
             {"genes": GeneSelection(feature_ids=("ENSG00000156738", "ENSG00000081237"))},
