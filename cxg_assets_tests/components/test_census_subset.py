@@ -105,8 +105,8 @@ def test_subsets_of_one_organism_share_its_index(tree: Callable[..., dg.Componen
     [
         ("chunk_sise: 10", "wrong/defs.yaml:5` Extra inputs are not permitted"),
         ("genes: {value_filter: 'nnz > 1', fil: x}", "wrong/defs.yaml:5` Extra inputs are not permitted"),
-        ("layer: scaled", "wrong/defs.yaml:5` Input should be 'raw' or 'normalized'"),
-        ("compression: bzip2", "wrong/defs.yaml:5` Input should be 'gzip', 'lzf', 'zstd' or 'none'"),
+        ("layer: scaled", "Input should be 'raw' or 'normalized'"),
+        ("compression: bzip2", "Input should be 'gzip', 'lzf', 'zstd' or 'none'"),
         ("chunk_size: 0", "chunk_size: 0 is not a positive whole number"),
         ("max_obs: -1", "max_obs: -1 is not a positive whole number"),
         ("destination: gs://bucket", "destination: 'gs://bucket' is not supported"),
