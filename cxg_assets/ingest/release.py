@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from cxg_assets.ingest.census import CensusLocator
 from cxg_assets.ingest.errors import CxgError
@@ -62,7 +63,7 @@ def read_release(name: str, uri: str, region: str | None, tiledb_config: Mapping
 
     Args:
         name: What was asked for.
-        uri: Where that is.
+        uri: Where that is; a local path may be relative.
         region: AWS region of a public bucket; None for any other place.
         tiledb_config: TileDB settings of the place.
 
@@ -70,6 +71,8 @@ def read_release(name: str, uri: str, region: str | None, tiledb_config: Mapping
         BadInput: There is no Census at the URI.
         CxgError: Its summary has no build date.
     """
+    if "://" not in uri:
+        uri = str(Path(uri).absolute())  # workers may run in another folder
     timestamp_ms = int(time.time() * 1000)
     locator = CensusLocator(
         uri=uri, tiledb_config=public_bucket_config(region) + tuple(tiledb_config.items()), timestamp_ms=timestamp_ms
