@@ -168,7 +168,7 @@ def make_chunks(
     )
     recorder.observe(summary)
     if failures:
-        names = ", ".join(failure.chunk for failure in failures)
+        names = ", ".join(sorted(failure.chunk for failure in failures))
         raise dg.Failure(
             f"{len(failures)} of {len(wanted)} chunks failed: {names}. The first: {failures[0].error}. "
             "The others have landed; run again to make only these",

@@ -9,6 +9,7 @@ import click
 
 from cxg_assets.cli.project import default_store, load_subset
 from cxg_assets.cli.run import IngestResult, run_ingest
+from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.spec import GeneSelection
 from cxg_assets.resources.census import CensusResource
 
@@ -37,6 +38,8 @@ def ingest_command(
     json_file: Path | None,
 ) -> None:
     """Makes what is missing of SUBSET and publishes it. Every option overrides the subset's YAML."""
+    if json_file is not None and not json_file.parent.is_dir():
+        raise BadInput(f"--json: {json_file.parent} is not a folder; make it first")
     declared = load_subset(subset)
     changes = {"max_obs": max_obs, "chunk_size": chunk_size, "value_filter": value_filter}
     if gene_filter is not None:

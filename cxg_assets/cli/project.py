@@ -1,7 +1,6 @@
 """What the command works on: the project's subsets, its Dagster instance, and their definitions."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 
 import dagster as dg
@@ -12,11 +11,10 @@ import cxg_assets.defs
 from cxg_assets import settings
 from cxg_assets.cli.yaml_mistakes import describe_mistakes
 from cxg_assets.components.census_subset import CensusSubset
+from cxg_assets.components.subset_tree import DEFS_FOLDER
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.resources.store import StoreResource
-
-DEFS_FOLDER = Path(cxg_assets.defs.__path__[0])
 
 _DAGSTER_YAML = """\
 # Written by cxg-assets when this Dagster instance was made; yours to change.

@@ -83,22 +83,26 @@ def run_ingest(
         CxgError: A step before the chunks failed.
     """
     began = time.monotonic()
-    opened = store.locator(destination).open()
+    default, opened = store.locator().open(), store.locator(destination).open()
     check_subset(spec, census.locator(census.release()), opened)
+    if default.url != opened.url:
+        default.check_writable()  # the census index goes there
     definitions = complete(subset_definitions(spec, destination), census=census, store=store, workers=workers)
     with dagster_instance() as instance:
         for job in (OBSERVE_JOB, prepare_job_name(spec.name)):
-            error = _run(definitions, job, instance)
+            _, error = _run(definitions, job, instance)
             if error:
                 raise CxgError(error)
         plan = load_plan(opened, spec.name, latest_data_version(instance, chunk_plan_key(spec.name)))
         landed = landed_sizes(opened, plan)
         n_missing = sum(chunk.n_obs for chunk in plan.chunks if chunk.key not in landed)
         with _bar(instance, h5ad_chunks_key(spec.name), n_missing):
-            error = _run(definitions, missing_chunks_job_name(spec.name), instance)
-        chunks = _latest_summary(instance, h5ad_chunks_key(spec.name))
+            run_id, error = _run(definitions, missing_chunks_job_name(spec.name), instance)
+        chunks = _summary_of(instance, h5ad_chunks_key(spec.name), run_id)
+        if chunks is None:
+            raise CxgError(error)
         if not error:
-            error = _run(definitions, publish_job_name(spec.name), instance)
+            _, error = _run(definitions, publish_job_name(spec.name), instance)
     return IngestResult(
         chunks=chunks,
         total_seconds=time.monotonic() - began,
@@ -107,29 +111,29 @@ def run_ingest(
     )
 
 
-def _run(definitions: dg.Definitions, job: str, instance: DagsterInstance) -> str:
-    """Runs a job here. Returns why it failed; empty when it did not."""
+def _run(definitions: dg.Definitions, job: str, instance: DagsterInstance) -> tuple[str, str]:
+    """Runs a job here. Returns the run's id and why it failed; empty when it did not."""
     result = definitions.resolve_job_def(job).execute_in_process(
         instance=instance, run_config=_QUIET, raise_on_error=False
     )
     if result.success:
-        return ""
+        return result.run_id, ""
     for event in result.all_events:
         if event.is_step_failure:
             data = event.step_failure_data
             if data.user_failure_data is not None and data.user_failure_data.description:
-                return data.user_failure_data.description
+                return result.run_id, data.user_failure_data.description
             if data.error is not None:
-                return f"{job}, step {event.step_key}: {data.error.message.strip()}"
-    return f"{job} failed; see run {result.run_id} in the UI"
+                return result.run_id, f"{job}, step {event.step_key}: {data.error.message.strip()}"
+    return result.run_id, f"{job} failed; see run {result.run_id} in the UI"
 
 
-def _latest_summary(instance: DagsterInstance, key: dg.AssetKey) -> RunSummary:
-    """What the latest run over chunks said of itself."""
+def _summary_of(instance: DagsterInstance, key: dg.AssetKey, run_id: str) -> RunSummary | None:
+    """What a run over chunks said of itself; None when it ended before it could."""
     records = instance.fetch_observations(key, limit=1).records
-    observation = records[0].asset_observation if records else None
+    observation = records[0].asset_observation if records and records[0].run_id == run_id else None
     if observation is None:
-        raise CxgError(f"{key.to_user_string()}: the run ended before it made anything; see its log in the UI")
+        return None
     values = {field.name: observation.metadata[field.name].value for field in fields(RunSummary)}
     return RunSummary(**values)  # type: ignore[arg-type]
 

@@ -29,13 +29,16 @@ def describe_mistakes(file: Path, error: Exception) -> str:
         causes.append(causes[-1].__cause__)
     for cause in causes:
         if isinstance(cause, ValidationError):
-            return "\n".join(
-                f"{file}:{_line_of(file, attribute)}: {what}" for attribute, what in _wrong_attributes(cause).items()
-            )
+            found = [(_line_of(file, attribute), what) for attribute, what in _wrong_attributes(cause).items()]
+            return "\n".join(f"{file}:{line}: {what}" for line, what in sorted(found))
         if isinstance(cause, yaml.MarkedYAMLError) and cause.problem_mark is not None:
             return f"{file}:{cause.problem_mark.line + 1}: this is not YAML: {cause.problem}"
-    reason = str(causes[-1]).strip().splitlines() or [type(causes[-1]).__name__]
-    return f"{file}: {reason[0]} A subset has `type: cxg_assets.CensusSubset`, and its attributes below `attributes:`"
+    lines = str(causes[-1]).strip().splitlines() or [type(causes[-1]).__name__]
+    if lines[0].startswith(str(file)):
+        # A template: the place comes first, the YAML around it next, and last what is wrong.
+        return f"{lines[0]}: {lines[-1]}"
+    reason = lines[0].rstrip(".")
+    return f"{file}: {reason}; a subset has `type: cxg_assets.CensusSubset`, and its attributes below `attributes:`"
 
 
 def _wrong_attributes(error: ValidationError) -> dict[str, str]:

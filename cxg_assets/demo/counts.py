@@ -3,6 +3,7 @@
 The loops are compiled and release the GIL, so that strips of cells are made on all cores.
 """
 
+import itertools
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -101,7 +102,7 @@ def draw_counts(
         )
         return nnz, gene[:total].copy(), count[:total].copy()
 
-    strips = list(zip(bounds[:-1], bounds[1:], strict=True))
+    strips = list(itertools.pairwise(bounds))
     drawn = list(threads.map(draw, strips))
     nnz = np.concatenate([strip_nnz for strip_nnz, _, _ in drawn])
     offset = np.concatenate([[0], np.cumsum([len(gene) for _, gene, _ in drawn])])

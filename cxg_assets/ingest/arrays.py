@@ -29,9 +29,7 @@ class BlockedArray:
     content gives equal bytes.
     """
 
-    def __init__(
-        self, group: h5py.Group, name: str, dtype: np.dtype, compression: str, block: int = BLOCK
-    ) -> None:
+    def __init__(self, group: h5py.Group, name: str, dtype: np.dtype, compression: str, block: int = BLOCK) -> None:
         """Creates the dataset, empty.
 
         Args:

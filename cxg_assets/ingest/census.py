@@ -138,9 +138,7 @@ class Census:
     def _experiment(self, organism: str) -> "tiledbsoma.Experiment":
         data: Any = self.root["census_data"]
         if organism not in data:
-            raise BadInput(
-                f"organism: census {self.uri} has no {organism!r}; it has {', '.join(self.organisms())}"
-            )
+            raise BadInput(f"organism: census {self.uri} has no {organism!r}; it has {', '.join(self.organisms())}")
         return data[organism]
 
 

@@ -56,18 +56,14 @@ class CsrBuilder:
         self._column_of = column_of
         self._dtype = dtype
         self._counts = np.zeros(len(joinids) + 1, dtype=np.int64)
-        self._parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self._points: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
     def add(self, table: pa.Table) -> None:
-        """Takes points as SOMA returns them: int64 `soma_dim_0`, int64 `soma_dim_1`, `soma_data`.
-
-        Coordinates are narrowed to int32 at once; the table can be released.
-        """
+        """Takes points as SOMA returns them: int64 `soma_dim_0`, int64 `soma_dim_1`, `soma_data`. Copies nothing."""
         for batch in table.to_batches():
-            rows = np.empty(batch.num_rows, dtype=np.int32)
-            _place_rows(batch["soma_dim_0"].to_numpy(), self._sorted_joinids, self._row_of, rows, self._counts)
-            columns = batch["soma_dim_1"].to_numpy().astype(np.int32)
-            self._parts.append((rows, columns, batch["soma_data"].to_numpy()))
+            joinids, genes, values = (batch[name].to_numpy() for name in ("soma_dim_0", "soma_dim_1", "soma_data"))
+            _count(joinids, self._sorted_joinids, self._row_of, self._counts)
+            self._points.append((joinids, genes, values))
 
     def build(self) -> CsrRows:
         """The rows of everything added. Call once; frees what was added as it goes."""
@@ -75,11 +71,15 @@ class CsrBuilder:
         indices = np.empty(indptr[-1], dtype=np.int32)
         data = np.empty(indptr[-1], dtype=self._dtype)
         next_free = indptr[:-1].copy()
-        self._parts.reverse()
-        while self._parts:
-            rows, columns, values = self._parts.pop()
-            _scatter(rows, columns, values, self._column_of, next_free, indices, data)
-        if not _columns_sorted(indptr, indices):
+        last_column = np.full(len(indptr) - 1, -1, dtype=np.int32)
+        is_sorted = True
+        self._points.reverse()
+        while self._points:
+            is_sorted &= _scatter(
+                *self._points.pop(), self._sorted_joinids, self._row_of, self._column_of,
+                next_free, last_column, indices, data,
+            )  # fmt: skip
+        if not is_sorted:
             matrix = scipy.sparse.csr_matrix(
                 (data, indices, indptr), shape=(len(indptr) - 1, int(self._column_of.max()) + 1), copy=False
             )
@@ -89,34 +89,40 @@ class CsrBuilder:
 
 
 @numba.njit(nogil=True, cache=True)
-def _place_rows(joinids, sorted_joinids, row_of, rows, counts):  # pragma: no cover - compiled
-    """Looks up each point's row (a joinid repeats in runs, so one search serves many points) and counts per row."""
-    previous = np.int64(-1)
-    row = np.int32(0)
-    for point in range(joinids.shape[0]):
-        joinid = joinids[point]
-        if joinid != previous:
-            previous = joinid
-            row = row_of[np.searchsorted(sorted_joinids, joinid)]
-        rows[point] = row
-        counts[row + 1] += 1
+def _count(joinids, sorted_joinids, row_of, counts):  # pragma: no cover - compiled
+    """Counts the points of each row. A joinid comes in runs, so one search serves many points."""
+    start, n_points = 0, joinids.shape[0]
+    while start < n_points:
+        joinid = joinids[start]
+        stop = start + 1
+        while stop < n_points and joinids[stop] == joinid:
+            stop += 1
+        counts[row_of[np.searchsorted(sorted_joinids, joinid)] + 1] += stop - start
+        start = stop
 
 
 @numba.njit(nogil=True, cache=True)
-def _scatter(rows, columns, values, column_of, next_free, indices, data):  # pragma: no cover - compiled
-    """Puts each point at the next free place of its row."""
-    for point in range(rows.shape[0]):
-        row = rows[point]
+def _scatter(
+    joinids, genes, values, sorted_joinids, row_of, column_of, next_free, last_column, indices, data
+):  # pragma: no cover - compiled
+    """Copies each run of points to the next free place of its row. Says whether all columns came in order."""
+    is_sorted = True
+    start, n_points = 0, joinids.shape[0]
+    while start < n_points:
+        joinid = joinids[start]
+        row = row_of[np.searchsorted(sorted_joinids, joinid)]
         place = next_free[row]
-        next_free[row] = place + 1
-        indices[place] = column_of[columns[point]]
-        data[place] = values[point]
-
-
-@numba.njit(nogil=True, cache=True)
-def _columns_sorted(indptr, indices):  # pragma: no cover - compiled
-    for row in range(indptr.shape[0] - 1):
-        for place in range(indptr[row] + 1, indptr[row + 1]):
-            if indices[place] < indices[place - 1]:
-                return False
-    return True
+        previous = last_column[row]
+        point = start
+        while point < n_points and joinids[point] == joinid:
+            column = column_of[genes[point]]
+            is_sorted &= column >= previous
+            previous = column
+            indices[place] = column
+            data[place] = values[point]
+            place += 1
+            point += 1
+        next_free[row] = place
+        last_column[row] = previous
+        start = point
+    return is_sorted

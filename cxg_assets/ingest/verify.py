@@ -13,9 +13,11 @@ import pandas as pd
 
 from cxg_assets.ingest.census import Census, CensusLocator
 from cxg_assets.ingest.dataset import Dataset
+from cxg_assets.ingest.feather import FeatherFile
+from cxg_assets.ingest.layout import subset_obs_path, subset_var_path
 from cxg_assets.ingest.manifest import read_manifest
 from cxg_assets.ingest.pipeline import landed_sizes, load_plan
-from cxg_assets.ingest.plan import ChunkPlan
+from cxg_assets.ingest.plan import Chunk, ChunkPlan
 from cxg_assets.ingest.store import Store
 from cxg_assets.ingest.template import UNS_KEY
 
@@ -28,6 +30,15 @@ class Problem:
     what: str
 
 
+@dataclass(frozen=True)
+class _Truth:
+    """What chunks are deeply compared with: the Census, and the cells and genes that the subset selected from it."""
+
+    census: Census
+    cells: FeatherFile
+    genes: np.ndarray
+
+
 def verify(
     store: Store, dataset: Dataset, census: CensusLocator | None, on_chunk: Callable[[], object] | None = None
 ) -> list[Problem]:
@@ -36,7 +47,8 @@ def verify(
     Args:
         store: The destination.
         dataset: What is published there.
-        census: Read every cell again through `cellxgene_census.get_anndata` and compare; None leaves that out.
+        census: Read every cell of the subset again through `cellxgene_census.get_anndata` and compare; None leaves
+            that out.
         on_chunk: Called after each chunk.
 
     Returns:
@@ -47,9 +59,9 @@ def verify(
     sizes = landed_sizes(store, plan)
     problems: list[Problem] = []
     with contextlib.ExitStack() as stack:
-        opened = None if census is None else stack.enter_context(census.open())
+        truth = None if census is None else _open_truth(store, plan, census, stack)
         for row in rows:
-            problems += [Problem(row["chunk"], what) for what in _check_chunk(store, plan, row, sizes, opened)]
+            problems += [Problem(row["chunk"], what) for what in _check_chunk(store, plan, row, sizes, truth)]
             if on_chunk is not None:
                 on_chunk()
     listed = {row["chunk"] for row in rows}
@@ -57,8 +69,18 @@ def verify(
     return problems
 
 
+def _open_truth(store: Store, plan: ChunkPlan, census: CensusLocator, stack: contextlib.ExitStack) -> _Truth:
+    header = plan.header
+    paths = [path(header.subset, header.subset_fingerprint) for path in (subset_obs_path, subset_var_path)]
+    files = [
+        stack.enter_context(FeatherFile(stack.enter_context(store.local_copy(path)), columns=("soma_joinid",)))
+        for path in paths
+    ]
+    return _Truth(stack.enter_context(census.open()), files[0], files[1].read()["soma_joinid"].to_numpy())
+
+
 def _check_chunk(
-    store: Store, plan: ChunkPlan, row: dict[str, Any], sizes: dict[str, int], census: Census | None
+    store: Store, plan: ChunkPlan, row: dict[str, Any], sizes: dict[str, int], truth: _Truth | None
 ) -> Iterator[str]:
     """What is wrong with one chunk, each finding in words."""
     [chunk] = plan.chunks_of([row["chunk"]])
@@ -74,8 +96,8 @@ def _check_chunk(
     if sha256 != row["sha256"]:
         yield f"{store.uri(path)} has SHA-256 {sha256[:12]}…, the manifest says {row['sha256'][:12]}…"
         return
-    if census is not None:
-        yield from _compare(_read(data), census, plan)
+    if truth is not None:
+        yield from _compare(_read(data), truth, plan, chunk)
 
 
 def _read(data: bytes) -> anndata.AnnData:
@@ -83,17 +105,17 @@ def _read(data: bytes) -> anndata.AnnData:
     return anndata.read_h5ad(file)
 
 
-def _compare(adata: anndata.AnnData, census: Census, plan: ChunkPlan) -> Iterator[str]:
-    """Compares a chunk with what the Census's own client returns for the same cells and genes."""
+def _compare(adata: anndata.AnnData, truth: _Truth, plan: ChunkPlan, chunk: Chunk) -> Iterator[str]:
+    """Compares a chunk with what the Census's own client returns for the cells and genes that it should have."""
     import cellxgene_census
 
     header = plan.header
     expected = cellxgene_census.get_anndata(
-        census.root,
+        truth.census.root,
         header.organism,
         X_name=header.layer,
-        obs_coords=adata.obs["soma_joinid"].to_numpy(),
-        var_coords=adata.var["soma_joinid"].to_numpy(),
+        obs_coords=truth.cells.rows(chunk.row_start, chunk.row_stop)["soma_joinid"].to_numpy(),
+        var_coords=truth.genes,
         obs_column_names=["soma_joinid", *header.obs_columns],
     )
     for axis in ("obs", "var"):
@@ -102,11 +124,13 @@ def _compare(adata: anndata.AnnData, census: Census, plan: ChunkPlan) -> Iterato
             pd.testing.assert_frame_equal(mine, theirs)
         except AssertionError as error:
             yield f"{axis} differs from the Census: {' '.join(str(error).split())}"
+    if adata.obs_names.tolist() != expected.obs["soma_joinid"].astype(str).tolist():
+        yield "obs_names are not the soma_joinids of the cells"
     if adata.shape != expected.shape:
         yield f"X has shape {adata.shape}, the Census gives {expected.shape}"
         return
     for part in ("indptr", "indices", "data"):
         if not np.array_equal(getattr(adata.X, part), getattr(expected.X, part)):
             yield f"X differs from the Census in its {part}"
-    if adata.uns[UNS_KEY]["census_uri"] != census.uri:
-        yield f"made from {adata.uns[UNS_KEY]['census_uri']}, compared with {census.uri}"
+    if adata.uns[UNS_KEY]["census_uri"] != truth.census.uri:
+        yield f"made from {adata.uns[UNS_KEY]['census_uri']}, compared with {truth.census.uri}"

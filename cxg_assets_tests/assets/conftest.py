@@ -1,7 +1,9 @@
 """A real Dagster instance on disk, and one subset's definitions run in it."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +45,13 @@ class Platform:
     def store(self) -> Store:
         return StoreResource(url=self.store_url, s3=S3Resource()).locator().open()
 
-    @property
+    @cached_property
     def definitions(self) -> dg.Definitions:
         return complete(
             subset_definitions(self.spec, ""),
             census=CensusResource(uri=self.census_uri),
             store=StoreResource(url=self.store_url, s3=S3Resource()),
-            workers=2,
+            workers=1,
         )
 
     @property
@@ -99,15 +101,22 @@ class Platform:
         return [record.asset_materialization for record in records if record.asset_materialization is not None]
 
 
+@contextmanager
+def new_platform(folder: Path, census_uri: str, spec: Callable[..., SubsetSpec]) -> Iterator[Platform]:
+    """A subset of six chunks of which nothing was made, on an instance and a store of its own."""
+    home = folder / "dagster"
+    home.mkdir()
+    small = spec(value_filter=BLOOD_NORMAL, chunk_size=40, max_obs=230)
+    with DagsterInstance.local_temp(str(home)) as instance:
+        yield Platform(instance, small, census_uri, (folder / "store").as_uri())
+
+
 @pytest.fixture
 def platform(
-    tmp_path: Path, census_uri: str, store_url: str, spec: Callable[..., SubsetSpec], ray_session: None
+    tmp_path: Path, census_uri: str, spec: Callable[..., SubsetSpec], ray_session: None
 ) -> Iterator[Platform]:
-    """A subset of six chunks of which nothing was made."""
-    home = tmp_path / "dagster"
-    home.mkdir()
-    with DagsterInstance.local_temp(str(home)) as instance:
-        yield Platform(instance, spec(value_filter=BLOOD_NORMAL, chunk_size=40, max_obs=230), census_uri, store_url)
+    with new_platform(tmp_path, census_uri, spec) as made:
+        yield made
 
 
 def failure_text(result: dg.ExecuteInProcessResult) -> str:

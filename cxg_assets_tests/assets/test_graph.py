@@ -1,6 +1,7 @@
 """The graph as a whole: what is stale after which change, what a smaller plan removes, and what gets published."""
 
 import json
+from collections.abc import Callable, Iterator
 
 import anndata
 import dagster as dg
@@ -8,7 +9,6 @@ import pandas as pd
 import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
-from dagster._utils.warnings import BetaWarning
 
 from cxg_assets.assets.keys import (
     CENSUS_RELEASE,
@@ -20,15 +20,28 @@ from cxg_assets.assets.keys import (
     h5ad_chunks_key,
 )
 from cxg_assets.assets.upstream import latest_data_version
-from cxg_assets_tests.assets.conftest import Platform, failure_text
-
-pytestmark = pytest.mark.filterwarnings("ignore", category=BetaWarning)
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets_tests.assets.conftest import Platform, failure_text, new_platform
 
 NAME = "blood_normal"
 
 
 @pytest.fixture
 def published(platform: Platform) -> Platform:
+    """A published subset of the test's own."""
+    return publish_all(platform)
+
+
+@pytest.fixture(scope="module")
+def reference(
+    tmp_path_factory: pytest.TempPathFactory, census_uri: str, spec: Callable[..., SubsetSpec], ray_session: None
+) -> Iterator[Platform]:
+    """A published subset that tests look at and do not change."""
+    with new_platform(tmp_path_factory.mktemp("reference"), census_uri, spec) as made:
+        yield publish_all(made)
+
+
+def publish_all(platform: Platform) -> Platform:
     assert platform.prepare().success
     assert platform.make_missing().success
     assert platform.publish().success
@@ -42,20 +55,20 @@ def stale(platform: Platform, key: dg.AssetKey, partition: str | None = None) ->
     return resolver.get_status(key, partition).value
 
 
-def test_everything_is_fresh_after_a_run_from_end_to_end(published: Platform) -> None:
+def test_everything_is_fresh_after_a_run_from_end_to_end(reference: Platform) -> None:
     for key in (census_index_key("homo_sapiens"), filtered_subset_key(NAME), chunk_plan_key(NAME), dataset_key(NAME)):
-        assert stale(published, key) == "FRESH"
-    assert {stale(published, h5ad_chunks_key(NAME), chunk.key) for chunk in published.plan.chunks} == {"FRESH"}
+        assert stale(reference, key) == "FRESH"
+    assert {stale(reference, h5ad_chunks_key(NAME), chunk.key) for chunk in reference.plan.chunks} == {"FRESH"}
 
 
-def test_an_edited_filter_makes_the_subset_stale_but_not_the_index(published: Platform) -> None:
-    edited = published.changed(value_filter="tissue_general == 'blood'")
+def test_an_edited_filter_makes_the_subset_stale_but_not_the_index(reference: Platform) -> None:
+    edited = reference.changed(value_filter="tissue_general == 'blood'")
     assert stale(edited, filtered_subset_key(NAME)) == "STALE"
     assert stale(edited, census_index_key("homo_sapiens")) == "FRESH"
 
 
-def test_an_edited_chunk_size_makes_the_plan_stale_but_not_the_subset(published: Platform) -> None:
-    edited = published.changed(chunk_size=50)
+def test_an_edited_chunk_size_makes_the_plan_stale_but_not_the_subset(reference: Platform) -> None:
+    edited = reference.changed(chunk_size=50)
     assert stale(edited, chunk_plan_key(NAME)) == "STALE"
     assert stale(edited, filtered_subset_key(NAME)) == "FRESH"
 
@@ -78,26 +91,26 @@ def test_a_smaller_plan_takes_partitions_away_and_leaves_the_old_files(published
     assert all(file.is_file() for file in old)
 
 
-def test_partitions_of_a_larger_plan_come_in_plan_order(published: Platform) -> None:
-    edited = published.changed(chunk_size=20)
-    assert edited.prepare().success
-    assert list(published.instance.get_dynamic_partitions(f"{NAME}_chunks")) == [f"{n:05d}" for n in range(12)]
+def test_partitions_of_a_larger_plan_come_in_plan_order(platform: Platform) -> None:
+    assert platform.prepare().success
+    assert platform.changed(chunk_size=20).prepare().success
+    assert list(platform.instance.get_dynamic_partitions(f"{NAME}_chunks")) == [f"{n:05d}" for n in range(12)]
 
 
-def test_the_observed_release_and_the_index_have_the_same_version(published: Platform) -> None:
-    record = published.instance.get_latest_data_version_record(CENSUS_RELEASE)
+def test_the_observed_release_and_the_index_have_the_same_version(reference: Platform) -> None:
+    record = reference.instance.get_latest_data_version_record(CENSUS_RELEASE)
     assert record is not None
     observation = record.asset_observation
     assert observation is not None
     version = (observation.tags or {})["dagster/data_version"]
-    assert version == latest_data_version(published.instance, census_index_key("homo_sapiens"))
+    assert version == latest_data_version(reference.instance, census_index_key("homo_sapiens"))
 
 
 def test_the_published_dataset_points_to_files_that_hold_every_selected_cell_once(
-    published: Platform, census
+    reference: Platform, census
 ) -> None:
-    pointer = json.loads(published.store.get(f"{NAME}/dataset.json"))
-    root = published.store_url.removeprefix("file://")
+    pointer = json.loads(reference.store.get(f"{NAME}/dataset.json"))
+    root = reference.store_url.removeprefix("file://")
     manifest = pd.read_parquet(f"{root}/{pointer['manifest_path']}")
     joinids = [
         joinid
@@ -105,8 +118,8 @@ def test_the_published_dataset_points_to_files_that_hold_every_selected_cell_onc
         for joinid in anndata.read_h5ad(uri.removeprefix("file://")).obs["soma_joinid"]
     ]
     obs = census["census_data"]["homo_sapiens"].obs
-    selected = obs.read(value_filter=published.spec.value_filter, column_names=["soma_joinid"]).concat()
-    assert joinids == selected["soma_joinid"].to_pylist()[: published.spec.max_obs]
+    selected = obs.read(value_filter=reference.spec.value_filter, column_names=["soma_joinid"]).concat()
+    assert joinids == selected["soma_joinid"].to_pylist()[: reference.spec.max_obs]
 
 
 def test_a_dataset_with_a_missing_chunk_is_not_published_and_the_chunk_is_named(platform: Platform) -> None:

@@ -32,7 +32,9 @@ attributes:
 
 
 @pytest.fixture
-def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Callable[..., dg.ComponentTree]:
+def tree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Callable[..., dg.ComponentTree]:
     """Writes YAML files into a project of their own and returns its tree."""
     package = f"project_{abs(hash(request.node.name))}"
     root = tmp_path / package / "defs"
@@ -67,7 +69,7 @@ def test_every_attribute_reaches_the_engine(tree: Callable[..., dg.ComponentTree
     )
     assert component.destination == "s3://bucket/prefix"
     # Every declared attribute is above, so a newly added one fails here until it is.
-    assert set(CensusSubset.model_fields) == {field for field in SubsetSpec.__dataclass_fields__} | {"destination"}
+    assert set(CensusSubset.model_fields) == set(SubsetSpec.__dataclass_fields__) | {"destination"}
     assert set(Genes.model_fields) == {"value_filter", "feature_ids", "file"}
 
 

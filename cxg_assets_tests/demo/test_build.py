@@ -92,7 +92,8 @@ def test_nothing_is_at_the_path_until_the_end(tmp_path: Path) -> None:
     path = tmp_path / "census"
     existed: list[bool] = []
     build_census(path, n_obs=200, on_progress=lambda done, total: existed.append(path.exists()))
-    assert existed and not any(existed)
+    assert existed
+    assert not any(existed)
     assert [file.name for file in tmp_path.iterdir()] == ["census"]
 
 

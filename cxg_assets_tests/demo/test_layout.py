@@ -122,5 +122,6 @@ def test_census_info_has_the_real_tables(census: soma.Collection) -> None:
     }
     datasets = info["datasets"].read().concat().to_pandas()
     assert datasets.collection_doi.str.startswith("10.5555/").all()
-    assert datasets.collection_name.str.startswith("Demo").all() and datasets.dataset_title.str.startswith("Demo").all()
+    assert datasets.collection_name.str.startswith("Demo").all()
+    assert datasets.dataset_title.str.startswith("Demo").all()
     np.testing.assert_array_equal(datasets.soma_joinid, np.arange(len(datasets)))

@@ -64,7 +64,8 @@ def test_parents_are_two_reference_cells_of_the_cells_type(plan: OrganismPlan, r
     assert (cells.parent_a != cells.parent_b).all()
     for code, allowed in enumerate(members):
         of_type = cells.cell_type == code
-        assert np.isin(cells.parent_a[of_type], allowed).all() and np.isin(cells.parent_b[of_type], allowed).all()
+        assert np.isin(cells.parent_a[of_type], allowed).all()
+        assert np.isin(cells.parent_b[of_type], allowed).all()
 
 
 @pytest.mark.parametrize("organism", [HUMAN, MOUSE], ids=lambda organism: organism.name)

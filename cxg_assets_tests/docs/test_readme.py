@@ -19,7 +19,7 @@ def test_the_engine_example_makes_the_chunks_it_prints(
     [example] = [code for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "Worker(" in code]
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        exec(compile(example, "README.md", "exec"), {})  # noqa: S102
+        exec(compile(example, "README.md", "exec"), {})
 
     lines = printed.getvalue().splitlines()
     assert lines

@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,8 @@ def wait_until(what: str, found: Callable[[], Any], seconds: float) -> Any:
 @contextmanager
 def serve(command: Sequence[str], home: Path, census_uri: str, port: int) -> Iterator[Webserver]:
     """Runs a command that serves the UI, until the block ends; then all its processes have ended too."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("CXG_", "DAGSTER_", "RAY_"))}
+    ours = ("CXG_", "DAGSTER_", "RAY_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     environment |= {"CXG_HOME": str(home), "CXG_CENSUS_URI": census_uri, "DAGSTER_HOME": str(home / "dagster")}
     log = (home / "server.log").open("wb")
     process = subprocess.Popen(
@@ -81,10 +82,8 @@ def serve(command: Sequence[str], home: Path, census_uri: str, port: int) -> Ite
             process.wait(60)
         finally:
             log.close()
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
 
 
 def free_port() -> int:

@@ -33,14 +33,17 @@ mutation ($key: AssetKeyInput!) {
   }
 }"""
 
-BACKFILL_STATUS = "query ($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }"
+BACKFILL_STATUS = """
+query ($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }"""
 
 PARTITIONS = """
 query ($key: AssetKeyInput!) {
   assetNodeOrError(assetKey: $key) { ... on AssetNode {
     partitionStats { numMaterialized numFailed numPartitions }
     assetMaterializations { partition metadataEntries { label
-      ... on IntMetadataEntry { intValue } ... on FloatMetadataEntry { floatValue } ... on TextMetadataEntry { text } } }
+      ... on IntMetadataEntry { intValue }
+      ... on FloatMetadataEntry { floatValue }
+      ... on TextMetadataEntry { text } } }
   } }
 }"""
 

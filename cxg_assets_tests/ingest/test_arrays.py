@@ -54,9 +54,7 @@ def test_arrays_of_real_blocks_come_back(n: int) -> None:
     np.testing.assert_array_equal(back, values)
 
 
-@pytest.mark.parametrize(
-    ("compression", "declared"), [("gzip", "gzip"), ("lzf", "lzf"), ("none", None)]
-)
+@pytest.mark.parametrize(("compression", "declared"), [("gzip", "gzip"), ("lzf", "lzf"), ("none", None)])
 def test_the_dataset_declares_the_filters_that_readers_need(compression: str, declared: str | None) -> None:
     with h5py.File.in_memory() as file:
         dataset = write_array(file, "a", np.arange(1_000, dtype=np.int32), compression)

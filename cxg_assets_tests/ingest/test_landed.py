@@ -29,7 +29,7 @@ def test_it_is_read_back_from_s3(ingest: Ingest, spec: Callable[..., SubsetSpec]
 def test_a_chunk_that_has_not_landed_is_not_found(blood: Ingested) -> None:
     absent = replace(blood.plan.chunks[0], fingerprint="0" * 64)
 
-    with pytest.raises(FileNotFoundError, match="00000-0000000000000000.h5ad is not there"):
+    with pytest.raises(FileNotFoundError, match=r"00000-0000000000000000\.h5ad is not there"):
         read_report(blood.store, blood.plan, absent)
 
 

@@ -3,7 +3,10 @@
 import hashlib
 import io
 import re
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import pandas as pd
@@ -11,6 +14,7 @@ import pytest
 
 from cxg_assets.ingest.dataset import Dataset, publish
 from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.store import StoreLocator
 from cxg_assets.ingest.verify import Problem, verify
 from cxg_assets_tests.conftest import BLOOD_NORMAL, Bucket, Ingest
 from cxg_assets_tests.ingested import Ingested
@@ -21,9 +25,18 @@ pytestmark = pytest.mark.filterwarnings("ignore:Transforming to str index")
 MakeSpec = Callable[..., SubsetSpec]
 
 
+@pytest.fixture(scope="module")
+def sound(ingest: Ingest, spec: MakeSpec, tmp_path_factory: pytest.TempPathFactory) -> Ingested:
+    store = tmp_path_factory.mktemp("verify").as_uri()
+    return ingest(spec(value_filter=BLOOD_NORMAL, max_obs=300, chunk_size=100), store)
+
+
 @pytest.fixture
-def made(ingest: Ingest, spec: MakeSpec, store_url: str) -> Ingested:
-    return ingest(spec(value_filter=BLOOD_NORMAL, max_obs=300, chunk_size=100), store_url)
+def made(sound: Ingested, tmp_path: Path) -> Ingested:
+    """A copy of the sound chunks, to be damaged."""
+    shutil.copytree(sound.locator.url.removeprefix("file://"), tmp_path / "store")
+    locator = StoreLocator(url=(tmp_path / "store").as_uri())
+    return replace(sound, locator=locator, store=locator.open())
 
 
 @pytest.fixture
@@ -101,7 +114,9 @@ def test_a_truncated_file_is_found(made: Ingested, dataset: Dataset) -> None:
 def test_a_missing_file_is_found(made: Ingested, dataset: Dataset) -> None:
     made.file(made.plan.chunks[0]).unlink()
 
-    assert_one(verify(made.store, dataset, None), "00000", f"missing: {made.reports[0].uri} is not there")
+    assert_one(
+        verify(made.store, dataset, None), "00000", f"missing: {made.file(made.plan.chunks[0]).as_uri()} is not there"
+    )
 
 
 def test_every_problem_is_told_in_plan_order(made: Ingested, dataset: Dataset) -> None:

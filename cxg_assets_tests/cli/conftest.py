@@ -1,0 +1,62 @@
+"""A place of its own for every command, and one finished ingest that many tests look at.
+
+| fixture | what it is |
+| --- | --- |
+| `home` | an empty CXG_HOME; the Census is the session's demo census |
+| `defs` | an empty folder in place of `cxg_assets/defs` |
+| `finished` | one `cxg-assets ingest`: its home, what it said, its JSON; nobody changes it |
+| `finished_home` | a copy of that home that a test may change, as CXG_HOME |
+"""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cxg_assets_tests.cli.command import Outcome, cxg_assets, move_to, use_defs
+
+SUBSET = "blood_normal"
+CHUNK_SIZE = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A finished ingest of SUBSET."""
+
+    home: Path
+    outcome: Outcome
+    summary: dict[str, Any]
+
+
+@pytest.fixture
+def home(tmp_path: Path, census_uri: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    move_to(tmp_path / "home", census_uri, monkeypatch)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def defs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "defs"
+    folder.mkdir()
+    use_defs(folder, monkeypatch)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, census_uri: str, ray_session: None) -> Finished:
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        move_to(folder / "home", census_uri, monkeypatch)
+        summary = folder / "summary.json"
+        outcome = cxg_assets("ingest", SUBSET, "--chunk-size", str(CHUNK_SIZE), "--json", str(summary))
+    assert outcome.exit_code == 0, outcome.stderr
+    return Finished(home=folder / "home", outcome=outcome, summary=json.loads(summary.read_text()))
+
+
+@pytest.fixture
+def finished_home(home: Path, finished: Finished) -> Path:
+    shutil.copytree(finished.home, home)
+    return home

@@ -1,0 +1,237 @@
+"""The table of bad input: exit code 2, one clear error on stderr, and nothing written, not even a Dagster instance.
+
+Each error says what is wrong, where, and what to do.
+"""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiledbsoma as soma
+
+from cxg_assets.ingest import plan, preflight
+from cxg_assets_tests.cli.command import Outcome, cxg_assets, declare, declare_text
+
+UNKNOWN_GENES = [f"ENSG9999999999{number}" for number in range(7)]
+
+
+@pytest.fixture
+def refused(home: Path, defs: Path, tmp_path: Path) -> Callable[..., str]:
+    """A function: ingests the subset `sample`, which must be refused, and returns the error."""
+
+    def run(*options: str) -> str:
+        before = set(tmp_path.rglob("*"))
+        outcome = cxg_assets("ingest", "sample", *options)
+        assert set(tmp_path.rglob("*")) == before
+        return the_error(outcome)
+
+    return run
+
+
+def the_error(outcome: Outcome) -> str:
+    """The one line on stderr, without the command's name; nothing else was said."""
+    assert outcome.exit_code == 2, outcome.stderr
+    assert outcome.stdout == ""
+    [line] = outcome.stderr.splitlines()
+    assert line.startswith("cxg-assets: ")
+    return line.removeprefix("cxg-assets: ")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "says"),
+    [
+        (
+            {"organism": "danio_rerio"},
+            ["organism: census ", " has no 'danio_rerio'; it has homo_sapiens, mus_musculus"],
+        ),
+        (
+            {"value_filter": "tissue == 'blood' and"},
+            [
+                "value_filter: the filter does not parse at column 22, at the end",
+                "Write conditions like tissue_general",
+            ],
+        ),
+        (
+            {"value_filter": "tissu_general == 'blood'"},
+            [
+                "value_filter: ",
+                "names the column 'tissu_general', which is not there",
+                "Did you mean tissue_general? ",
+                ", cell_type, ",
+            ],
+        ),
+        (
+            {"value_filter": "nnz == 'many'"},
+            ["value_filter: ", "compares 'nnz', a column of int64, with 'many', which is text", "Remove the quotes"],
+        ),
+        (
+            {"value_filter": "is_primary_data == 'yes'"},
+            ["value_filter: ", "compares 'is_primary_data', a column of bool, with 'yes', which is text"],
+        ),
+        (
+            {"value_filter": "tissue_general == 'blod'"},
+            ["value_filter: no cell of 2,600 homo_sapiens cells passes", "'blod'", "check the spelling of the labels"],
+        ),
+        (
+            {"obs_columns": ["cell_type", "celltype"]},
+            ["obs_columns: obs has no celltype; it has soma_joinid, ", "cell_type"],
+        ),
+        (
+            {"genes": {"feature_ids": UNKNOWN_GENES}},
+            [
+                f"genes.feature_ids: 7 of 7 are not in var of this Census: {', '.join(UNKNOWN_GENES[:5])} and 2 more",
+                "give feature_id values (Ensembl ids without version), not gene names",
+            ],
+        ),
+        (
+            {"genes": {"value_filter": "nnz > 1000000000"}},
+            ["genes.value_filter: no gene of ", " passes 'nnz > 1000000000'; loosen it"],
+        ),
+    ],
+)
+def test_a_subset_that_does_not_fit_the_census_is_refused(
+    refused: Callable[..., str], defs: Path, attributes: dict[str, Any], says: list[str]
+) -> None:
+    declare(defs, **attributes)
+    error = refused()
+    assert [part for part in says if part not in error] == [], error
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--chunk-size", "0"], "chunk_size: 0 is not a positive whole number"),
+        (["--chunk-size", "-5"], "chunk_size: -5 is not a positive whole number"),
+        (["--max-obs", "0"], "max_obs: 0 is not a positive whole number"),
+        (["--max-obs", "-1"], "max_obs: -1 is not a positive whole number"),
+        (["--value-filter", "  "], "value_filter: the filter is empty; leave it out to keep every cell"),
+        (["--gene-filter", " , "], "genes.feature_ids: the list is empty; leave genes out to keep all genes"),
+        (["--gene-filter", "CD3D;CD4"], "genes.feature_ids: 'CD3D;CD4' is not a feature_id (like ENSG00000081237)"),
+        (
+            ["--gene-filter", "CD3D,ENSG00000167286"],
+            "genes.feature_ids: 1 of 2 are not in var of this Census: CD3D; "
+            "give feature_id values (Ensembl ids without version), not gene names",
+        ),
+        (
+            ["--destination", "gs://bucket/x"],
+            "destination: 'gs://bucket/x' is not supported; give s3://bucket/prefix or file:///folder",
+        ),
+        (
+            ["--destination", "some/folder"],
+            "destination: 'some/folder' is not supported; give s3://bucket/prefix or file:///folder",
+        ),
+        (["--json", "/nowhere/summary.json"], "--json: /nowhere is not a folder; make it first"),
+    ],
+)
+def test_an_option_with_a_wrong_value_is_refused(
+    refused: Callable[..., str], defs: Path, options: list[str], says: str
+) -> None:
+    declare(defs)
+    assert refused(*options) == says
+
+
+@pytest.mark.parametrize(
+    ("workers", "says"),
+    [
+        ("0", "Error: Invalid value for '-d' / '--workers': 0 is not in the range x>=1."),
+        ("-2", "Error: Invalid value for '-d' / '--workers': -2 is not in the range x>=1."),
+        ("many", "Error: Invalid value for '-d' / '--workers': 'many' is not a valid integer range."),
+    ],
+)
+def test_workers_that_are_not_a_positive_number_are_refused(home: Path, defs: Path, workers: str, says: str) -> None:
+    declare(defs)
+    outcome = cxg_assets("ingest", "sample", "--workers", workers)
+    assert outcome.exit_code == 2
+    # click shows the usage before its errors.
+    assert [line for line in outcome.stderr.splitlines() if "rror" in line] == [says]
+    assert not home.exists()
+
+
+def test_more_chunks_than_dagster_recommends_are_refused_with_the_size_that_fits(
+    refused: Callable[..., str], defs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A census of 100,001 cells would take minutes to build.
+    monkeypatch.setattr(plan, "MAX_CHUNKS", 100)
+    monkeypatch.setattr(preflight, "MAX_CHUNKS", 100)
+    declare(defs, value_filter=None)
+    assert refused("--chunk-size", "10") == (
+        "chunk_size: 10 makes 260 chunks of 2,600 cells, more than the 100 that Dagster recommends; "
+        "a chunk_size of 26 or more fits"
+    )
+
+
+def test_a_destination_that_cannot_be_written_is_refused(
+    refused: Callable[..., str], defs: Path, tmp_path: Path
+) -> None:
+    declare(defs)
+    (tmp_path / "file").write_text("not a folder")
+    error = refused("--destination", (tmp_path / "file" / "store").as_uri())
+    assert error == f"destination: {tmp_path / 'file' / 'store'} cannot be written: Not a directory"
+
+
+def test_a_default_store_that_cannot_be_written_is_refused_also_where_chunks_go_elsewhere(
+    refused: Callable[..., str], defs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(defs)
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("CXG_STORE_URL", (tmp_path / "file" / "store").as_uri())
+    error = refused("--destination", (tmp_path / "chunks").as_uri())
+    assert error == f"destination: {tmp_path / 'file' / 'store'} cannot be written: Not a directory"
+    assert not (tmp_path / "chunks").exists()
+
+
+def test_a_census_that_is_not_there_is_named(refused: Callable[..., str], defs: Path, tmp_path: Path) -> None:
+    declare(defs)
+    error = refused("--census-uri", str(tmp_path / "nowhere"))
+    assert error.startswith(f"census {tmp_path / 'nowhere'}: no SOMA collection can be opened there (")
+    assert error.endswith("give the URI of a Census (its folder holds census_info and census_data), or a release name")
+
+
+def test_a_soma_collection_that_is_not_a_census_is_refused(
+    refused: Callable[..., str], defs: Path, census_uri: str
+) -> None:
+    declare(defs)
+    uri = f"{census_uri}/census_data"
+    assert refused("--census-uri", uri) == (
+        f"census {uri}: a SOMA collection, but not a Census: it has no census_info/census_data"
+    )
+
+
+def test_a_layer_that_the_census_does_not_have_is_refused(
+    refused: Callable[..., str], defs: Path, census_uri: str, tmp_path: Path
+) -> None:
+    raw_only = tmp_path / "raw-only"
+    shutil.copytree(census_uri, raw_only)
+    with soma.Collection.open(f"{raw_only}/census_data/homo_sapiens/ms/RNA/X", "d") as layers:
+        del layers["normalized"]
+    declare(defs, layer="normalized")
+    error = refused("--census-uri", str(raw_only))
+    assert error == f"layer: census {raw_only} has no X/normalized for homo_sapiens; it has raw"
+
+
+@pytest.mark.parametrize(
+    ("attribute", "says"),
+    [
+        ("layer: scaled", "layer: 'scaled' is wrong: input should be 'raw' or 'normalized'"),
+        ("compression: bz2", "compression: 'bz2' is wrong: input should be 'gzip', 'lzf', 'zstd' or 'none'"),
+        ("chunk_size: 0", "chunk_size: 0 is not a positive whole number"),
+        ("max_obs: -3", "max_obs: -3 is not a positive whole number"),
+        (
+            "destination: ftp://host/x",
+            "destination: 'ftp://host/x' is not supported; give s3://bucket/prefix or file:///folder",
+        ),
+        (
+            "value_filtr: nnz > 5",
+            "there is no attribute 'value_filtr'; did you mean value_filter? a subset can have name, organism, "
+            "value_filter, obs_columns, genes, max_obs, layer, chunk_size, compression, destination",
+        ),
+    ],
+)
+def test_a_mistake_in_the_yaml_is_named_with_its_line(
+    refused: Callable[..., str], defs: Path, attribute: str, says: str
+) -> None:
+    text = "type: cxg_assets.CensusSubset\nattributes:\n  name: sample\n  organism: homo_sapiens\n"
+    file = declare_text(defs, f"{text}  {attribute}\n")
+    assert refused() == f"{file}:5: {says}"

@@ -1,0 +1,79 @@
+"""`cxg-assets index`: the obs metadata as `cellxgene_census.get_obs` returns it."""
+
+from pathlib import Path
+from typing import Any
+
+import cellxgene_census
+import pandas as pd
+import pytest
+import tiledbsoma as soma
+
+from cxg_assets_tests.cli.command import cxg_assets
+
+BLOOD = "tissue_general == 'blood' and is_primary_data == True"
+COLUMNS = ["soma_joinid", "cell_type", "disease", "donor_id", "nnz", "is_primary_data"]
+
+
+def expected_obs(census: soma.Collection, organism: str, value_filter: str | None, columns: list[str]) -> Any:
+    # get_obs also returns the columns of the filter.
+    return cellxgene_census.get_obs(census, organism, value_filter=value_filter, column_names=columns)[columns]
+
+
+def test_the_index_is_what_get_obs_returns_with_the_filter(home: Path, census: soma.Collection, tmp_path: Path) -> None:
+    output = tmp_path / "blood.feather"
+    outcome = cxg_assets("index", "homo_sapiens", str(output), "--value-filter", BLOOD, "--columns", ", ".join(COLUMNS))
+    assert outcome.exit_code == 0, outcome.stderr
+    expected = expected_obs(census, "homo_sapiens", BLOOD, COLUMNS)
+    pd.testing.assert_frame_equal(pd.read_feather(output), expected)
+    assert f"{output}: {len(expected):,} cells of homo_sapiens, Census build " in outcome.stdout
+
+
+def test_without_filter_and_columns_the_index_is_all_of_obs(
+    home: Path, census: soma.Collection, tmp_path: Path
+) -> None:
+    output = tmp_path / "mouse.feather"
+    outcome = cxg_assets("index", "mus_musculus", str(output))
+    assert outcome.exit_code == 0, outcome.stderr
+    columns = list(census["census_data"]["mus_musculus"].obs.schema.names)
+    pd.testing.assert_frame_equal(pd.read_feather(output), expected_obs(census, "mus_musculus", None, columns))
+
+
+def test_the_census_uri_option_wins_over_the_environment(
+    home: Path, old_census_uri: str, old_census: soma.Collection, tmp_path: Path
+) -> None:
+    output = tmp_path / "old.feather"
+    cxg_assets("index", "homo_sapiens", str(output), "--census-uri", old_census_uri, "--columns", "soma_joinid")
+    n_obs = len(expected_obs(old_census, "homo_sapiens", None, ["soma_joinid"]))
+    assert len(pd.read_feather(output)) == n_obs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--value-filter", "tissu == 'blood'"), "value_filter: `tissu == 'blood'` at column 1 names the column"),
+        (("--columns", "cell_type,cell_typ"), "columns: obs has no cell_typ; it has soma_joinid, "),
+    ],
+)
+def test_a_mistake_is_found_before_the_index_is_made(
+    home: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    outcome = cxg_assets("index", "homo_sapiens", str(tmp_path / "x.feather"), *arguments)
+    assert outcome.exit_code == 2
+    assert outcome.stderr.startswith(f"cxg-assets: {message}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_organism_that_the_census_does_not_have_is_named(home: Path, census_uri: str, tmp_path: Path) -> None:
+    outcome = cxg_assets("index", "danio_rerio", str(tmp_path / "x.feather"))
+    assert outcome.exit_code == 2
+    assert outcome.stderr == (
+        f"cxg-assets: organism: census {census_uri} has no 'danio_rerio'; it has homo_sapiens, mus_musculus\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_folder_that_is_not_there_is_named(home: Path, tmp_path: Path) -> None:
+    outcome = cxg_assets("index", "homo_sapiens", str(tmp_path / "nowhere" / "x.feather"))
+    assert outcome.exit_code == 2
+    assert outcome.stderr == f"cxg-assets: output: {tmp_path / 'nowhere'} is not a folder; make it first\n"
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,75 @@
+"""What `load_subset` says of YAML that Dagster cannot load: file, line, and what is wrong; never a component tree."""
+
+from pathlib import Path
+
+import pytest
+
+from cxg_assets.cli.project import load_subset
+from cxg_assets.ingest.errors import BadInput
+from cxg_assets_tests.cli.command import declare_text
+
+HEAD = "type: cxg_assets.CensusSubset\nattributes:\n  name: sample\n  organism: homo_sapiens\n"
+HOW = "a subset has `type: cxg_assets.CensusSubset`, and its attributes below `attributes:`"
+
+
+def what_is_said(defs: Path, text: str) -> list[str]:
+    """Lines of the error that loading the YAML raises; the file's path is left out."""
+    file = declare_text(defs, text)
+    with pytest.raises(BadInput) as caught:
+        load_subset("sample")
+    return [line.removeprefix(str(file)) for line in str(caught.value).splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (HEAD + "  chunk_size: lots\n", ":5: chunk_size: 'lots' is wrong: input should be a valid integer, unable to "
+         "parse string as an integer"),
+        (HEAD + "  obs_columns: assay\n", ":5: obs_columns: 'assay' is wrong: input should be a valid list"),
+        (HEAD.replace("homo_", "homo "), ":4: organism: 'homo sapiens' is not allowed; use small letters, digits and "
+         "underscores, starting with a letter, at most 63"),
+        (HEAD.replace("  organism: homo_sapiens\n", ""), ":2: organism: it is missing; every subset has one"),
+        (HEAD + "  genes:\n    value_fliter: nnz > 5\n", ":6: there is no attribute 'genes.value_fliter'; did you mean "
+         "value_filter? genes can have value_filter, feature_ids, file"),
+        (HEAD + "  genes: 5\n", ":5: genes: 5 is wrong: input should be an object"),
+        (HEAD + "  genes: {}\n", ":5: genes: give value_filter, feature_ids or file; leave genes out to keep all "
+         "genes"),
+        (HEAD + "  genes:\n    feature_ids: [ENSG00000167286]\n    file: genes.txt\n", ":5: genes: feature_ids and "
+         "file are both given; keep one of the two lists"),
+        (HEAD.replace("attributes:", "attributs:"), ":2: there is no 'attributs' beside type; the attributes go below "
+         "`attributes:`"),
+        ("attributes:\n  name: sample\n", ":1: type: it is missing; every subset has one"),
+        ("- sample\n", ":1: the file: ['sample'] is wrong: input should be an object"),
+        (HEAD + "  obs_columns: [assay\n", ":6: this is not YAML: expected ',' or ']', but got '<stream end>'"),
+        (HEAD.replace("CensusSubset", "CensusSubst"), f": Module `cxg_assets` has no attribute `CensusSubst`; {HOW}"),
+        ("", f": Invariant failed. Description: No components found in YAML file; {HOW}"),
+        (HEAD.replace("sample", "simple"), ": name: 'simple' is not the name of its folder; rename one of the two"),
+    ],
+)  # fmt: skip
+def test_one_mistake_is_one_line(defs: Path, text: str, said: str) -> None:
+    assert what_is_said(defs, text) == [said]
+
+
+def test_each_of_several_mistakes_has_its_line(defs: Path) -> None:
+    assert what_is_said(defs, HEAD + "  layer: scaled\n  max_obs: few\n") == [
+        ":5: layer: 'scaled' is wrong: input should be 'raw' or 'normalized'",
+        ":6: max_obs: 'few' is wrong: input should be a valid integer, unable to parse string as an integer",
+    ]
+
+
+def test_a_gene_file_that_is_not_there_is_named(defs: Path) -> None:
+    [said] = what_is_said(defs, HEAD + "  genes:\n    file: genes.txt\n")
+    assert said.startswith(f":6: genes.file: cannot read {defs / 'sample' / 'genes.txt'}: ")
+
+
+def test_a_wrong_template_is_shown_with_its_line(defs: Path) -> None:
+    [said] = what_is_said(defs, HEAD + "  destination: \"{{ evn('CXG_STORE_URL') }}\"\n")
+    assert said.startswith(":5 - attributes.destination: UndefinedError: 'evn' not found in scope")
+
+
+def test_a_subset_loads_though_another_is_broken(defs: Path) -> None:
+    declare_text(defs, HEAD)
+    for name, text in (("syntax", "attributes: ["), ("type", "type: nosuch.Type\n"), ("key", "typ: x\n")):
+        (defs / name).mkdir()
+        (defs / name / "defs.yaml").write_text(text)
+    assert load_subset("sample").spec.organism == "homo_sapiens"
