@@ -143,7 +143,7 @@ def make_chunks(
     n_workers = n_retries = 0
     began = logged = time.monotonic()
     if missing:
-        with executor.launch(job, context) as pool:
+        with executor.launch(job, len(missing), context) as pool:
             began = time.monotonic()
             for result in pool.run(plan_spans(missing, pool.n_workers)):
                 if isinstance(result, ChunkFailure):

@@ -10,6 +10,7 @@ from cxg_assets.cli.ingest import summary_text
 from cxg_assets.cli.project import default_store, load_subset
 from cxg_assets.cli.run import run_ingest
 from cxg_assets.resources.census import CensusResource
+from cxg_assets.resources.ray_cluster import one_ray_for_several_runs
 
 EXAMPLES = ("blood_normal", "immune_markers")
 
@@ -21,15 +22,14 @@ def demo_command() -> None:
     if not census_path.exists():
         build_with_bar(census_path)
     failed = False
-    for name in EXAMPLES:
-        subset = load_subset(name)
-        result = run_ingest(
-            subset.spec, subset.destination, CensusResource(uri=str(census_path)), default_store(), workers=0
-        )
-        click.echo(f"\n{name}\n{summary_text(result)}")
-        if result.error:
-            failed = True
-            click.echo(f"cxg-assets: {result.error}", err=True)
+    census, store = CensusResource(uri=str(census_path)), default_store()
+    with one_ray_for_several_runs():
+        for subset in [load_subset(name) for name in EXAMPLES]:
+            result = run_ingest(subset.spec, subset.destination, census, store, workers=0)
+            click.echo(f"\n{subset.spec.name}\n{summary_text(result)}")
+            if result.error:
+                failed = True
+                click.echo(f"cxg-assets: {result.error}", err=True)
     if failed:
         sys.exit(1)
     click.echo("\nSee the lineage and every chunk's figures: cxg-assets ui")

@@ -88,6 +88,14 @@ class CsrBuilder:
         return CsrRows(indptr, indices, data)
 
 
+def warm_up() -> None:
+    """Compiles the loops below, or loads them compiled, so that the first block does not wait for it."""
+    zero = np.zeros(1, np.int64)
+    builder = CsrBuilder(zero, zero.astype(np.int32), np.dtype(np.float32))
+    builder.add(pa.table({"soma_dim_0": zero, "soma_dim_1": zero, "soma_data": zero.astype(np.float32)}))
+    builder.build()
+
+
 @numba.njit(nogil=True, cache=True)
 def _count(joinids, sorted_joinids, row_of, counts):  # pragma: no cover - compiled
     """Counts the points of each row. A joinid comes in runs, so one search serves many points."""

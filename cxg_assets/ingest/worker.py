@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from cxg_assets.ingest.census import CensusLocator
-from cxg_assets.ingest.csr import CsrRows
+from cxg_assets.ingest.csr import CsrRows, warm_up
 from cxg_assets.ingest.encoder import ChunkEncoder
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.feather import FeatherFile
@@ -53,7 +53,7 @@ class IngestJob:
 
 
 class Worker:
-    """Makes the chunks of one plan, a span at a time. Opens everything once, at the first span."""
+    """Makes the chunks of one plan, a span at a time. Opens everything once, at the latest for the first span."""
 
     def __init__(self, job: IngestJob) -> None:
         self._job = job
@@ -61,8 +61,16 @@ class Worker:
         self._resources = ExitStack()
         self._opened: _Opened | None = None
 
+    def open(self) -> None:
+        """Opens the Census and the subset, and encodes what the chunks share, if that was not done.
+
+        Raises:
+            CxgError: The Census or the subset cannot be opened.
+        """
+        self._open()
+
     def close(self) -> None:
-        """Closes the Census and removes local copies."""
+        """Closes the Census and the subset."""
         self._opened = None
         self._resources.close()
 
@@ -202,6 +210,7 @@ def _open_job(job: IngestJob, stack: ExitStack) -> _Opened:
         obs = stack.enter_context(FeatherFile(path))
     with store.local_copy(var_path) as path, FeatherFile(path) as file:
         var = file.read()
+    warm_up()
     census = stack.enter_context(job.census.open(n_threads=job.n_threads, buffer_bytes=BUFFER_BYTES))
     template = make_template(var, obs.rows(0, 1), header.obs_columns, header.provenance, header.compression)
     x = XReader(census, header.organism, header.layer, var["soma_joinid"].to_numpy())

@@ -33,7 +33,8 @@ MAX_IDLE_DEATHS = 3
 class RayPoolExecutor(dg.ConfigurableResource):
     """Launches a pool of Ray actors for one materialization.
 
-    Shaped after `concurrent.futures`: `with executor.launch(job, context) as pool: for result in pool.run(spans): …`
+    Shaped after `concurrent.futures`:
+    `with executor.launch(job, n_chunks, context) as pool: for result in pool.run(spans): …`
     """
 
     ray: dg.ResourceDependency[RayResource]
@@ -41,11 +42,14 @@ class RayPoolExecutor(dg.ConfigurableResource):
     max_attempts: int = Field(default=3, description="How often a chunk is tried before it counts as failed.")
 
     @contextlib.contextmanager
-    def launch(self, job: IngestJob, context: dg.OpExecutionContext | dg.AssetExecutionContext) -> "Iterator[Pool]":
-        """Connects to Ray, if nobody did, and yields a pool; its actors are gone afterwards.
+    def launch(
+        self, job: IngestJob, n_chunks: int, context: dg.OpExecutionContext | dg.AssetExecutionContext
+    ) -> "Iterator[Pool]":
+        """Connects to Ray, if nobody did, and yields a pool whose actors are ready; they are gone afterwards.
 
         Args:
             job: What every worker needs to know; its `n_threads` is set here, to a worker's share of the CPUs.
+            n_chunks: Chunks to make; there are never more actors than that.
             context: The step's.
 
         Raises:
@@ -60,12 +64,13 @@ class RayPoolExecutor(dg.ConfigurableResource):
             self.ray.connect(context)
         try:
             n_cpus = int(ray.cluster_resources().get("CPU", 1))
-            n_workers = self.workers or max(n_cpus, 1)
+            n_workers = min(self.workers or max(n_cpus, 1), n_chunks)
             job = replace(job, n_threads=max(n_cpus // n_workers, 1))
             # Ray counts CPUs in 1/10,000; rounded up, the last actor would wait for ever.
             cpus_per_worker = min(1.0, math.floor(10_000 * n_cpus / n_workers) / 10_000)
             pool = Pool(job, n_workers, cpus_per_worker, self.max_attempts)
             try:
+                pool.start()
                 yield pool
             finally:
                 pool.close()
@@ -84,7 +89,7 @@ class _Task:
 
 
 class Pool:
-    """Actors, made when they are first needed and replaced when they die."""
+    """Actors that share the chunks of a run, and are replaced when they die."""
 
     def __init__(self, job: IngestJob, n_workers: int, cpus_per_worker: float, max_attempts: int) -> None:
         self.n_workers = n_workers
@@ -96,6 +101,17 @@ class Pool:
         self._actors: list[Any] = []
         self._tasks: dict[Any, _Task] = {}
         self._idle_deaths = 0
+
+    def start(self) -> None:
+        """Starts the actors side by side, and waits until each has opened the Census or has failed to.
+
+        What keeps an actor from opening it comes out of `run`, with the chunks that it concerns.
+        """
+        import ray
+
+        waiting = [self._start_actor().open.remote() for _ in range(self.n_workers)]
+        while waiting:
+            _, waiting = ray.wait(waiting, num_returns=len(waiting), timeout=WAIT_SECONDS)
 
     def run(self, spans: Sequence[Span]) -> Iterator[ChunkReport | ChunkFailure]:
         """Makes the chunks of the spans.

@@ -1,6 +1,8 @@
 """The Ray that a run uses when none is configured: its own on this machine, or the cluster RAY_ADDRESS names."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
@@ -33,10 +35,28 @@ class RunRay(LocalRay):
 
     def connect(self, context: dg.OpExecutionContext | dg.AssetExecutionContext) -> "BaseContext":
         """Starts or joins Ray."""
-        import ray
-
-        address = self.address or os.environ.get("RAY_ADDRESS") or None
-        options = self.ray_init_options if address else OWN_RAY_OPTIONS | self.ray_init_options
-        self._context = ray.init(address=address, **options)
+        self._context = _start_or_join(self.address, self.ray_init_options)
         return cast("BaseContext", self._context)
+
+
+@contextlib.contextmanager
+def one_ray_for_several_runs() -> Iterator[None]:
+    """Runs inside the block share a Ray, where each would start its own. A Ray that runs already is used and left."""
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    _start_or_join("", {})
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _start_or_join(address: str, options: dict[str, Any]) -> Any:
+    import ray
+
+    known = address or os.environ.get("RAY_ADDRESS") or None
+    return ray.init(address=known, **(options if known else OWN_RAY_OPTIONS | options))
 

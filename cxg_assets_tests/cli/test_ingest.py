@@ -12,6 +12,7 @@ import tiledbsoma as soma
 from cxg_assets_tests.cli.command import cxg_assets, files_below
 from cxg_assets_tests.cli.conftest import CHUNK_SIZE, SUBSET, Finished
 from cxg_assets_tests.conftest import BLOOD_NORMAL, FRAGMENT_EDGE
+from cxg_assets_tests.damage import damage_fragment
 
 SUMMARY_KEYS = {
     "n_obs",
@@ -148,10 +149,7 @@ def test_chunks_that_cannot_be_read_are_named_and_the_others_land(
 ) -> None:
     damaged = tmp_path / "damaged"
     shutil.copytree(census_uri, damaged)
-    fragments = damaged / "census_data" / "homo_sapiens" / "ms" / "RNA" / "X" / "raw" / "__fragments"
-    # Fragments are named by the time they were written: the last has the cells from FRAGMENT_EDGE on.
-    for file in sorted(fragments.iterdir())[-1].glob("a*.tdb"):
-        file.write_bytes(bytes(file.stat().st_size))
+    damage_fragment(damaged, 1)  # the cells from FRAGMENT_EDGE on
     outcome = cxg_assets(
         "ingest", SUBSET, "--census-uri", str(damaged), "--value-filter", "nnz >= 0", "--chunk-size", "650",
         "--workers", "1", "--gene-filter", "ENSG00000167286,ENSG00000090382", "--json", str(tmp_path / "summary.json"),

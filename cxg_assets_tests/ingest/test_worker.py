@@ -19,6 +19,7 @@ from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.store import FINGERPRINT_ATTRIBUTE, Store, StoreLocator
 from cxg_assets.ingest.worker import IngestJob, Worker
 from cxg_assets_tests.conftest import BLOOD_NORMAL, FRAGMENT_EDGE, N_OBS, Bucket, Ingest
+from cxg_assets_tests.damage import damage_fragment
 from cxg_assets_tests.ingested import Ingested, plan_subset, run_spans
 
 MakeSpec = Callable[..., SubsetSpec]
@@ -26,13 +27,6 @@ MakeSpec = Callable[..., SubsetSpec]
 
 def contents(ingested: Ingested) -> dict[str, bytes]:
     return {chunk.key: ingested.file(chunk).read_bytes() for chunk in ingested.plan.chunks}
-
-
-def damage_fragment(census: Path, number: int) -> None:
-    """Cuts off the values of one fragment of X/raw, the first or the second that was written."""
-    fragments = census / "census_data" / "homo_sapiens" / "ms" / "RNA" / "X" / "raw" / "__fragments"
-    values = sorted(fragments.glob("*/a0.tdb"), key=lambda file: file.stat().st_mtime_ns)[number]
-    values.write_bytes(values.read_bytes()[:1000])
 
 
 def test_results_come_in_the_order_of_the_span_each_chunk_once(blood: Ingested, tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -14,10 +15,14 @@ from cxg_assets.ingest.report import ChunkFailure, ChunkReport
 from cxg_assets.ingest.spans import Span, plan_spans
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.store import StoreLocator
+from cxg_assets.ingest.worker import IngestJob
 from cxg_assets.resources.executor import Pool, RayPoolExecutor
 from cxg_assets.resources.ray_cluster import RunRay
 from cxg_assets_tests.conftest import BLOOD_NORMAL
 from cxg_assets_tests.ingested import Ingested, plan_subset
+
+N_CHUNKS = 20
+"""Chunks of the planned subset."""
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -26,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("ray_session")
 def planned(spec: Callable[..., SubsetSpec], release, index_store, store_url: str) -> Ingested:
     """A subset of many small chunks of which none was made."""
     locator = StoreLocator(url=store_url)
-    small = spec(value_filter=BLOOD_NORMAL, chunk_size=25, max_obs=500)
+    small = spec(value_filter=BLOOD_NORMAL, chunk_size=25, max_obs=25 * N_CHUNKS)
     subset, plan = plan_subset(small, release, index_store, locator)
     return Ingested(
         spec=small, release=release, census=release.locator({}), store=locator.open(), locator=locator,
@@ -36,7 +41,7 @@ def planned(spec: Callable[..., SubsetSpec], release, index_store, store_url: st
 
 @pytest.fixture
 def pool(planned: Ingested) -> Iterator[Pool]:
-    with RayPoolExecutor(ray=RunRay(), workers=2).launch(planned.job, dg.build_op_context()) as launched:
+    with RayPoolExecutor(ray=RunRay(), workers=2).launch(planned.job, N_CHUNKS, dg.build_op_context()) as launched:
         yield launched
 
 
@@ -79,26 +84,28 @@ def test_a_chunk_that_cannot_land_is_tried_three_times_and_named_while_the_other
     assert len(results) == len(planned.plan.chunks)
 
 
-def test_a_worker_that_cannot_open_the_subset_fails_the_chunks_with_the_cause(planned: Ingested, pool: Pool) -> None:
+def test_a_worker_that_cannot_open_the_subset_fails_the_chunks_with_the_cause(planned: Ingested) -> None:
     name = subset_obs_path(planned.spec.name, planned.subset.fingerprint)
     planned.store.delete(name)
-    results = list(pool.run([Span(planned.plan.chunks[:2])]))
+    with RayPoolExecutor(ray=RunRay(), workers=1).launch(planned.job, 2, dg.build_op_context()) as pool:
+        results = list(pool.run([Span(planned.plan.chunks[:2])]))
 
     assert [result.chunk for result in results] == ["00000", "00001"]
     assert all(isinstance(result, ChunkFailure) and name in result.error for result in results)
 
 
 def test_workers_that_die_before_they_make_anything_end_the_run(planned: Ingested) -> None:
-    poisoned = replace(planned.job, header=None)  # type: ignore[arg-type]
+    deadly = _KillsWhoeverUnpicklesIt(**vars(planned.job))
     executor = RayPoolExecutor(ray=RunRay(), workers=1)
-    with executor.launch(poisoned, dg.build_op_context()) as pool:
-        pool._job = _KillsWhoeverUnpicklesIt()  # type: ignore[assignment]
-        with pytest.raises(CxgError, match="workers died one after the other and made nothing"):
-            list(pool.run([Span(planned.plan.chunks[:3])]))
+    with (
+        executor.launch(deadly, N_CHUNKS, dg.build_op_context()) as pool,
+        pytest.raises(CxgError, match="workers died one after the other and made nothing"),
+    ):
+        list(pool.run([Span(planned.plan.chunks[:3])]))
 
 
 def test_more_workers_than_cpus_share_them(planned: Ingested) -> None:
-    with RayPoolExecutor(ray=RunRay(), workers=3).launch(planned.job, dg.build_op_context()) as pool:
+    with RayPoolExecutor(ray=RunRay(), workers=3).launch(planned.job, N_CHUNKS, dg.build_op_context()) as pool:
         results = list(pool.run([Span((chunk,)) for chunk in planned.plan.chunks[:9]]))
     assert len(results) == 9
     assert len({result.worker for result in results}) == 3
@@ -106,10 +113,11 @@ def test_more_workers_than_cpus_share_them(planned: Ingested) -> None:
 
 def test_a_negative_number_of_workers_is_refused(planned: Ingested) -> None:
     executor = RayPoolExecutor(ray=RunRay(), workers=-1)
-    with pytest.raises(BadInput, match="workers: -1"), executor.launch(planned.job, dg.build_op_context()):
+    with pytest.raises(BadInput, match="workers: -1"), executor.launch(planned.job, N_CHUNKS, dg.build_op_context()):
         pass
 
 
-class _KillsWhoeverUnpicklesIt:
-    def __reduce__(self):
+@dataclass(frozen=True, kw_only=True)
+class _KillsWhoeverUnpicklesIt(IngestJob):
+    def __reduce__(self) -> tuple[Any, ...]:
         return os._exit, (1,)

@@ -1,0 +1,1 @@
+"""Peers, ceiling and ours, measured side by side by one command: `python -m benchmarks`."""

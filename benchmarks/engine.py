@@ -1,0 +1,103 @@
+"""Our engine alone: the same workers in plain processes, without Dagster and Ray.
+
+What it is for: where the command loses time, this says how much of it is the engine's. The clock starts when every
+worker has opened the Census and the subset, and ends when the last chunk has landed.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.peers.common import write_result
+from benchmarks.side_by_side import all_ready, run_side_by_side
+from cxg_assets.ingest.census import CensusLocator
+from cxg_assets.ingest.pipeline import make_index, make_subset, store_plan
+from cxg_assets.ingest.plan import ChunkPlan
+from cxg_assets.ingest.release import read_release
+from cxg_assets.ingest.report import ChunkFailure, ChunkReport
+from cxg_assets.ingest.spans import Span, plan_spans
+from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
+from cxg_assets.ingest.store import StoreLocator
+from cxg_assets.ingest.worker import IngestJob, Worker
+
+
+def make_plan(options: argparse.Namespace, store: StoreLocator) -> tuple[ChunkPlan, CensusLocator]:
+    """Release, index, subset and plan, as the assets make them."""
+    release = read_release("benchmark", options.census_uri, None, options.tiledb_config)
+    census, opened = release.locator(options.tiledb_config), store.open()
+    genes = tuple(gene for gene in options.genes.split(",") if gene)
+    spec = SubsetSpec(
+        name="benchmark",
+        organism="homo_sapiens",
+        value_filter=options.value_filter or None,
+        max_obs=options.max_obs,
+        chunk_size=options.chunk_size,
+        genes=GeneSelection(feature_ids=genes) if genes else None,
+    )
+    index = make_index(census, release, spec.organism, opened)
+    return store_plan(spec, make_subset(spec, index, opened, census, opened), opened), census
+
+
+def work(job: IngestJob, spans: Sequence[Span]) -> tuple[float, float, list[ChunkReport]]:
+    """Makes some spans. Returns when it began and ended (monotonic), and the reports.
+
+    Raises:
+        RuntimeError: A chunk failed.
+    """
+    reports: list[ChunkReport] = []
+    with contextlib.closing(Worker(job)) as worker:
+        worker._open()
+        all_ready()
+        began = time.monotonic()
+        for span in spans:
+            for result in worker.run(span):
+                if isinstance(result, ChunkFailure):
+                    raise RuntimeError(f"chunk {result.chunk} failed: {result.error}")
+                reports.append(result)
+        return began, time.monotonic(), reports
+
+
+def main() -> None:
+    """Makes the chunks."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--census-uri", required=True)
+    parser.add_argument("--tiledb-config", type=json.loads, default={})
+    parser.add_argument("--value-filter", default="")
+    parser.add_argument("--max-obs", type=int)
+    parser.add_argument("--chunk-size", type=int, required=True)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--destination", required=True, help="file:///folder or s3://bucket/prefix")
+    parser.add_argument("--genes", default="")
+    parser.add_argument("--json", type=Path, required=True)
+    options = parser.parse_args()
+    store = StoreLocator(url=options.destination)
+    plan, census = make_plan(options, store)
+    n_threads = max((os.cpu_count() or 1) // options.workers, 1)
+    job = IngestJob(census=census, store=store, header=plan.header, n_threads=n_threads)
+    spans = plan_spans(plan.chunks, options.workers)
+    shares = [(job, spans[number :: options.workers]) for number in range(options.workers)]
+    results = run_side_by_side(work, shares)
+    seconds = max(ended for _, ended, _ in results) - min(began for began, _, _ in results)
+    reports = [report for _, _, some in results for report in some]
+    write_result(
+        options.json,
+        n_obs=sum(report.n_obs for report in reports),
+        seconds=seconds,
+        file_bytes=[report.n_bytes for report in reports],
+        **stage_seconds([asdict(report) for report in reports]),
+    )
+
+
+def stage_seconds(reports: Sequence[dict]) -> dict[str, float]:
+    """Seconds of each stage, summed over all chunks and workers."""
+    names = ("read_seconds", "encode_seconds", "upload_seconds")
+    return {name: sum(report[name] for report in reports) for name in names}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""obs of ten million cells: the index, then a filter over it."""
+
+import statistics
+
+from benchmarks.measure import Finished, run_program
+from benchmarks.rows.bench import Bench
+from benchmarks.table import Goal, RowResult
+
+ROW = "index"
+
+
+def measure(bench: Bench) -> RowResult:
+    """Measures the row, on a census made for it once and kept."""
+    runner, n_obs = bench.runner, bench.n_index_obs
+    census = runner.census.parent / f"obs-only-{n_obs}"
+    result_file = runner.work / "index-result.json"
+    if not census.exists():
+        runner.say(f"{ROW}: building a census of {n_obs:,} obs rows")
+        run_program(
+            ["-m", "benchmarks.obs_only_census", "--demo", runner.census, "--path", census, "--n-obs", str(n_obs),
+             "--json", result_file],
+            result_file,
+        )  # fmt: skip
+    steps: dict[str, list[Finished]] = {"index": [], "filter": []}
+    for _ in range(runner.rounds):
+        for step, finished in steps.items():
+            arguments = ["-m", "benchmarks.index_steps", step, "--census-uri", census, "--folder", runner.work]
+            finished.append(run_program([*arguments, "--json", result_file], result_file))
+            runner.say(f"{ROW}: {step}: {finished[-1].result}, {finished[-1].usage}")
+    peaks = {
+        step: statistics.median(one.usage.driver_peak_bytes for one in finished) / 2**30
+        for step, finished in steps.items()
+    }
+    seconds = {step: statistics.median(one.result["seconds"] for one in finished) for step, finished in steps.items()}
+    n_bytes = steps["index"][0].result["n_bytes"]
+    n_kept = steps["filter"][0].result["n_obs"]
+    return RowResult(
+        goals=[
+            Goal(
+                name=f"index of {n_obs:,} obs rows: peak memory",
+                value=peaks["index"],
+                target=1.5,
+                at_least=False,
+                unit=" GiB",
+            ),
+            Goal(
+                name=f"filter of {n_obs:,} obs rows: peak memory",
+                value=peaks["filter"],
+                target=1.5,
+                at_least=False,
+                unit=" GiB",
+            ),
+            Goal(
+                name=f"filter of {n_obs:,} obs rows: time", value=seconds["filter"], target=3, at_least=False, unit=" s"
+            ),
+        ],
+        notes=[
+            f"{ROW}: the index took {seconds['index']:.1f} s and has {n_bytes / 1e6:,.0f} MB; "
+            f"the filter kept {n_kept:,} cells."
+        ],
+    )

@@ -1,0 +1,66 @@
+"""100 cells a file, against the pool that opens the Census again for each: here, on S3, and far away."""
+
+from benchmarks.contenders import Ours, Peer
+from benchmarks.rounds import Turn, ratio
+from benchmarks.rows.bench import WORKERS, Bench
+from benchmarks.stores import CENSUS_BUCKET
+from benchmarks.table import Goal, RowResult
+
+ROW = "small-files"
+CHUNK_SIZE = 100
+
+N_OBS_OF_DISTANT_PEER = 2_000
+"""With latency the pool is given fewer cells: it does the same for each file, so its speed does not depend on them."""
+
+DISTANT = "s3+30"
+
+
+def measure(bench: Bench) -> RowResult:
+    """Measures the row."""
+    result = RowResult()
+    cells = bench.facts.first(bench.n_small_obs)
+    few = bench.facts.first(min(N_OBS_OF_DISTANT_PEER, bench.n_small_obs))
+    peer = Peer(module="reopening_pool", chunk_size=CHUNK_SIZE, workers=WORKERS)
+    ours = Ours(chunk_size=CHUNK_SIZE, workers=WORKERS)
+    for source, destination in (("local", "local"), ("s3", "s3"), (DISTANT, "local"), (DISTANT, DISTANT)):
+        peer_cells = few if source == DISTANT else cells
+        series = bench.runner.alternate(
+            ROW,
+            [
+                Turn(
+                    name="re-opening pool", contender=peer, selection=peer_cells, source=source, destination=destination
+                ),
+                Turn(name="ours", contender=ours, selection=cells, source=source, destination=destination),
+            ],
+        )
+        result.series += series.values()
+        times = ratio(series, "ours", "re-opening pool")
+        if source == "local":
+            result.goals.append(
+                Goal(name="100 cells a file, local: times the pool", value=times, target=20, aim=30, unit="x")
+            )
+        if (source, destination) == (DISTANT, "local"):
+            ours_requests, peer_requests = (
+                series[name].median(lambda m: m.requests_per_cell(CENSUS_BUCKET))
+                for name in ("ours", "re-opening pool")
+            )
+            result.goals += [
+                Goal(
+                    name="100 cells a file, 30 ms to the source: times the pool, per worker",
+                    value=times,
+                    target=100,
+                    unit="x",
+                ),
+                Goal(
+                    name="100 cells a file, 30 ms to the source: times fewer requests a cell",
+                    value=peer_requests / ours_requests,
+                    target=50,
+                    unit="x",
+                ),
+            ]
+        start = series["re-opening pool"].median(lambda m: m.extra["pool_start_seconds"])
+        result.notes.append(
+            f"{ROW}, {series['ours'].route}: the pool's clock starts when its actors are ready, {start:.1f} s after "
+            "they were asked for; ours is `ingest_seconds`."
+        )
+    return result
