@@ -221,13 +221,14 @@ class _RowFeed:
     """Rows of X in order, with the next block being read while this one is used."""
 
     def __init__(self, x: XReader, joinids: np.ndarray, nnz: np.ndarray) -> None:
-        self.read_seconds = 0.0
+        self.read_seconds = 0.0  # of the rows taken: each row has an even share of its block's time
         self._x = x
         self._joinids = joinids
         self._blocks = plan_blocks(joinids, nnz)
         self._thread = ThreadPoolExecutor(1)
         self._next = self._read_next()
         self._rows: CsrRows | None = None
+        self._seconds = 0.0
         self._used = 0
 
     def take(self, n_rows: int) -> Iterator[CsrRows]:
@@ -235,16 +236,17 @@ class _RowFeed:
         while n_rows:
             if self._rows is None:
                 assert self._next is not None  # the chunks ask for as many rows as there are joinids
-                self._rows, seconds = self._next.result()
-                self.read_seconds += seconds
+                self._rows, self._seconds = self._next.result()
                 self._used = 0
                 self._next = self._read_next()
-            stop = min(self._used + n_rows, self._rows.n_rows)
-            yield self._rows.rows(self._used, stop)
-            n_rows -= stop - self._used
+            start, stop = self._used, min(self._used + n_rows, self._rows.n_rows)
+            piece = self._rows.rows(start, stop)
+            n_rows -= stop - start
+            self.read_seconds += self._seconds * (stop - start) / self._rows.n_rows
             self._used = stop
             if stop == self._rows.n_rows:
                 self._rows = None
+            yield piece
 
     def close(self) -> None:
         """Waits for a read under way and drops it."""

@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import anndata
 import dagster as dg
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
@@ -131,24 +134,40 @@ def test_a_dataset_with_a_missing_chunk_is_not_published_and_the_chunk_is_named(
     assert not platform.store.exists(f"{NAME}/dataset.json")
 
 
-def test_a_chunk_that_vanished_keeps_the_old_dataset_published(published: Platform) -> None:
-    before = published.store.get(f"{NAME}/dataset.json")
-    chunk = published.plan.chunks[1]
-    published.file(chunk).unlink()
-    result = published.publish()
+def test_a_chunk_that_vanished_keeps_the_old_dataset_published(reference: Platform) -> None:
+    before = reference.store.get(f"{NAME}/dataset.json")
+    chunk = reference.plan.chunks[1]
+    with moved_away(reference.file(chunk)):
+        result = reference.publish()
 
     assert f"{chunk.key} is not at" in failure_text(result)
-    assert published.store.get(f"{NAME}/dataset.json") == before
+    assert reference.store.get(f"{NAME}/dataset.json") == before
 
 
-def test_the_checks_pass_on_what_was_published_and_fail_each_for_its_own_reason(published: Platform) -> None:
+def test_the_checks_pass_on_what_was_published_and_fail_each_for_its_own_reason(reference: Platform) -> None:
     job = dg.define_asset_job("checks", dg.AssetSelection.checks_for_assets(dataset_key(NAME)))
-    definitions = dg.Definitions.merge(published.definitions, dg.Definitions(jobs=[job]))
+    definitions = dg.Definitions.merge(reference.definitions, dg.Definitions(jobs=[job]))
 
     def verdicts() -> dict[str, bool]:
-        result = definitions.resolve_job_def("checks").execute_in_process(instance=published.instance)
+        result = definitions.resolve_job_def("checks").execute_in_process(instance=reference.instance)
         return {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
 
     assert verdicts() == {"files_are_there": True, "cells_add_up": True}
-    published.file(published.plan.chunks[2]).unlink()
-    assert verdicts() == {"files_are_there": False, "cells_add_up": True}
+    with moved_away(reference.file(reference.plan.chunks[2])):
+        assert verdicts() == {"files_are_there": False, "cells_add_up": True}
+    folder = reference.file(reference.plan.chunks[0]).parent
+    manifest = folder / "manifest.parquet"
+    with moved_away(manifest) as kept:
+        pq.write_table(pq.read_table(kept).slice(1), manifest)
+        assert verdicts() == {"files_are_there": True, "cells_add_up": False}
+
+
+@contextmanager
+def moved_away(file: Path) -> Iterator[Path]:
+    """Takes a file from its place for a while, and yields where it is."""
+    aside = file.with_name(f"{file.name}.aside")
+    file.rename(aside)
+    try:
+        yield aside
+    finally:
+        aside.replace(file)

@@ -20,6 +20,7 @@ import pytest
 from cxg_assets.demo import build_census
 
 STARTUP_SECONDS = 120
+WORKSPACE = Path(__file__).parents[2] / "workspace.yaml"
 N_OBS = 6_000
 """Human cells of the census: over 2,000 pass the filter of blood_normal, three chunks."""
 
@@ -102,7 +103,9 @@ def ui_census_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def ui(ui_census_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Webserver]:
-    """`cxg-assets ui` on a home of its own."""
+    """The workspace of the project, served on a home of its own."""
     home, port = tmp_path_factory.mktemp("home"), free_port()
-    with serve([sys.executable, "-m", "cxg_assets", "ui", "--port", str(port)], home, ui_census_uri, port) as server:
+    (home / "dagster").mkdir()
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(WORKSPACE), "-h", "127.0.0.1", "-p", str(port)]
+    with serve(command, home, ui_census_uri, port) as server:
         yield server

@@ -8,9 +8,8 @@ from typing import Any
 import anndata
 import pytest
 
-from cxg_assets_tests.e2e.conftest import Webserver, free_port, serve, wait_until
+from cxg_assets_tests.e2e.conftest import WORKSPACE, Webserver, wait_until
 
-PROJECT = Path(__file__).parents[2]
 CHUNKS = ["blood_normal", "h5ad_chunks"]
 
 LAUNCH_JOB = """
@@ -78,7 +77,6 @@ def partitions(server: Webserver) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def backfilled(ui: Webserver) -> Webserver:
     """The UI after its user materialized the plan and launched a backfill of all chunks."""
-    run_job(ui, "observe_census_release")
     run_job(ui, "blood_normal_prepare")
     launched = ui.query(LAUNCH_BACKFILL, key={"path": CHUNKS})["launchPartitionBackfill"]
     assert launched["__typename"] == "LaunchBackfillSuccess", launched
@@ -127,16 +125,7 @@ def test_the_dataset_is_published_from_the_ui(backfilled: Webserver) -> None:
     assert (backfilled.home / "store" / "blood_normal" / "dataset.json").is_file()
 
 
-def test_the_workspace_file_serves_the_same_location(ui_census_uri: str, tmp_path: Path) -> None:
-    port = free_port()
-    (tmp_path / "dagster").mkdir()
-    workspace = str(PROJECT / "workspace.yaml")
-    command = [sys.executable, "-m", "dagster", "dev", "-w", workspace, "-h", "127.0.0.1", "-p", str(port)]
-    with serve(command, tmp_path, ui_census_uri, port) as server:
-        assert location(server) == "cxg_assets"
-
-
 def test_dagster_validates_the_definitions(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "dagster", "definitions", "validate", "-w", str(PROJECT / "workspace.yaml")]
+    command = [sys.executable, "-m", "dagster", "definitions", "validate", "-w", str(WORKSPACE)]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert result.returncode == 0, result.stderr
