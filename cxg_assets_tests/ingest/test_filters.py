@@ -11,6 +11,7 @@ from cxg_assets.ingest.filters import parse_filter
 from cxg_assets_tests.ingest.filter_rows import (
     FLOATS,
     INTEGERS,
+    ROWS,
     SCHEMA,
     STAGES,
     TISSUES,
@@ -18,7 +19,8 @@ from cxg_assets_tests.ingest.filter_rows import (
     selected_here,
 )
 
-# Filters that tiledbsoma 2.3.0 can run as they stand.
+# Filters that tiledbsoma 2.3.0 can run as they stand. Comparisons with None are not among them: now and then they end
+# the process (an abort where it builds the condition).
 KNOWN = """
 tissue == 'blood'
 tissue != 'blood'
@@ -37,12 +39,6 @@ disease not in ['blood', 'nowhere']
 disease in ['nowhere']
 disease not in ['nowhere']
 disease in ['blood', 'blood']
-disease == None
-disease != None
-not disease == None
-None != disease
-tissue == None
-tissue != None
 donor_id == 'blood'
 donor_id < 'blood'
 donor_id > ''
@@ -53,8 +49,6 @@ cell_type != 'blood'
 cell_type < 'c'
 not cell_type < 'c'
 cell_type not in ['blood']
-cell_type == None
-cell_type != None
 stage == 'adult'
 stage < 'adult'
 stage >= 'adult'
@@ -75,7 +69,6 @@ maybe != True
 not maybe == True
 maybe < True
 maybe >= False
-maybe == None
 int64 == 3
 int64 == 3.0
 int64 == -3
@@ -94,7 +87,6 @@ int64 not in [1, 2, 99]
 int64 in [val(1)]
 int64 == val(1)
 val(1) < int64
-int64 == None
 uint64 <= 18446744073709551615
 int64 > -9223372036854775808
 uint8 == 5 or int8 == -5 or int16 == 5 or uint16 == 5 or int32 == 5 or uint32 == 5
@@ -182,13 +174,10 @@ LEAVES = [
 @st.composite
 def leaves(draw: st.DrawFn) -> Sample:
     column, operators, constants, listed = draw(st.sampled_from(LEAVES))
-    shape = draw(st.sampled_from(["plain", "plain", "mirrored", "list", "missing", "chain"]))
+    shape = draw(st.sampled_from(["plain", "plain", "mirrored", "list", "chain"]))
     if shape == "list" and listed is not None:
         op, values = draw(MEMBERSHIP), ", ".join(draw(st.lists(listed, min_size=1, max_size=4)))
         return Sample(f"{column} {op} [{values}]", f"{column} {op} [{values}]", f"{column} {NEGATED[op]} [{values}]")
-    if shape == "missing":
-        op = draw(EQUALITY)
-        return Sample(f"{column} {op} None", f"{column} {op} None", f"{column} {NEGATED[op]} None")
     op, value = draw(operators), draw(constants)
     if shape == "chain":
         other_op, other = draw(operators), draw(constants)
@@ -232,3 +221,15 @@ def test_random_filters_select_the_same_rows_as_soma(obs: tiledbsoma.DataFrame, 
     assert parse_filter(canonical, SCHEMA).canonical == canonical
     assert selected_here(canonical) == expected
     assert selected_by_soma(obs, canonical) == expected
+
+
+@pytest.mark.parametrize("column", ["disease", "tissue", "stage", "cell_type", "maybe", "int64", "float32"])
+def test_none_stands_for_a_missing_value(column: str):
+    is_missing = ROWS[column].is_null().to_pylist()
+    missing = [row for row, without in enumerate(is_missing) if without]
+    present = [row for row, without in enumerate(is_missing) if not without]
+
+    for text in (f"{column} == None", f"None == {column}", f"not {column} != None"):
+        assert selected_here(text) == missing
+    for text in (f"{column} != None", f"None != {column}", f"not {column} == None"):
+        assert selected_here(text) == present
