@@ -43,7 +43,7 @@ def _check_counts(spec: SubsetSpec, census: Census, value_filter: ValueFilter | 
         return
     enough = n_obs if n_obs > MAX_CHUNKS * spec.chunk_size else 1
     n_selected = 0
-    for table in obs.read(column_names=["soma_joinid", *value_filter.columns]):
+    for table in obs.read(column_names=list(value_filter.columns)):
         n_selected += sum(int(value_filter.mask(batch).sum()) for batch in table.to_batches())
         if n_selected >= enough:
             break

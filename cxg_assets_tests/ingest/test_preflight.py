@@ -25,6 +25,7 @@ def files_below(folder: Path) -> list[Path]:
     [
         {},
         {"value_filter": BLOOD_NORMAL},
+        {"value_filter": "soma_joinid >= 5 and nnz > 0"},
         {"value_filter": "not (sex == 'male' or nnz < 100)"},
         {"organism": "mus_musculus", "genes": None, "layer": "normalized", "max_obs": 1},
     ],
