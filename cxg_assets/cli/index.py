@@ -5,12 +5,10 @@ from pathlib import Path
 import click
 
 from cxg_assets.cli.project import default_store
-from cxg_assets.ingest.census import CensusLocator
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.filters import parse_filter
 from cxg_assets.ingest.layout import index_path
 from cxg_assets.ingest.pipeline import make_index
-from cxg_assets.ingest.subset import export_index
+from cxg_assets.ingest.subset import export_index, parse_obs_filter
 from cxg_assets.resources.census import CensusResource
 
 
@@ -30,24 +28,11 @@ def index_command(
         raise BadInput(f"output: {output.parent} is not a folder; make it first")
     census = CensusResource(uri=census_uri, version=census_version)
     release = census.release()
-    _check(census.locator(release), organism, value_filter, names)
+    # Before the index is made, which takes minutes for a whole release and stays in the store.
+    with census.locator(release).open() as opened:
+        parse_obs_filter(value_filter, names or (), opened.obs(organism).schema, attribute="columns")
     store = default_store().locator().open()
     make_index(census.locator(release), release, organism, store)
     with store.local_copy(index_path(release.version, organism)) as index_file:
         n_obs = export_index(index_file, value_filter, names, output)
     click.echo(f"{output}: {n_obs:,} cells of {organism}, Census build {release.build}")
-
-
-def _check(census: CensusLocator, organism: str, value_filter: str | None, columns: list[str] | None) -> None:
-    """Finds bad input before the index is made, which takes minutes for a whole release and stays in the store.
-
-    Raises:
-        BadInput: There is no such organism or column, or the filter is wrong.
-    """
-    with census.open() as opened:
-        schema = opened.obs(organism).schema
-    unknown = [name for name in columns or () if name not in schema.names]
-    if unknown:
-        raise BadInput(f"columns: obs has no {', '.join(unknown)}; it has {', '.join(schema.names)}")
-    if value_filter is not None:
-        parse_filter(value_filter, schema)

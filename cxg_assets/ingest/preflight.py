@@ -1,13 +1,12 @@
 """Checks a subset against a Census and a destination before any work. Nothing is written that stays."""
 
 from cxg_assets.ingest.census import Census, CensusLocator
-from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.filters import ValueFilter
 from cxg_assets.ingest.genes import select_genes
 from cxg_assets.ingest.plan import MAX_CHUNKS, check_n_chunks
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.store import Store
-from cxg_assets.ingest.subset import parse_obs_filter
+from cxg_assets.ingest.subset import nothing_selected, parse_obs_filter
 
 
 def check_subset(spec: SubsetSpec, census: CensusLocator, store: Store) -> None:
@@ -24,7 +23,7 @@ def check_subset(spec: SubsetSpec, census: CensusLocator, store: Store) -> None:
     """
     with census.open() as opened:
         opened.x(spec.organism, spec.layer)
-        value_filter = parse_obs_filter(spec, opened.obs(spec.organism).schema)
+        value_filter = parse_obs_filter(spec.value_filter, spec.obs_columns, opened.obs(spec.organism).schema)
         select_genes(opened.var(spec.organism), spec.genes)
         _check_counts(spec, opened, value_filter)
     store.check_writable()
@@ -48,9 +47,6 @@ def _check_counts(spec: SubsetSpec, census: Census, value_filter: ValueFilter | 
         if n_selected >= enough:
             break
     if n_selected == 0:
-        raise BadInput(
-            f"value_filter: no cell of {obs.count:,} {spec.organism} cells passes {spec.value_filter!r}; "
-            "check the spelling of the labels in the census index"
-        )
+        raise nothing_selected(spec, obs.count)
     if enough > 1:
         check_n_chunks(spec, min(n_selected, n_obs))

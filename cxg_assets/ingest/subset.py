@@ -55,22 +55,32 @@ class FilteredSubset:
         return cls(**fields | {"release": Release(**fields["release"])})
 
 
-def parse_obs_filter(spec: SubsetSpec, schema: pa.Schema) -> ValueFilter | None:
-    """Checks a spec against the obs columns that exist.
+def parse_obs_filter(
+    value_filter: str | None, columns: Sequence[str], schema: pa.Schema, *, attribute: str = "obs_columns"
+) -> ValueFilter | None:
+    """Checks a filter and a choice of columns against the obs columns that exist.
 
     Args:
-        spec: The subset.
+        value_filter: SOMA filter over obs; None keeps every cell.
+        columns: Columns to keep.
         schema: Schema of obs.
+        attribute: What the user calls the columns, for the message.
 
     Raises:
-        BadInput: The filter does not parse, or the filter or `obs_columns` name a column that obs does not have.
+        BadInput: The filter does not parse, or it or `columns` name a column that obs does not have.
     """
-    unknown = [column for column in spec.obs_columns if column not in schema.names]
+    unknown = [column for column in columns if column not in schema.names]
     if unknown:
-        raise BadInput(f"obs_columns: obs has no {', '.join(unknown)}; it has {', '.join(schema.names)}")
-    if spec.value_filter is None:
-        return None
-    return parse_filter(spec.value_filter, schema, where="value_filter")
+        raise BadInput(f"{attribute}: obs has no {', '.join(unknown)}; it has {', '.join(schema.names)}")
+    return None if value_filter is None else parse_filter(value_filter, schema)
+
+
+def nothing_selected(spec: SubsetSpec, n_obs: int) -> BadInput:
+    """The error of a filter that no cell of `n_obs` passes."""
+    return BadInput(
+        f"value_filter: no cell of {n_obs:,} {spec.organism} cells passes {spec.value_filter!r}; "
+        "check the spelling of the labels in the census index"
+    )
 
 
 def write_subset(
@@ -92,14 +102,11 @@ def write_subset(
     genes = select_genes(var, spec.genes)
     with FeatherFile(index_path) as file:
         schema = file.schema
-    value_filter = parse_obs_filter(spec, schema)
+    value_filter = parse_obs_filter(spec.value_filter, spec.obs_columns, schema)
     rows = _selected_rows(index_path, value_filter, spec.max_obs)
     n_obs = sum(len(positions) for positions in rows)
     if n_obs == 0:
-        raise BadInput(
-            f"value_filter: no cell of {index.n_obs:,} {spec.organism} cells passes {spec.value_filter!r}; "
-            "check the spelling of the labels in the census index"
-        )
+        raise nothing_selected(spec, index.n_obs)
     planning = [name for name in PLANNING_COLUMNS if name in schema.names and name not in spec.obs_columns]
     columns = ["soma_joinid", *spec.obs_columns, *planning]
     subset = FilteredSubset(
@@ -135,10 +142,7 @@ def export_index(index_path: Path, value_filter: str | None, columns: Sequence[s
     """
     with FeatherFile(index_path) as file:
         schema = file.schema
-    unknown = [name for name in columns or () if name not in schema.names]
-    if unknown:
-        raise BadInput(f"columns: obs has no {', '.join(unknown)}; it has {', '.join(schema.names)}")
-    parsed = None if value_filter is None else parse_filter(value_filter, schema, where="value_filter")
+    parsed = parse_obs_filter(value_filter, columns or (), schema, attribute="columns")
     rows = _selected_rows(index_path, parsed, None)
     names = list(columns or schema.names)
     unfinished = output.with_name(f".{output.name}.{os.getpid()}")

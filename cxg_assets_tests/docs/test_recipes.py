@@ -34,7 +34,7 @@ def human_obs(census: soma.Collection) -> soma.DataFrame:
 
 
 def obs_filter(subset: Subset, census: soma.Collection) -> ValueFilter:
-    parsed = parse_obs_filter(subset.spec, human_obs(census).schema)
+    parsed = parse_obs_filter(subset.spec.value_filter, subset.spec.obs_columns, human_obs(census).schema)
     assert parsed is not None
     return parsed
 
