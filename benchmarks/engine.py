@@ -18,6 +18,7 @@ from benchmarks.side_by_side import all_ready, run_side_by_side
 from cxg_assets.ingest.census import CensusLocator
 from cxg_assets.ingest.pipeline import make_index, make_subset, store_plan
 from cxg_assets.ingest.plan import ChunkPlan
+from cxg_assets.ingest.process import WORKER_ENVIRONMENT
 from cxg_assets.ingest.release import read_release
 from cxg_assets.ingest.report import ChunkFailure, ChunkReport
 from cxg_assets.ingest.spans import Span, plan_spans
@@ -51,7 +52,7 @@ def work(job: IngestJob, spans: Sequence[Span]) -> tuple[float, float, list[Chun
     """
     reports: list[ChunkReport] = []
     with contextlib.closing(Worker(job)) as worker:
-        worker._open()
+        worker.open()
         all_ready()
         began = time.monotonic()
         for span in spans:
@@ -81,6 +82,7 @@ def main() -> None:
     job = IngestJob(census=census, store=store, header=plan.header, n_threads=n_threads)
     spans = plan_spans(plan.chunks, options.workers)
     shares = [(job, spans[number :: options.workers]) for number in range(options.workers)]
+    os.environ.update(WORKER_ENVIRONMENT)
     results = run_side_by_side(work, shares)
     seconds = max(ended for _, ended, _ in results) - min(began for began, _, _ in results)
     reports = [report for _, _, some in results for report in some]

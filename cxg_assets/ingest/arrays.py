@@ -8,6 +8,7 @@ times as long (design measurement: 4,600 cells/s against 51,000).
 from typing import Any
 
 import h5py
+import numba
 import numpy as np
 from isal import isal_zlib
 
@@ -22,39 +23,37 @@ ISAL_LEVEL = 1
 ZSTD_LEVEL = 3
 
 
+def create_array(group: h5py.Group, name: str, dtype: np.dtype, compression: str, block: int = BLOCK) -> h5py.Dataset:
+    """Creates an empty one-dimensional dataset that `BlockedArray` fills.
+
+    Args:
+        group: Where.
+        name: Name of the dataset.
+        dtype: Type of its elements.
+        compression: One of `spec.COMPRESSIONS`.
+        block: Elements of one HDF5 chunk.
+
+    Raises:
+        BadInput: zstd was asked for and hdf5plugin is not installed.
+    """
+    return group.create_dataset(name, (0,), dtype, chunks=(block,), maxshape=(None,), **_filters(compression))
+
+
 class BlockedArray:
-    """A one-dimensional HDF5 dataset of unknown length, written in whole blocks.
+    """Fills a dataset made by `create_array`, in whole blocks.
 
     What is written where depends on the values alone, not on how they were cut by the calls to `append`, so equal
     content gives equal bytes.
     """
 
-    def __init__(self, group: h5py.Group, name: str, dtype: np.dtype, compression: str, block: int = BLOCK) -> None:
-        """Creates the dataset, empty.
-
-        Args:
-            group: Where.
-            name: Name of the dataset.
-            dtype: Type of its elements.
-            compression: One of `spec.COMPRESSIONS`.
-            block: Elements of one HDF5 chunk.
-
-        Raises:
-            BadInput: zstd was asked for and hdf5plugin is not installed.
-        """
-        self._dataset: Any = group.create_dataset(
-            name, (0,), dtype, chunks=(block,), maxshape=(None,), **_filters(compression)
-        )
-        self._deflate = compression == "gzip"
-        self._block = block
+    def __init__(self, dataset: h5py.Dataset) -> None:
+        self._dataset: Any = dataset
+        self._deflate = dataset.compression == "gzip"
+        self._block: int = dataset.chunks[0]
         self._waiting: list[np.ndarray] = []
         self._n_waiting = 0
         self._n_written = 0
-
-    @property
-    def dataset(self) -> h5py.Dataset:
-        """The dataset, complete after `close`."""
-        return self._dataset
+        self._n_allotted = 0
 
     def append(self, values: np.ndarray) -> None:
         """Adds values at the end; whole blocks are written at once."""
@@ -64,28 +63,37 @@ class BlockedArray:
             values = self._take_waiting()
             n_whole = len(values) - len(values) % self._block
             for start in range(0, n_whole, self._block):
+                self._make_room()
                 self._write(values[start : start + self._block])
             if n_whole < len(values):
                 # A copy, so that a short rest does not keep a large array alive.
                 self._waiting, self._n_waiting = [values[n_whole:].copy()], len(values) - n_whole
 
     def close(self) -> None:
-        """Writes what is left and sets the final length."""
+        """Sets the final length and writes what is left.
+
+        In this order: when HDF5 shortens a dataset it inflates a last block that sticks out, blanks the rest of it
+        and deflates it again with zlib.
+        """
+        self._dataset.id.set_extent((self._n_written + self._n_waiting,))
         if self._n_waiting:
             self._write(self._take_waiting())
-        self._dataset.resize((self._n_written,))
 
     def _take_waiting(self) -> np.ndarray:
         values = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
         self._waiting, self._n_waiting = [], 0
         return values
 
+    def _make_room(self) -> None:
+        """Lengthens the dataset for one more block; eightfold, since that costs more than a block of it."""
+        needed = self._n_written + self._block
+        if needed > self._n_allotted:
+            self._n_allotted = max(needed, 8 * self._n_allotted)
+            self._dataset.id.set_extent((self._n_allotted,))
+
     def _write(self, values: np.ndarray) -> None:
         start = self._n_written
         self._n_written += len(values)
-        if self._n_written > len(self._dataset):
-            # Grown eightfold: every resize of a dataset costs more than a block of it.
-            self._dataset.resize((max(self._n_written, 8 * len(self._dataset)),))
         if not self._deflate:
             self._dataset[start : self._n_written] = values
             return
@@ -94,18 +102,33 @@ class BlockedArray:
         self._dataset.id.write_direct_chunk((start,), shuffle_deflate(values))
 
 
-def write_array(group: h5py.Group, name: str, values: np.ndarray, compression: str) -> h5py.Dataset:
-    """Writes a whole one-dimensional array, in one block where it is short."""
-    array = BlockedArray(group, name, values.dtype, compression, block=min(BLOCK, max(len(values), 1)))
+def fill_array(dataset: h5py.Dataset, values: np.ndarray) -> None:
+    """Fills a dataset made by `create_array` at once."""
+    array = BlockedArray(dataset)
     array.append(values)
     array.close()
-    return array.dataset
 
 
 def shuffle_deflate(values: np.ndarray) -> bytes:
     """What HDF5's shuffle and deflate filters would make of one chunk: byte planes, then a zlib stream."""
-    planes = np.ascontiguousarray(values).view(np.uint8).reshape(-1, values.dtype.itemsize).T
-    return isal_zlib.compress(np.ascontiguousarray(planes), level=ISAL_LEVEL)
+    octets = np.ascontiguousarray(values).view(np.uint8).reshape(-1, values.dtype.itemsize)
+    if values.dtype.itemsize == 4:
+        planes = np.empty(octets.shape[::-1], np.uint8)
+        _shuffle_4(octets.reshape(-1), planes.reshape(-1))
+    else:
+        planes = np.ascontiguousarray(octets.T)
+    return isal_zlib.compress(planes, level=ISAL_LEVEL)
+
+
+@numba.njit(nogil=True, cache=True)
+def _shuffle_4(octets, planes):  # pragma: no cover - compiled
+    """The byte planes of four-byte values, all of X; nine times as fast as numpy's transposition (measured)."""
+    n_values = octets.shape[0] // 4
+    for value in range(n_values):
+        planes[value] = octets[4 * value]
+        planes[n_values + value] = octets[4 * value + 1]
+        planes[2 * n_values + value] = octets[4 * value + 2]
+        planes[3 * n_values + value] = octets[4 * value + 3]
 
 
 def _filters(compression: str) -> dict[str, Any]:

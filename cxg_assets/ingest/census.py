@@ -1,6 +1,12 @@
-"""Where a Census is, and one opened for reading."""
+"""Where a Census is, and one opened for reading.
 
-from collections.abc import Iterator
+Over S3 every request counts: to open a group takes five, an array ten and more. So a command opens a Census once
+(`keep_open`), members are listed without opening them, and workers open X by its own URI (`CensusLocator.open_x`).
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +52,8 @@ class CensusLocator:
 
         config: dict[str, Any] = dict(self.tiledb_config)
         config["soma.init_buffer_bytes"] = buffer_bytes
+        # TileDB would give all free memory of the process back to the kernel after every read (see `process.py`).
+        config.setdefault("sm.mem.malloc_trim", "false")
         if n_threads is not None:
             config["sm.compute_concurrency_level"] = n_threads
             config["sm.io_concurrency_level"] = n_threads
@@ -57,10 +65,34 @@ class CensusLocator:
                 f"census {self.uri}: no SOMA collection can be opened there ({_first_line(error)}); "
                 "give the URI of a Census (its folder holds census_info and census_data), or a release name"
             ) from error
-        if "census_info" not in root or "census_data" not in root:
+        if not {"census_info", "census_data"} <= set(root):  # `in` would open them
             root.close()
             raise BadInput(f"census {self.uri}: a SOMA collection, but not a Census: it has no census_info/census_data")
-        return Census(self.uri, root)
+        return root
+
+
+_kept: ContextVar[dict[tuple[CensusLocator, int], "Census"] | None] = ContextVar("_kept", default=None)
+"""The Censuses that a `keep_open` holds, by locator and buffer size; None outside of one."""
+
+
+@contextlib.contextmanager
+def keep_open() -> Iterator[None]:
+    """While it lasts, whoever opens a Census that was opened before, at the same time, gets that one; also a decorator.
+
+    Nothing changes under those who share it: releases are read as they were at one time. What is opened in other
+    threads is not shared.
+    """
+    if _kept.get() is not None:
+        yield
+        return
+    kept: dict[tuple[CensusLocator, int], Census] = {}
+    token = _kept.set(kept)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+        for census in kept.values():
+            census.root.close()
 
 
 class Census:
@@ -69,9 +101,11 @@ class Census:
     Keeps the root object: a SOMA array closes when the collection it was reached through is collected.
     """
 
-    def __init__(self, uri: str, root: "tiledbsoma.Collection") -> None:
+    def __init__(self, uri: str, root: "tiledbsoma.Collection", *, stays_open: bool = False) -> None:
         self.uri = uri
         self.root = root
+        self._stays_open = stays_open
+        self._var: dict[str, pa.Table] = {}
 
     def __enter__(self) -> "Census":
         return self
@@ -80,8 +114,9 @@ class Census:
         self.close()
 
     def close(self) -> None:
-        """Closes the Census and every array reached through it."""
-        self.root.close()
+        """Closes the Census and every array reached through it; one that is kept open closes with its `keep_open`."""
+        if not self._stays_open:
+            self.root.close()
 
     def organisms(self) -> tuple[str, ...]:
         """Names of the organisms, sorted."""
@@ -95,25 +130,21 @@ class Census:
         """
         return self._experiment(organism).obs
 
-    def layers(self, organism: str) -> tuple[str, ...]:
-        """Names of the X layers of one organism, sorted."""
-        return tuple(sorted(self._experiment(organism).ms[MEASUREMENT].X))
-
-    def x(self, organism: str, layer: str) -> "tiledbsoma.SparseNDArray":
-        """The X array of one layer, (n_obs, n_vars) float32.
+    def layers(self, organism: str) -> dict[str, str]:
+        """URIs of the X layers of one organism, by name, sorted.
 
         Raises:
-            BadInput: The Census has no such organism or layer.
+            BadInput: The Census has no such organism.
         """
-        layers = self.layers(organism)
-        if layer not in layers:
-            raise BadInput(f"layer: census {self.uri} has no X/{layer} for {organism}; it has {', '.join(layers)}")
-        array: Any = self._experiment(organism).ms[MEASUREMENT].X[layer]
-        return array
+        members = self._experiment(organism).ms[MEASUREMENT].X.members()
+        return {name: members[name][0] for name in sorted(members)}
 
     def var(self, organism: str) -> pa.Table:
         """All columns of var, one row a gene, in soma_joinid order."""
-        return self._experiment(organism).ms[MEASUREMENT].var.read().concat().sort_by("soma_joinid")
+        if organism not in self._var:
+            var = self._experiment(organism).ms[MEASUREMENT].var
+            self._var[organism] = var.read().concat().sort_by("soma_joinid")
+        return self._var[organism]
 
     def obs_batches(self, organism: str) -> Iterator[pa.RecordBatch]:
         """All rows and columns of obs, in soma_joinid order, a buffer at a time."""
@@ -122,24 +153,30 @@ class Census:
 
     def summary(self) -> dict[str, str]:
         """`census_info/summary` as label → value."""
-        table = self._info("summary")
+        table = self._info("summary", ("label", "value"))
         return dict(zip(table["label"].to_pylist(), table["value"].to_pylist(), strict=True))
 
-    def datasets(self) -> pa.Table:
-        """`census_info/datasets`: one row a source dataset, with its citation."""
-        return self._info("datasets")
+    def datasets(self, columns: Sequence[str]) -> pa.Table:
+        """Those of the columns that `census_info/datasets` has; one row a source dataset."""
+        return self._info("datasets", columns)
 
-    def _info(self, name: str) -> pa.Table:
+    def _info(self, name: str, columns: Sequence[str]) -> pa.Table:
         info: Any = self.root["census_info"]
         if name not in info:
             raise CxgError(f"census {self.uri}: census_info/{name} is missing; this build is not complete")
-        return info[name].read().concat()
+        table = info[name]
+        return table.read(column_names=[column for column in columns if column in table.schema.names]).concat()
 
     def _experiment(self, organism: str) -> "tiledbsoma.Experiment":
         data: Any = self.root["census_data"]
         if organism not in data:
             raise BadInput(f"organism: census {self.uri} has no {organism!r}; it has {', '.join(self.organisms())}")
         return data[organism]
+
+
+def no_such_layer(census_uri: str, organism: str, layer: str, layers: Iterable[str]) -> BadInput:
+    """The error of an X layer that an organism does not have."""
+    return BadInput(f"layer: census {census_uri} has no X/{layer} for {organism}; it has {', '.join(layers)}")
 
 
 def _first_line(error: BaseException) -> str:

@@ -5,16 +5,19 @@ csr_matrix, 0.2.0 of dataframe, categorical, array and string-array). A change h
 raises `fingerprint.ENCODING_VERSION`.
 """
 
+import itertools
 from typing import Any
 
 import h5py
 import numpy as np
 import pyarrow as pa
 
-from cxg_assets.ingest.arrays import BLOCK, BlockedArray, write_array
+from cxg_assets.ingest.arrays import BLOCK, BlockedArray, create_array, fill_array
 from cxg_assets.ingest.csr import CsrRows
 from cxg_assets.ingest.errors import CxgError
-from cxg_assets.ingest.template import UNS_KEY
+from cxg_assets.ingest.template import UNS_KEY, Template
+
+_numbers = itertools.count()
 
 _CORE_INCREMENT = 4 * 2**20
 """Bytes by which HDF5 grows an in-memory file: its default of 64 KiB reallocates hundreds of times a chunk."""
@@ -23,26 +26,18 @@ _CORE_INCREMENT = 4 * 2**20
 class ChunkEncoder:
     """One chunk in the making: `append` its rows in order, then `finish`."""
 
-    def __init__(self, template: bytes, n_vars: int, dtype: np.dtype, compression: str) -> None:
-        """Starts from a copy of the template.
-
-        Args:
-            template: From `make_template`.
-            n_vars: Genes.
-            dtype: Type of X's values.
-            compression: One of `spec.COMPRESSIONS`.
-        """
+    def __init__(self, template: Template) -> None:
+        """Starts from a copy of the template."""
         access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
         access.set_fapl_core(block_size=_CORE_INCREMENT, backing_store=False)
-        access.set_file_image(template)
+        access.set_file_image(template.image)
+        # HDF5 takes two files in memory for one if they are open at once under one name.
+        name = f"chunk-{next(_numbers)}".encode()
         # h5py types what it looks up by name as any kind of object.
-        self._file: Any = h5py.File(h5py.h5f.open(b"chunk.h5ad", h5py.h5f.ACC_RDWR, fapl=access))
-        self._n_vars = n_vars
-        self._compression = compression
-        self._x = self._file.create_group("X")
-        self._x.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
-        self._data = BlockedArray(self._x, "data", dtype, compression)
-        self._indices = BlockedArray(self._x, "indices", np.dtype(np.int32), compression)
+        self._file: Any = h5py.File(h5py.h5f.open(name, h5py.h5f.ACC_RDWR, fapl=access))
+        self._template = template
+        self._data = BlockedArray(self._file["X/data"])
+        self._indices = BlockedArray(self._file["X/indices"])
         self._indptr = [np.zeros(1, dtype=np.int64)]
         self.nnz = 0
 
@@ -65,7 +60,7 @@ class ChunkEncoder:
             fingerprint: Its fingerprint.
 
         Raises:
-            CxgError: A text column without dictionary has missing values, for which h5ad has no encoding.
+            CxgError: A column of text, whole numbers or truth values misses some, which h5ad has no encoding for.
 
         Returns:
             The bytes of the h5ad file.
@@ -77,12 +72,12 @@ class ChunkEncoder:
             indptr = indptr.astype(np.int32)
         self._data.close()
         self._indices.close()
-        write_array(self._x, "indptr", indptr, self._compression)
-        self._x.attrs["shape"] = np.array([obs.num_rows, self._n_vars], dtype=np.int64)
-        self._write_obs(obs)
-        origin = self._file[f"uns/{UNS_KEY}"]
-        for name, value in (("chunk", chunk), ("fingerprint", fingerprint)):
-            _describe(origin.create_dataset(name, data=value), "string")
+        x = self._file["X"]
+        fill_array(create_array(x, "indptr", indptr.dtype, self._template.compression, min(BLOCK, len(indptr))), indptr)
+        x.attrs["shape"] = np.array([obs.num_rows, self._template.n_vars], dtype=np.int64)
+        self._fill_obs(obs)
+        self._file[f"uns/{UNS_KEY}/chunk"][()] = chunk
+        self._file[f"uns/{UNS_KEY}/fingerprint"][()] = fingerprint
         self._file.flush()
         image = self._file.id.get_file_image()
         self.close()
@@ -92,24 +87,22 @@ class ChunkEncoder:
         """Frees the file; for a chunk that will not be finished."""
         self._file.close()
 
-    def _write_obs(self, obs: pa.Table) -> None:
+    def _fill_obs(self, obs: pa.Table) -> None:
         group = self._file["obs"]
-        names = obs["soma_joinid"].cast(pa.string()).to_numpy()
-        _describe(group.create_dataset("_index", data=names, dtype=h5py.string_dtype()), "string-array")
+        _fill_text(group["_index"], obs["soma_joinid"].combine_chunks().cast(pa.string()))
         for name in group.attrs["column-order"]:
             values = obs[name].combine_chunks()
             if isinstance(values, pa.DictionaryArray):
-                codes = values.indices.fill_null(-1).to_numpy()
-                _describe(write_array(group[name], "codes", codes, self._compression), "array")
-            elif pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-                if values.null_count:
-                    raise CxgError(f"obs.{name}: {values.null_count} cells have no value; leave the column out")
-                text = values.to_numpy(zero_copy_only=False)
-                _describe(group.create_dataset(name, data=text, dtype=h5py.string_dtype()), "string-array")
+                fill_array(group[f"{name}/codes"], values.indices.fill_null(-1).to_numpy())
+                continue
+            if values.null_count and not pa.types.is_floating(values.type):
+                raise CxgError(f"obs.{name}: {values.null_count} cells have no value; leave the column out")
+            if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+                _fill_text(group[name], values)
             else:
-                numbers = values.to_numpy(zero_copy_only=False)
-                _describe(write_array(group, name, numbers, self._compression), "array")
+                fill_array(group[name], values.to_numpy(zero_copy_only=False))
 
 
-def _describe(dataset: h5py.Dataset, encoding: str) -> None:
-    dataset.attrs.update({"encoding-type": encoding, "encoding-version": "0.2.0"})
+def _fill_text(dataset: h5py.Dataset, values: pa.Array) -> None:
+    dataset.resize((len(values),))
+    dataset[:] = values.to_numpy(zero_copy_only=False)

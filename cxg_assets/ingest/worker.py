@@ -29,7 +29,7 @@ from cxg_assets.ingest.reader import BUFFER_BYTES, XReader, plan_blocks
 from cxg_assets.ingest.report import ChunkFailure, ChunkReport
 from cxg_assets.ingest.spans import Span
 from cxg_assets.ingest.store import Store, StoreLocator
-from cxg_assets.ingest.template import make_template
+from cxg_assets.ingest.template import Template, make_template
 
 N_UPLOADS = 2
 """Chunks of a worker that are being stored at once; the next one waits, so that memory stays bounded."""
@@ -121,14 +121,13 @@ class Worker:
         """Reads and encodes chunks in order; each is yielded when it is whole."""
         opened = self._open()
         obs = pa.concat_tables([opened.obs.rows(chunk.row_start, chunk.row_stop) for chunk in chunks])
-        header = self._job.header
         rows = _RowFeed(opened.x, obs["soma_joinid"].to_numpy(), cell_nnz(obs))
         with contextlib.closing(rows):
             start = 0
             for chunk in chunks:
                 encode_seconds = 0.0
                 read_before = rows.read_seconds
-                encoder = ChunkEncoder(opened.template, header.n_vars, opened.x.dtype, header.compression)
+                encoder = ChunkEncoder(opened.template)
                 with contextlib.closing(encoder):
                     for piece in rows.take(chunk.n_obs):
                         began = time.perf_counter()
@@ -197,7 +196,7 @@ class _Opened:
     store: Store
     obs: FeatherFile
     x: XReader
-    template: bytes
+    template: Template
 
 
 def _open_job(job: IngestJob, stack: ExitStack) -> _Opened:
@@ -212,8 +211,16 @@ def _open_job(job: IngestJob, stack: ExitStack) -> _Opened:
         var = file.read()
     warm_up()
     census = stack.enter_context(job.census.open(n_threads=job.n_threads, buffer_bytes=BUFFER_BYTES))
-    template = make_template(var, obs.rows(0, 1), header.obs_columns, header.provenance, header.compression)
     x = XReader(census, header.organism, header.layer, var["soma_joinid"].to_numpy())
+    template = make_template(
+        var,
+        obs.rows(0, 1),
+        x.dtype,
+        obs_columns=header.obs_columns,
+        provenance=header.provenance,
+        compression=header.compression,
+        chunk_size=header.chunk_size,
+    )
     return _Opened(store, obs, x, template)
 
 

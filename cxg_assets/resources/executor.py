@@ -17,6 +17,7 @@ from cxg_assets.ingest.plan import Chunk
 from cxg_assets.ingest.report import ChunkFailure, ChunkReport
 from cxg_assets.ingest.spans import Span
 from cxg_assets.ingest.worker import IngestJob, Worker
+from cxg_assets.resources.ray_cluster import worker_runtime_env
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +98,7 @@ class Pool:
         self.n_deaths = 0
         self._job = job
         self._cpus_per_worker = cpus_per_worker
+        self._runtime_env = worker_runtime_env()
         self._max_attempts = max_attempts
         self._actors: list[Any] = []
         self._tasks: dict[Any, _Task] = {}
@@ -158,7 +160,8 @@ class Pool:
     def _start_actor(self) -> Any:
         import ray
 
-        actor = ray.remote(num_cpus=self._cpus_per_worker, max_restarts=0)(Worker).remote(self._job)
+        options = {"num_cpus": self._cpus_per_worker, "max_restarts": 0, "runtime_env": self._runtime_env}
+        actor = ray.remote(**options)(Worker).remote(self._job)
         self._actors.append(actor)
         return actor
 

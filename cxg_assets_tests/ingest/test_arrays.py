@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxg_assets.ingest.arrays import BLOCK, BlockedArray, write_array
+from cxg_assets.ingest.arrays import BLOCK, BlockedArray, create_array, fill_array, shuffle_deflate
 from cxg_assets.ingest.spec import COMPRESSIONS
 
 DTYPES = ["int8", "int32", "int64", "float32", "float64", "bool"]
@@ -17,12 +17,13 @@ DTYPES = ["int8", "int32", "int64", "float32", "float64", "bool"]
 def written(values: np.ndarray, compression: str, cuts: list[int], block: int) -> tuple[np.ndarray, bytes]:
     """What h5py reads of the array, and the bytes of its file."""
     with h5py.File.in_memory() as file:
-        array = BlockedArray(file, "a", values.dtype, compression, block)
+        dataset = create_array(file, "a", values.dtype, compression, block)
+        array = BlockedArray(dataset)
         for start, stop in pairwise([0, *cuts, len(values)]):
             array.append(values[start:stop])
         array.close()
         file.flush()
-        return array.dataset[:], file.id.get_file_image()
+        return dataset[:], file.id.get_file_image()
 
 
 @settings(max_examples=120, deadline=None, derandomize=True)
@@ -57,17 +58,30 @@ def test_arrays_of_real_blocks_come_back(n: int) -> None:
 @pytest.mark.parametrize(("compression", "declared"), [("gzip", "gzip"), ("lzf", "lzf"), ("none", None)])
 def test_the_dataset_declares_the_filters_that_readers_need(compression: str, declared: str | None) -> None:
     with h5py.File.in_memory() as file:
-        dataset = write_array(file, "a", np.arange(1_000, dtype=np.int32), compression)
+        dataset = create_array(file, "a", np.dtype(np.int32), compression)
+        fill_array(dataset, np.arange(1_000, dtype=np.int32))
 
         assert dataset.compression == declared
         assert dataset.shuffle == (declared is not None)
         assert dataset.shape == (1_000,)
 
 
-def test_a_short_array_is_one_short_block() -> None:
+def test_an_array_can_stay_empty() -> None:
     with h5py.File.in_memory() as file:
-        assert write_array(file, "a", np.arange(10), "gzip").chunks == (10,)
-        assert write_array(file, "none", np.empty(0, np.int32), "gzip")[:].tolist() == []
+        dataset = create_array(file, "none", np.dtype(np.int32), "gzip")
+        fill_array(dataset, np.empty(0, np.int32))
+
+        assert dataset[:].tolist() == []
+
+
+def test_the_last_block_is_stored_as_it_was_deflated_here() -> None:
+    values = np.random.default_rng(0).poisson(2, 2 * BLOCK + 7).astype(np.float32)
+    with h5py.File.in_memory() as file:
+        dataset = create_array(file, "a", values.dtype, "gzip")
+        fill_array(dataset, values)
+        _, stored = dataset.id.read_direct_chunk((2 * BLOCK,))
+
+    assert stored == shuffle_deflate(np.concatenate([values[2 * BLOCK :], np.zeros(BLOCK - 7, np.float32)]))
 
 
 def test_gzip_makes_counts_smaller() -> None:
@@ -80,9 +94,10 @@ def test_gzip_makes_counts_smaller() -> None:
 
 def test_values_that_the_caller_changes_later_were_taken_as_they_were() -> None:
     with h5py.File.in_memory() as file:
-        array = BlockedArray(file, "a", np.dtype(np.int32), "gzip", block=8)
+        dataset = create_array(file, "a", np.dtype(np.int32), "gzip", block=8)
+        array = BlockedArray(dataset)
         array.append(np.arange(10, dtype=np.int32))
         array.append(np.arange(10, 20, dtype=np.int32))
         array.close()
 
-        assert array.dataset[:].tolist() == list(range(20))
+        assert dataset[:].tolist() == list(range(20))

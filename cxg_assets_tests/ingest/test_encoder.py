@@ -52,9 +52,17 @@ def make_var(n_vars: int) -> pa.Table:
 
 def encode(x: Any, obs: pa.Table, compression: str, cuts: list[int]) -> bytes:
     """Encodes a chunk, its rows appended in pieces."""
-    template = make_template(make_var(x.shape[1]), obs, OBS_COLUMNS, {"layer": "raw"}, compression)
+    template = make_template(
+        make_var(x.shape[1]),
+        obs,
+        x.dtype,
+        obs_columns=OBS_COLUMNS,
+        provenance={"layer": "raw"},
+        compression=compression,
+        chunk_size=max(x.shape[0], 1),
+    )
     rows = CsrRows(x.indptr.astype(np.int64), x.indices.astype(np.int32), x.data)
-    encoder = ChunkEncoder(template, x.shape[1], x.dtype, compression)
+    encoder = ChunkEncoder(template)
     for start, stop in pairwise([0, *cuts, x.shape[0]]):
         encoder.append(rows.rows(start, stop))
     return encoder.finish(obs, "00000", "f1")
