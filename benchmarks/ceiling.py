@@ -30,6 +30,8 @@ def read_share(options: argparse.Namespace, joinids: np.ndarray, genes: np.ndarr
         "sm.io_concurrency_level": options.threads,
         "soma.init_buffer_bytes": options.buffer_mib * 2**20,
     }
+    if options.keep_memory:
+        config["sm.mem.malloc_trim"] = "false"
     context = tiledbsoma.SOMATileDBContext(tiledb_config=config)
     root: Any = tiledbsoma.Collection.open(options.census_uri, context=context)
     x = root["census_data"]["homo_sapiens"].ms["RNA"].X["raw"]
@@ -66,6 +68,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="TileDB threads of each process")
     parser.add_argument("--block", type=int, default=8_192, help="cells read at once")
     parser.add_argument("--buffer-mib", type=int, default=32, help="TileDB's buffer of each column")
+    parser.add_argument("--keep-memory", action="store_true", help="TileDB does not trim the heap after a read")
     parser.add_argument("--json", type=Path, required=True)
     options = parser.parse_args()
     joinids = np.load(options.joinids)

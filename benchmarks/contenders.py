@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmarks.measure import TIMEOUT_SECONDS, Finished, Measurement, run_program
 from benchmarks.stores import Route, difference
+from cxg_assets.ingest.process import WORKER_ENVIRONMENT
 
 COMMAND = Path(sys.executable).with_name("cxg-assets")
 
@@ -70,6 +71,8 @@ class Ceiling:
     threads: int
     block: int
     buffer_mib: int
+    keep_memory: bool = False
+    """With the settings for memory that our workers have, instead of those of TileDB and the C library."""
 
     def run(self, work: Path, selection: Selection, route: Route) -> Measurement:
         """Runs it once."""
@@ -83,7 +86,9 @@ class Ceiling:
         if selection.gene_joinids is not None:
             np.save(work / "genes.npy", selection.gene_joinids)
             arguments += ["--gene-joinids", work / "genes.npy"]
-        return _run(arguments, work, route)
+        if self.keep_memory:
+            arguments += ["--keep-memory"]
+        return _run(arguments, work, route, environment=WORKER_ENVIRONMENT if self.keep_memory else None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,10 +29,11 @@ def select(census_uri: str, folder: Path) -> dict[str, float]:
     """Filters the index."""
     made = CensusIndex.from_json((folder / "index.json").read_bytes())
     with made.release.locator({}).open() as census:
-        var = census.var(ORGANISM)
+        var, layers = census.var(ORGANISM), census.layers(ORGANISM)
     spec = SubsetSpec(name="benchmark", organism=ORGANISM, value_filter=VALUE_FILTER)
     began = time.monotonic()
-    subset = write_subset(spec, made, folder / "index.feather", var, folder / "obs.feather", folder / "var.feather")
+    files = [folder / name for name in ("obs.feather", "var.feather")]
+    subset = write_subset(spec, made, folder / "index.feather", var, layers, *files)
     return {"n_obs": subset.n_obs, "seconds": time.monotonic() - began, "n_obs_before": subset.n_obs_before}
 
 

@@ -3,7 +3,7 @@
 from benchmarks.contenders import Engine, Ours
 from benchmarks.rounds import Turn
 from benchmarks.rows.bench import CHUNK_SIZE, WORKERS, Bench, ceiling_turns
-from benchmarks.rows.ceiling import share_of_ceiling
+from benchmarks.rows.ceiling import ceiling_notes, share_of_ceiling
 from benchmarks.table import Goal, RowResult
 
 ROW = "random"
@@ -33,6 +33,6 @@ def measure(bench: Bench) -> RowResult:
     )
     notes = [
         f"{ROW}: {len(cells.joinids):,} cells, {chunk_size:,} a file.",
-        f"{ROW}: the engine alone reaches {share_of_ceiling(series, 'engine alone'):.2f} of the ceiling.",
+        *ceiling_notes(ROW, series),
     ]
     return RowResult(series=list(series.values()), goals=[goal], notes=notes)

@@ -4,6 +4,7 @@ import dagster as dg
 
 from cxg_assets.assets.failures import as_failure
 from cxg_assets.assets.keys import CENSUS_GROUP, CENSUS_RELEASE, census_index_key
+from cxg_assets.ingest.census import keep_open
 from cxg_assets.ingest.layout import index_path
 from cxg_assets.ingest.pipeline import make_index
 from cxg_assets.metadata import index_metadata
@@ -22,7 +23,7 @@ def build_census_index(organism: str) -> dg.AssetsDefinition:
         description=f"obs metadata of all {organism} cells of the release, as one Arrow IPC (feather) file.",
     )
     def census_index(census: CensusResource, store: StoreResource) -> dg.MaterializeResult:
-        with as_failure():
+        with as_failure(), keep_open():
             release = census.release()
             opened = store.locator().open()
             index = make_index(census.locator(release), release, organism, opened)

@@ -5,6 +5,7 @@ import dagster as dg
 from cxg_assets.assets.failures import as_failure
 from cxg_assets.assets.keys import census_index_key, filtered_subset_key
 from cxg_assets.assets.upstream import latest_data_version
+from cxg_assets.ingest.census import keep_open
 from cxg_assets.ingest.layout import subset_obs_path
 from cxg_assets.ingest.pipeline import load_index, make_subset
 from cxg_assets.ingest.preflight import check_subset
@@ -35,7 +36,7 @@ def build_filtered_subset(spec: SubsetSpec, destination: str, code_version: str)
         context: dg.AssetExecutionContext, census: CensusResource, store: StoreResource
     ) -> dg.MaterializeResult:
         version = latest_data_version(context.instance, census_index_key(spec.organism))
-        with as_failure():
+        with as_failure(), keep_open():
             default, opened = store.locator().open(), store.locator(destination).open()
             index = load_index(default, version, spec.organism)
             locator = census.locator(index.release)

@@ -6,6 +6,7 @@ the rest.
 """
 
 import time
+from collections import deque
 from collections.abc import Iterable, Sequence
 
 import dagster as dg
@@ -58,6 +59,8 @@ class ChunkRecorder:
                 tags={**self._tags, DATA_VERSION_TAG: report.fingerprint},
             )
         )
+        # Dagster keeps every event that a step logs until the step ends; it is in the instance already.
+        deque(self._context.consume_events(), maxlen=0)
 
     def observe(self, summary: RunSummary) -> None:
         """Logs what a run did, as an observation of the whole asset."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from cxg_assets.cli.project import default_store
+from cxg_assets.ingest.census import keep_open
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.layout import index_path
 from cxg_assets.ingest.pipeline import make_index
@@ -19,6 +20,7 @@ from cxg_assets.resources.census import CensusResource
 @click.option("--columns", help="obs columns, separated by commas. Default: all.")
 @click.option("--census-uri", default="", help="SOMA URI of a Census.")
 @click.option("--census-version", default="", help="Release of the public Census: stable, latest, 2025-11-08 …")
+@keep_open()
 def index_command(
     organism: str, output: Path, value_filter: str | None, columns: str | None, census_uri: str, census_version: str
 ) -> None:

@@ -22,6 +22,10 @@ telemetry:
   enabled: false
 nux:
   enabled: false
+# The default SQLite files in the default place, kept open: recording a chunk takes a third of the time.
+event_log_storage:
+  module: cxg_assets.event_log
+  class: ReusingSqliteEventLogStorage
 """
 
 

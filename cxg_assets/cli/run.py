@@ -22,9 +22,10 @@ from cxg_assets.assets.upstream import latest_data_version
 from cxg_assets.cli.project import dagster_instance
 from cxg_assets.components.census_subset import subset_definitions
 from cxg_assets.definitions import OBSERVE_JOB, complete
+from cxg_assets.ingest.census import keep_open
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import dataset_path
-from cxg_assets.ingest.pipeline import landed_sizes, load_plan
+from cxg_assets.ingest.pipeline import as_indexed, landed_sizes, load_plan
 from cxg_assets.ingest.preflight import check_subset
 from cxg_assets.ingest.report import RunSummary
 from cxg_assets.ingest.spec import SubsetSpec
@@ -66,6 +67,7 @@ class IngestResult:
         }
 
 
+@keep_open()
 def run_ingest(
     spec: SubsetSpec, destination: str, census: CensusResource, store: StoreResource, *, workers: int
 ) -> IngestResult:
@@ -84,7 +86,9 @@ def run_ingest(
     """
     began = time.monotonic()
     default, opened = store.locator().open(), store.locator(destination).open()
-    check_subset(spec, census.locator(census.release()), opened)
+    release = as_indexed(census.release(), spec.organism, default)
+    census = census.pinned(release)
+    check_subset(spec, census.locator(release), opened)
     if default.url != opened.url:
         default.check_writable()  # the census index goes there
     definitions = complete(subset_definitions(spec, destination), census=census, store=store, workers=workers)

@@ -49,7 +49,7 @@ class BlockedArray:
     def __init__(self, dataset: h5py.Dataset) -> None:
         self._dataset: Any = dataset
         self._deflate = dataset.compression == "gzip"
-        self._block: int = dataset.chunks[0]
+        self._block: int = self._dataset.chunks[0]
         self._waiting: list[np.ndarray] = []
         self._n_waiting = 0
         self._n_written = 0

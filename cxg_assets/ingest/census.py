@@ -5,7 +5,8 @@ Over S3 every request counts: to open a group takes five, an array ten and more.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,12 @@ MEASUREMENT = "RNA"
 OBS_BUFFER_BYTES = 8 * 2**20
 """Bytes TileDB holds for each obs column of one read: a million int64, so that 30 columns stay near 250 MiB."""
 
+X_TILE_BYTES = 256 * 2**20
+"""Bytes of X tiles that TileDB holds while it reads; its own limit is 10 GiB. Less costs no time down to 128 MiB."""
+
+IO_THREADS = 16
+"""Columns of small tables that are fetched side by side: each waits for the store, not for a CPU."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CensusLocator:
@@ -37,29 +44,63 @@ class CensusLocator:
     tiledb_config: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     timestamp_ms: int | None = None
 
-    def open(self, *, n_threads: int | None = None, buffer_bytes: int = OBS_BUFFER_BYTES) -> "Census":
-        """Opens the Census for reading.
+    def open(self, *, buffer_bytes: int = OBS_BUFFER_BYTES) -> "Census":
+        """Opens the Census for reading; within `keep_open` only once for each timestamp.
 
         Args:
-            n_threads: TileDB's compute and I/O threads; None leaves TileDB's own default (all cores).
             buffer_bytes: Bytes TileDB holds for each column of a read.
 
         Raises:
             BadInput: There is nothing at the URI, or it is not a Census.
         """
+        kept = _kept.get()
+        if kept is None or self.timestamp_ms is None:  # "now" is another time for everyone who opens it
+            return Census(self.uri, self._open_root(buffer_bytes))
+        if (self, buffer_bytes) not in kept:
+            kept[self, buffer_bytes] = Census(self.uri, self._open_root(buffer_bytes), stays_open=True)
+        return kept[self, buffer_bytes]
+
+    def open_x(self, uri: str, *, n_threads: int, buffer_bytes: int) -> "tiledbsoma.SparseNDArray":
+        """Opens an X array by its own URI: a third of the requests that the way through the groups takes.
+
+        Args:
+            uri: URI of the array, as `Census.layers` tells it.
+            n_threads: TileDB's compute and I/O threads.
+            buffer_bytes: Bytes TileDB holds for each column of a read.
+
+        Raises:
+            BadInput: There is no such array.
+        """
+        import tiledbsoma
+
+        settings = {
+            "sm.compute_concurrency_level": n_threads,
+            "sm.io_concurrency_level": n_threads,
+            "sm.mem.total_budget": X_TILE_BYTES,
+        }
+        try:
+            return tiledbsoma.SparseNDArray.open(uri, context=self._context(buffer_bytes, settings))
+        except (tiledbsoma.SOMAError, ValueError, TypeError) as error:
+            raise BadInput(
+                f"census {self.uri}: the X array {uri} cannot be opened ({_first_line(error)}); it was there when the "
+                "subset was made. If the Census was moved or rebuilt, make the subset again"
+            ) from error
+
+    def _context(self, buffer_bytes: int, settings: Mapping[str, Any]) -> "tiledbsoma.SOMATileDBContext":
         # Imported here: tiledbsoma takes over a second, which Dagster's code servers should not pay.
         import tiledbsoma
 
-        config: dict[str, Any] = dict(self.tiledb_config)
-        config["soma.init_buffer_bytes"] = buffer_bytes
+        config: dict[str, Any] = dict(self.tiledb_config) | {"soma.init_buffer_bytes": buffer_bytes} | dict(settings)
         # TileDB would give all free memory of the process back to the kernel after every read (see `process.py`).
         config.setdefault("sm.mem.malloc_trim", "false")
-        if n_threads is not None:
-            config["sm.compute_concurrency_level"] = n_threads
-            config["sm.io_concurrency_level"] = n_threads
-        context = tiledbsoma.SOMATileDBContext(tiledb_config=config, timestamp=self.timestamp_ms)
+        return tiledbsoma.SOMATileDBContext(tiledb_config=config, timestamp=self.timestamp_ms)
+
+    def _open_root(self, buffer_bytes: int) -> "tiledbsoma.Collection":
+        import tiledbsoma
+
+        threads = {"sm.io_concurrency_level": max(IO_THREADS, os.cpu_count() or 1)}
         try:
-            root = tiledbsoma.Collection.open(self.uri, context=context)
+            root = tiledbsoma.Collection.open(self.uri, context=self._context(buffer_bytes, threads))
         except (tiledbsoma.SOMAError, ValueError, TypeError) as error:
             raise BadInput(
                 f"census {self.uri}: no SOMA collection can be opened there ({_first_line(error)}); "
@@ -77,10 +118,10 @@ _kept: ContextVar[dict[tuple[CensusLocator, int], "Census"] | None] = ContextVar
 
 @contextlib.contextmanager
 def keep_open() -> Iterator[None]:
-    """While it lasts, whoever opens a Census that was opened before, at the same time, gets that one; also a decorator.
+    """While it lasts, whoever opens a Census at a timestamp gets the one that is open already; also a decorator.
 
-    Nothing changes under those who share it: releases are read as they were at one time. What is opened in other
-    threads is not shared.
+    Those who share it see the same as if each had opened it: what is written later is not there at that timestamp. To
+    see whether there is another build, `read_release` still looks for itself. Other threads open their own.
     """
     if _kept.get() is not None:
         yield

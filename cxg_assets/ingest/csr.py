@@ -42,26 +42,33 @@ class CsrRows:
 class CsrBuilder:
     """Collects the tables of one read and turns them into rows in the order that was asked for."""
 
-    def __init__(self, joinids: np.ndarray, column_of: np.ndarray, dtype: np.dtype) -> None:
+    def __init__(self, joinids: np.ndarray, column_of: np.ndarray, dtype: np.dtype, *, exact: bool) -> None:
         """Prepares for one read.
 
         Args:
             joinids: (n_rows,) int64 soma_joinids of the cells in the wanted order, each once.
-            column_of: int32, the column number for each gene's soma_joinid.
+            column_of: int32, the column number for each gene's soma_joinid; -1 for genes that are not wanted.
             dtype: Type of the layer's values.
+            exact: Only points of wanted cells and genes will be added; others are dropped otherwise.
         """
         order = np.argsort(joinids, kind="stable").astype(np.int32)
         self._sorted_joinids = joinids[order]
         self._row_of = order
         self._column_of = column_of
         self._dtype = dtype
+        self._exact = exact
         self._counts = np.zeros(len(joinids) + 1, dtype=np.int64)
         self._points: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
     def add(self, table: pa.Table) -> None:
-        """Takes points as SOMA returns them: int64 `soma_dim_0`, int64 `soma_dim_1`, `soma_data`. Copies nothing."""
+        """Takes points as SOMA returns them: int64 `soma_dim_0`, int64 `soma_dim_1`, `soma_data`.
+
+        They are held, not copied, unless some have to be dropped.
+        """
         for batch in table.to_batches():
             joinids, genes, values = (batch[name].to_numpy() for name in ("soma_dim_0", "soma_dim_1", "soma_data"))
+            if not self._exact:
+                joinids, genes, values = _keep(joinids, genes, values, self._sorted_joinids, self._column_of)
             _count(joinids, self._sorted_joinids, self._row_of, self._counts)
             self._points.append((joinids, genes, values))
 
@@ -91,9 +98,10 @@ class CsrBuilder:
 def warm_up() -> None:
     """Compiles the loops below, or loads them compiled, so that the first block does not wait for it."""
     zero = np.zeros(1, np.int64)
-    builder = CsrBuilder(zero, zero.astype(np.int32), np.dtype(np.float32))
-    builder.add(pa.table({"soma_dim_0": zero, "soma_dim_1": zero, "soma_data": zero.astype(np.float32)}))
-    builder.build()
+    for exact in (True, False):
+        builder = CsrBuilder(zero, zero.astype(np.int32), np.dtype(np.float32), exact=exact)
+        builder.add(pa.table({"soma_dim_0": zero, "soma_dim_1": zero, "soma_data": zero.astype(np.float32)}))
+        builder.build()
 
 
 @numba.njit(nogil=True, cache=True)
@@ -107,6 +115,34 @@ def _count(joinids, sorted_joinids, row_of, counts):  # pragma: no cover - compi
             stop += 1
         counts[row_of[np.searchsorted(sorted_joinids, joinid)] + 1] += stop - start
         start = stop
+
+
+@numba.njit(nogil=True, cache=True)
+def _keep(joinids, genes, values, sorted_joinids, column_of):  # pragma: no cover - compiled
+    """The points of wanted cells and genes, in the order they came: found and counted first, then copied."""
+    n_points = joinids.shape[0]
+    wanted = np.zeros(n_points, np.bool_)
+    n_wanted, start = 0, 0
+    while start < n_points:
+        joinid = joinids[start]
+        place = np.searchsorted(sorted_joinids, joinid)
+        is_wanted = place < sorted_joinids.shape[0] and sorted_joinids[place] == joinid
+        while start < n_points and joinids[start] == joinid:
+            if is_wanted and column_of[genes[start]] >= 0:
+                wanted[start] = True
+                n_wanted += 1
+            start += 1
+    kept_joinids = np.empty(n_wanted, joinids.dtype)
+    kept_genes = np.empty(n_wanted, genes.dtype)
+    kept_values = np.empty(n_wanted, values.dtype)
+    place = 0
+    for point in range(n_points):
+        if wanted[point]:
+            kept_joinids[place] = joinids[point]
+            kept_genes[place] = genes[point]
+            kept_values[place] = values[point]
+            place += 1
+    return kept_joinids, kept_genes, kept_values
 
 
 @numba.njit(nogil=True, cache=True)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from cxg_assets.ingest.card import dataset_card
 from cxg_assets.ingest.census import CensusLocator
-from cxg_assets.ingest.citations import citations_csv, count_datasets
+from cxg_assets.ingest.citations import COLUMNS, citations_csv, count_datasets
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import card_path, citations_path, dataset_path, manifest_path, subset_obs_path
 from cxg_assets.ingest.manifest import make_manifest, manifest_bytes, total
@@ -73,7 +73,7 @@ def publish(store: Store, plan: ChunkPlan, reports: Sequence[ChunkReport], censu
     header = plan.header
     manifest = make_manifest(plan, reports, landed_sizes(store, plan))
     with census.open() as opened:
-        datasets = opened.datasets()
+        datasets = opened.datasets(COLUMNS)
     with store.local_copy(subset_obs_path(header.subset, header.subset_fingerprint)) as obs_file:
         counts = count_datasets(obs_file)
     dataset = Dataset(

@@ -4,6 +4,7 @@ release → index → subset → plan → chunks (worker.py) → dataset (datase
 """
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from cxg_assets.ingest.census import CensusLocator
@@ -47,6 +48,24 @@ def make_index(census: CensusLocator, release: Release, organism: str, store: St
     return index
 
 
+def as_indexed(release: Release, organism: str, store: Store) -> Release:
+    """The same release as of the time when its index was read, if there is one in the store.
+
+    Whatever follows from an index is read as of its time: to open the Census at that time from the start is to open it
+    once.
+
+    Args:
+        release: As it was read now.
+        organism: As the Census spells it.
+        store: The default store.
+    """
+    json_path = index_json_path(release.version, organism)
+    if not store.exists(json_path):
+        return release
+    index = CensusIndex.from_json(store.get(json_path))
+    return replace(release, timestamp_ms=index.release.timestamp_ms)
+
+
 def load_index(store: Store, release_version: str, organism: str) -> CensusIndex:
     """What is known of an index that was made.
 
@@ -65,18 +84,18 @@ def make_subset(
         spec: The subset.
         index: The census index of its organism.
         index_store: Where the index is.
-        census: Where the release is; only var is read.
+        census: Where the release is; only var is read, and where the X layers are.
         store: The destination.
 
     Raises:
         BadInput: The spec does not fit this Census, or selects nothing.
     """
     with census.open() as opened:
-        var = opened.var(spec.organism)
+        var, layers = opened.var(spec.organism), opened.layers(spec.organism)
     with tempfile.TemporaryDirectory(prefix="cxg-") as folder:
         obs_file, var_file = Path(folder) / "obs.feather", Path(folder) / "var.feather"
         with index_store.local_copy(index_path(index.release.version, spec.organism)) as index_file:
-            subset = write_subset(spec, index, index_file, var, obs_file, var_file)
+            subset = write_subset(spec, index, index_file, var, layers, obs_file, var_file)
         store.put_file(subset_obs_path(spec.name, subset.fingerprint), obs_file)
         store.put_file(subset_var_path(spec.name, subset.fingerprint), var_file)
     store.put(subset_json_path(spec.name, subset.fingerprint), subset.to_json())
@@ -96,7 +115,7 @@ def store_plan(spec: SubsetSpec, subset: FilteredSubset, store: Store) -> ChunkP
     """Plans the chunks of a subset and stores the plan.
 
     Raises:
-        BadInput: There would be too many chunks.
+        BadInput: There would be too many chunks, or the Census does not have the spec's layer.
     """
     with (
         tempfile.TemporaryDirectory(prefix="cxg-") as folder,

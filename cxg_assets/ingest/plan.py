@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cxg_assets.ingest.census import no_such_layer
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.feather import FeatherFile
 from cxg_assets.ingest.fingerprint import ENCODING_VERSION, ChunkFingerprints
@@ -66,6 +67,7 @@ class PlanHeader:
         release: The build of the Census.
         organism: As the Census spells it.
         layer: X layer.
+        x_uri: URI of the layer's array.
         value_filter: Filter over obs as it was given; empty for none.
         genes: The gene selection in words.
         obs_columns: obs columns of the chunks after soma_joinid.
@@ -81,6 +83,7 @@ class PlanHeader:
     release: Release
     organism: str
     layer: str
+    x_uri: str
     value_filter: str
     genes: str
     obs_columns: tuple[str, ...]
@@ -155,9 +158,11 @@ def make_plan(spec: SubsetSpec, subset: FilteredSubset, obs_path: Path, var_path
         var_path: The subset's var file.
 
     Raises:
-        BadInput: There would be more than `MAX_CHUNKS` chunks.
+        BadInput: There would be more than `MAX_CHUNKS` chunks, or the Census does not have the spec's layer.
     """
     check_n_chunks(spec, subset.n_obs)
+    if spec.layer not in subset.layers:
+        raise no_such_layer(subset.release.uri, spec.organism, spec.layer, subset.layers)
     header = PlanHeader(
         plan_id="",
         subset=spec.name,
@@ -165,6 +170,7 @@ def make_plan(spec: SubsetSpec, subset: FilteredSubset, obs_path: Path, var_path
         release=subset.release,
         organism=spec.organism,
         layer=spec.layer,
+        x_uri=subset.layers[spec.layer],
         value_filter=spec.value_filter or "",
         genes=_genes_in_words(spec, subset),
         obs_columns=spec.obs_columns,

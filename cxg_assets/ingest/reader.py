@@ -2,22 +2,28 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from cxg_assets.ingest.census import Census
 from cxg_assets.ingest.csr import CsrBuilder, CsrRows
 from cxg_assets.ingest.errors import CxgError
+
+if TYPE_CHECKING:
+    import tiledbsoma
 
 TILE = 2048
 """Rows and columns of an X tile in the Census (its builder's space tiles): the least that a read decodes."""
 
-BLOCK_NNZ = 8_000_000
-"""Non-zeros read at once: about 4,700 cells, some 0.3 GiB of points and matrix while two blocks are in flight."""
+BLOCK_NNZ = 6_000_000
+"""Non-zeros read at once: one or two rows of X tiles, some 0.25 GiB of points and matrix with two blocks in flight."""
 
 BUFFER_BYTES = 32 * 2**20
 """Bytes TileDB holds for each of the three columns of a read."""
+
+SPARSE = 1.5
+"""Tiles covered for each tile needed, up to which a slice is cheaper than points."""
 
 NNZ_PER_CELL = 2_000
 """Taken for a cell's nnz where obs does not tell it: the upper end of what human releases have."""
@@ -64,29 +70,29 @@ class XReader:
     The counts that come back are not checked against obs: its `nnz` speaks of all genes and of X/raw.
     """
 
-    def __init__(self, census: Census, organism: str, layer: str, gene_joinids: np.ndarray) -> None:
-        """Opens the layer.
+    def __init__(self, array: "tiledbsoma.SparseNDArray", gene_joinids: np.ndarray) -> None:
+        """Prepares to read.
 
         Args:
-            census: An open Census; it must stay open.
-            organism: As the Census spells it.
-            layer: Name of the X layer.
+            array: The open X array of the layer; it must stay open.
             gene_joinids: (n_vars,) int64 soma_joinids of the genes, ascending: the columns of what is read.
-
-        Raises:
-            BadInput: The Census has no such organism or layer.
         """
-        self._array = census.x(organism, layer)
+        self._array = array
         self._dtype = np.dtype(self._array.schema.field("soma_data").type.to_pandas_dtype())
         n_vars_before = self._array.shape[1]
         self._column_of = np.full(n_vars_before, -1, dtype=np.int32)
         self._column_of[gene_joinids] = np.arange(len(gene_joinids), dtype=np.int32)
-        self._genes = slice(None) if len(gene_joinids) == n_vars_before else pa.array(gene_joinids)
+        self._genes = _coordinates(gene_joinids)
 
     @property
     def dtype(self) -> np.dtype:
         """Type of the layer's values."""
         return self._dtype
+
+    @property
+    def share(self) -> float:
+        """Share of a row of tiles that a read decodes: less than 1 when few genes are wanted."""
+        return self._genes.n_tiles / -(-len(self._column_of) // TILE)
 
     def read(self, joinids: np.ndarray) -> CsrRows:
         """Reads cells, in the order given.
@@ -99,9 +105,10 @@ class XReader:
         """
         import tiledbsoma
 
-        builder = CsrBuilder(joinids, self._column_of, self._dtype)
+        cells = _coordinates(np.sort(joinids))
+        builder = CsrBuilder(joinids, self._column_of, self._dtype, exact=cells.exact and self._genes.exact)
         try:
-            for table in self._array.read((_cells(joinids), self._genes)).tables():
+            for table in self._array.read((cells.soma, self._genes.soma)).tables():
                 builder.add(table)
         except tiledbsoma.SOMAError as error:
             raise CxgError(
@@ -110,9 +117,29 @@ class XReader:
         return builder.build()
 
 
-def _cells(joinids: np.ndarray) -> slice | pa.Array:
-    """SOMA coordinates for some cells: a slice (both ends included) when they are contiguous, points otherwise."""
-    first, last = int(joinids.min()), int(joinids.max())
-    if last - first + 1 == len(joinids):
-        return slice(first, last)
-    return pa.array(np.sort(joinids))
+@dataclass(frozen=True)
+class _Coordinates:
+    """What SOMA is asked for along one dimension.
+
+    Attributes:
+        soma: A slice, both ends included, or points.
+        n_tiles: Tiles that are decoded for it.
+        exact: Nothing but what is wanted is in it.
+    """
+
+    soma: slice | pa.Array
+    n_tiles: int
+    exact: bool
+
+
+def _coordinates(wanted: np.ndarray) -> _Coordinates:
+    """The cheaper way to ask for sorted joinids: points, or the slice from the first to the last.
+
+    A tile costs up to three times as much to read by points as whole, so a slice with points to drop is cheaper, unless
+    many of the tiles it covers hold nothing that is wanted (measured: docs/performance.md).
+    """
+    first, last = int(wanted[0]), int(wanted[-1])
+    n_needed, n_covered = len(np.unique(wanted // TILE)), last // TILE - first // TILE + 1
+    if n_covered <= SPARSE * n_needed:
+        return _Coordinates(slice(first, last), n_covered, exact=last - first + 1 == len(wanted))
+    return _Coordinates(pa.array(wanted), n_needed, exact=True)

@@ -4,13 +4,13 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.feather import FeatherFile, write_feather
 from cxg_assets.ingest.filters import ValueFilter, parse_filter
 from cxg_assets.ingest.genes import select_genes
@@ -34,6 +34,7 @@ class FilteredSubset:
         n_obs_before: Cells of the index.
         n_vars: Genes that passed.
         n_vars_before: Genes of var.
+        layers: URIs of all X layers of the organism, by name: a plan may take any.
     """
 
     release: Release
@@ -43,6 +44,7 @@ class FilteredSubset:
     n_obs_before: int
     n_vars: int
     n_vars_before: int
+    layers: dict[str, str]
 
     def to_json(self) -> bytes:
         """The inverse of `from_json`."""
@@ -50,9 +52,15 @@ class FilteredSubset:
 
     @classmethod
     def from_json(cls, text: bytes) -> "FilteredSubset":
-        """Reads what `to_json` wrote."""
-        fields = json.loads(text)
-        return cls(**fields | {"release": Release(**fields["release"])})
+        """Reads what `to_json` wrote.
+
+        Raises:
+            CxgError: Another version of this program wrote it.
+        """
+        known = json.loads(text)
+        if set(known) != {field.name for field in fields(cls)}:
+            raise CxgError("subset.json is not one of this version of cxg_assets; materialize filtered_subset again")
+        return cls(**known | {"release": Release(**known["release"])})
 
 
 def parse_obs_filter(
@@ -84,7 +92,13 @@ def nothing_selected(spec: SubsetSpec, n_obs: int) -> BadInput:
 
 
 def write_subset(
-    spec: SubsetSpec, index: CensusIndex, index_path: Path, var: pa.Table, obs_path: Path, var_path: Path
+    spec: SubsetSpec,
+    index: CensusIndex,
+    index_path: Path,
+    var: pa.Table,
+    layers: dict[str, str],
+    obs_path: Path,
+    var_path: Path,
 ) -> FilteredSubset:
     """Filters an index and var into the subset's two feather files, batch by batch.
 
@@ -93,6 +107,7 @@ def write_subset(
         index: What is known of the census index of the spec's organism.
         index_path: Its file.
         var: All genes of the organism.
+        layers: URIs of the X layers of the organism, by name.
         obs_path: Written: soma_joinid, the spec's obs columns and `PLANNING_COLUMNS`, in soma_joinid order.
         var_path: Written: all var columns of the genes that are kept, in var's order.
 
@@ -117,6 +132,7 @@ def write_subset(
         n_obs_before=index.n_obs,
         n_vars=genes.num_rows,
         n_vars_before=var.num_rows,
+        layers=layers,
     )
     with FeatherFile(index_path, columns=columns) as file:
         selected_schema = pa.schema([schema.field(name) for name in columns])

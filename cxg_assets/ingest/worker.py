@@ -121,7 +121,7 @@ class Worker:
         """Reads and encodes chunks in order; each is yielded when it is whole."""
         opened = self._open()
         obs = pa.concat_tables([opened.obs.rows(chunk.row_start, chunk.row_stop) for chunk in chunks])
-        rows = _RowFeed(opened.x, obs["soma_joinid"].to_numpy(), cell_nnz(obs))
+        rows = _RowFeed(opened.x, obs["soma_joinid"].to_numpy(), cell_nnz(obs) * opened.x.share)
         with contextlib.closing(rows):
             start = 0
             for chunk in chunks:
@@ -210,8 +210,8 @@ def _open_job(job: IngestJob, stack: ExitStack) -> _Opened:
     with store.local_copy(var_path) as path, FeatherFile(path) as file:
         var = file.read()
     warm_up()
-    census = stack.enter_context(job.census.open(n_threads=job.n_threads, buffer_bytes=BUFFER_BYTES))
-    x = XReader(census, header.organism, header.layer, var["soma_joinid"].to_numpy())
+    array = job.census.open_x(header.x_uri, n_threads=job.n_threads, buffer_bytes=BUFFER_BYTES)
+    x = XReader(stack.enter_context(array), var["soma_joinid"].to_numpy())
     template = make_template(
         var,
         obs.rows(0, 1),

@@ -1,5 +1,8 @@
 """The Census as a Dagster resource."""
 
+import json
+from dataclasses import asdict
+
 import dagster as dg
 from pydantic import Field
 
@@ -40,6 +43,21 @@ class CensusResource(dg.ConfigurableResource):
     def locator(self, release: Release) -> CensusLocator:
         """Where a release is, pinned to the time it was read."""
         return release.locator(self.tiledb_config)
+
+    def pinned(self, release: Release) -> "CensusResource":
+        """The same Census with this release of it: the steps of one command need not look again, and see the same."""
+        known = json.dumps(asdict(release))
+        return _PinnedCensus(uri=self.uri, version=self.version, tiledb_config=self.tiledb_config, known=known)
+
+
+class _PinnedCensus(CensusResource):
+    """A Census whose release was read before."""
+
+    known: str = Field(description="The release as JSON.")
+
+    def release(self) -> Release:
+        """The release that was read before."""
+        return Release(**json.loads(self.known))
 
 
 def _look_up(version: str) -> tuple[str, str | None]:

@@ -26,7 +26,6 @@ OWN_RAY_OPTIONS: dict[str, Any] = {
     "object_store_memory": 100 * 2**20,
     # Ray would listen on the machine's outward address.
     "_node_ip_address": "127.0.0.1",
-    "resources": {READY_NODE: 1},
 }
 """How a Ray is started that serves one run on one machine."""
 
@@ -82,7 +81,7 @@ def _start_or_join(address: str, options: dict[str, Any]) -> Any:
     added = {name: value for name, value in WORKER_ENVIRONMENT.items() if name not in os.environ}
     os.environ.update(added)
     try:
-        return ray.init(**OWN_RAY_OPTIONS | options)
+        return ray.init(**{**OWN_RAY_OPTIONS, "resources": {READY_NODE: 1}, **options})
     finally:
         for name in added:
             del os.environ[name]

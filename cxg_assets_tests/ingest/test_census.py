@@ -1,6 +1,8 @@
 """A locator opens a Census anywhere; what is not a Census is refused with what to do."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,9 @@ import pandas as pd
 import pytest
 import tiledbsoma as soma
 
-from cxg_assets.ingest.census import CensusLocator
+from cxg_assets.ingest.census import CensusLocator, keep_open
 from cxg_assets.ingest.errors import BadInput, CxgError
+from cxg_assets.ingest.release import Release
 from cxg_assets_tests.conftest import N_OBS
 
 get_var: Any = cellxgene_census.get_var
@@ -20,11 +23,15 @@ get_obs: Any = cellxgene_census.get_obs
 def test_an_open_census_tells_what_it_has(census_uri: str, census: soma.Collection) -> None:
     with CensusLocator(uri=census_uri).open() as opened:
         assert opened.organisms() == ("homo_sapiens", "mus_musculus")
-        assert opened.layers("homo_sapiens") == ("normalized", "raw")
+        assert opened.layers("homo_sapiens") == {
+            layer: f"file://{census_uri}/census_data/homo_sapiens/ms/RNA/X/{layer}" for layer in ("normalized", "raw")
+        }
         assert opened.obs("homo_sapiens").count == N_OBS
         pd.testing.assert_frame_equal(opened.var("homo_sapiens").to_pandas(), get_var(census, "homo_sapiens"))
         datasets: Any = census["census_info"]["datasets"]
-        pd.testing.assert_frame_equal(opened.datasets().to_pandas(), datasets.read().concat().to_pandas())
+        columns = ["dataset_id", "citation"]
+        expected = datasets.read(column_names=columns).concat().to_pandas()
+        pd.testing.assert_frame_equal(opened.datasets([*columns, "no_such_column"]).to_pandas(), expected)
         assert opened.summary()["census_build_date"] == "2025-01-01"
 
 
@@ -46,7 +53,7 @@ def test_a_locator_travels_and_hides_its_settings(census_uri: str) -> None:
 
     assert pickle.loads(pickle.dumps(locator)) == locator
     assert "hush" not in repr(locator)
-    with pickle.loads(pickle.dumps(locator)).open(n_threads=1) as opened:
+    with pickle.loads(pickle.dumps(locator)).open() as opened:
         assert opened.uri == census_uri
 
 
@@ -81,3 +88,53 @@ def test_a_build_without_its_tables_is_not_complete(tmp_path: Path) -> None:
         pytest.raises(CxgError, match=r"census_info/summary is missing; this build is not complete"),
     ):
         opened.summary()
+
+
+def test_x_opens_by_its_own_uri(census_uri: str, census: soma.Collection, release: Release) -> None:
+    locator = release.locator({})
+    with locator.open() as opened:
+        uri = opened.layers("homo_sapiens")["raw"]
+
+    with locator.open_x(uri, n_threads=1, buffer_bytes=2**20) as x:
+        assert x.uri == uri
+        assert x.tiledb_timestamp_ms == release.timestamp_ms
+        assert x.shape == census["census_data"]["homo_sapiens"].ms["RNA"].X["raw"].shape
+
+
+@pytest.mark.parametrize("inside", ["X/counts", "X", "var"])
+def test_what_is_not_an_x_array_is_told_with_what_to_do(census_uri: str, release: Release, inside: str) -> None:
+    uri = f"{census_uri}/census_data/homo_sapiens/ms/RNA/{inside}"
+    with pytest.raises(BadInput, match=f"census {census_uri}: the X array {uri} cannot be opened .*make the subset"):
+        release.locator({}).open_x(uri, n_threads=1, buffer_bytes=2**20)
+
+
+def test_a_census_that_is_kept_open_is_opened_once_for_each_timestamp(release: Release) -> None:
+    locator, later = release.locator({}), replace(release, timestamp_ms=release.timestamp_ms + 1).locator({})
+    with keep_open():
+        with locator.open() as first:
+            pass
+        with keep_open(), locator.open() as again, later.open() as other:
+            assert again is first
+            assert other is not first
+        assert not first.root.closed
+        assert first.summary()["census_build_date"] == "2025-01-01"
+
+    assert first.root.closed
+    assert other.root.closed
+    with locator.open() as opened:
+        assert opened is not first
+    assert opened.root.closed
+
+
+def test_a_census_as_it_is_now_is_not_shared(census_uri: str) -> None:
+    with keep_open(), CensusLocator(uri=census_uri).open() as one, CensusLocator(uri=census_uri).open() as other:
+        assert one is not other
+
+
+def test_other_threads_open_their_own(release: Release) -> None:
+    with keep_open(), release.locator({}).open() as mine, ThreadPoolExecutor(1) as thread:
+        theirs = thread.submit(release.locator({}).open).result()
+
+    assert theirs is not mine
+    assert not theirs.root.closed
+    theirs.close()

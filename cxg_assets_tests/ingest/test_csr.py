@@ -46,8 +46,8 @@ def make_read(seed: int, n_rows: int, n_genes: int, density: float, order: str, 
     return Read(joinids, column_of, points, expected)
 
 
-def build(read: Read, cuts: list[int], dtype: str = "float32") -> CsrRows:
-    builder = CsrBuilder(read.joinids, read.column_of, np.dtype(dtype))
+def build(read: Read, cuts: list[int], dtype: str = "float32", *, exact: bool = True) -> CsrRows:
+    builder = CsrBuilder(read.joinids, read.column_of, np.dtype(dtype), exact=exact)
     for start, stop in zip([0, *cuts], [*cuts, read.points.num_rows], strict=True):
         builder.add(read.points.slice(start, stop - start))
     return builder.build()
@@ -78,6 +78,28 @@ def test_rows_equal_those_of_scipy(
     assert_equal(build(read, cuts), read.expected)
 
 
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(0, 2**32),
+    wanted_rows=st.integers(1, 60),
+    wanted_genes=st.integers(1, 80),
+    density=st.sampled_from([0.0, 0.02, 0.5, 1.0]),
+    order=st.sampled_from(ORDERS),
+)
+def test_points_of_other_cells_and_genes_are_dropped(
+    seed: int, wanted_rows: int, wanted_genes: int, density: float, order: str
+) -> None:
+    read = make_read(seed, 60, 80, density, order)
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(60)[:wanted_rows]
+    columns = np.sort(rng.permutation(80)[:wanted_genes])
+    column_of = np.full(N_GENES, -1, np.int32)
+    column_of[np.flatnonzero(read.column_of >= 0)[columns]] = np.arange(wanted_genes)
+    wanted = Read(read.joinids[rows], column_of, read.points, read.expected[rows][:, columns].sorted_indices())
+
+    assert_equal(build(wanted, [read.points.num_rows // 3], exact=False), wanted.expected)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint16"])
 def test_values_keep_the_type_of_the_layer(dtype: str) -> None:
     read = make_read(1, 20, 50, 0.3, "tiles", dtype)
@@ -87,7 +109,7 @@ def test_values_keep_the_type_of_the_layer(dtype: str) -> None:
 
 def test_a_table_of_several_batches_counts_whole() -> None:
     read = make_read(2, 40, 100, 0.2, "tiles")
-    builder = CsrBuilder(read.joinids, read.column_of, np.dtype("float32"))
+    builder = CsrBuilder(read.joinids, read.column_of, np.dtype("float32"), exact=True)
 
     builder.add(pa.Table.from_batches(read.points.to_batches(max_chunksize=17)))
 
@@ -97,7 +119,7 @@ def test_a_table_of_several_batches_counts_whole() -> None:
 def test_a_read_without_points_gives_empty_rows() -> None:
     read = make_read(3, 7, 10, 0.0, "rows")
 
-    rows = CsrBuilder(read.joinids, read.column_of, np.dtype("float32")).build()
+    rows = CsrBuilder(read.joinids, read.column_of, np.dtype("float32"), exact=True).build()
 
     assert rows.n_rows == 7
     assert_equal(rows, read.expected)

@@ -9,6 +9,7 @@ import pytest
 from cxg_assets.ingest.census import CensusLocator
 from cxg_assets.ingest.layout import index_json_path, index_path
 from cxg_assets.ingest.pipeline import (
+    as_indexed,
     landed_sizes,
     load_index,
     load_plan,
@@ -54,6 +55,18 @@ def test_an_index_is_made_once_a_release(release: Release, store_url: str, tmp_p
     nowhere = CensusLocator(uri=str(tmp_path / "nowhere"))
 
     assert make_index(nowhere, release, "mus_musculus", store) == index
+
+
+def test_a_release_with_an_index_is_read_as_of_the_time_of_the_index(release: Release, store: Store) -> None:
+    later = replace(release, name="stable", timestamp_ms=release.timestamp_ms + 5)
+
+    assert as_indexed(later, "mus_musculus", store) == later
+    make_index(release.locator({}), release, "mus_musculus", store)
+
+    assert as_indexed(later, "mus_musculus", store) == replace(release, name="stable")
+    assert as_indexed(later, "homo_sapiens", store) == later
+    rebuilt = replace(later, fingerprint="0" * 64)
+    assert as_indexed(rebuilt, "mus_musculus", store) == rebuilt
 
 
 def test_an_index_counts_only_when_it_was_finished(release: Release, store_url: str) -> None:

@@ -31,6 +31,7 @@ RELEASE = Release(
     fingerprint="f" * 64,
     timestamp_ms=1,
 )
+LAYERS = {"raw": "s3://census/soma/raw", "normalized": "s3://census/soma/normalized"}
 SPEC = SubsetSpec(name="blood", organism="homo_sapiens", chunk_size=10)
 
 
@@ -38,7 +39,7 @@ def plan_of(
     joinids: np.ndarray, *, nnz: np.ndarray | None = None, gene_joinids: tuple[int, ...] = (0, 1, 2), **changes: Any
 ) -> ChunkPlan:
     """The plan of a subset that has just these cells and genes."""
-    release = changes.pop("release", RELEASE)
+    release, layers = changes.pop("release", RELEASE), changes.pop("layers", LAYERS)
     spec = replace(SPEC, **changes)
     columns = {"soma_joinid": joinids.astype(np.int64)} | ({} if nnz is None else {"nnz": nnz.astype(np.int64)})
     obs, var = pa.table(columns), pa.table({"soma_joinid": pa.array(gene_joinids, pa.int64())})
@@ -50,6 +51,7 @@ def plan_of(
         n_obs_before=10**6,
         n_vars=var.num_rows,
         n_vars_before=10,
+        layers=layers,
     )
     with tempfile.TemporaryDirectory() as folder:
         obs_path, var_path = Path(folder) / "obs.feather", Path(folder) / "var.feather"
@@ -155,6 +157,13 @@ def test_when_the_census_was_read_does_not_move_anything() -> None:
 
     assert fingerprints(later) == fingerprints(plan_of(np.arange(25)))
     assert later.header.plan_id == plan_of(np.arange(25)).header.plan_id
+
+
+def test_the_plan_tells_workers_where_x_is() -> None:
+    assert plan_of(np.arange(5)).header.x_uri == "s3://census/soma/raw"
+    assert plan_of(np.arange(5), layer="normalized").header.x_uri == "s3://census/soma/normalized"
+    with pytest.raises(BadInput, match="census s3://census/soma has no X/normalized for homo_sapiens; it has raw"):
+        plan_of(np.arange(5), layer="normalized", layers={"raw": "s3://census/soma/raw"})
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """Whatever is wrong with a subset is told before any work, each mistake by its own message."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tiledbsoma as soma
 
 from cxg_assets.ingest.census import CensusLocator
 from cxg_assets.ingest.errors import BadInput
@@ -66,6 +68,19 @@ def test_each_mistake_has_its_own_message(
         check_subset(spec(**change), CensusLocator(uri=census_uri), StoreLocator(url=store_url).open())
 
     assert files_below(tmp_path) == []
+
+
+def test_a_layer_that_this_build_does_not_have_is_bad_input(
+    spec: MakeSpec, old_census_uri: str, tmp_path: Path, store_url: str
+) -> None:
+    shutil.copytree(old_census_uri, tmp_path / "census")
+    x_uri = f"{tmp_path}/census/census_data/homo_sapiens/ms/RNA/X"
+    with soma.Collection.open(x_uri, "d") as layers:
+        del layers["normalized"]
+    with pytest.raises(BadInput, match=r"layer: census .* has no X/normalized for homo_sapiens; it has raw"):
+        check_subset(
+            spec(layer="normalized"), CensusLocator(uri=str(tmp_path / "census")), StoreLocator(url=store_url).open()
+        )
 
 
 def test_no_census_is_bad_input(spec: MakeSpec, tmp_path: Path, store_url: str) -> None:

@@ -10,9 +10,8 @@ import tiledbsoma as soma
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cxg_assets.ingest.census import Census, CensusLocator
-from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.reader import TILE, XReader, plan_blocks
+from cxg_assets.ingest.census import CensusLocator
+from cxg_assets.ingest.reader import BUFFER_BYTES, TILE, XReader, plan_blocks
 from cxg_assets_tests.conftest import FRAGMENT_EDGE, N_OBS
 
 
@@ -50,8 +49,9 @@ def test_no_rows_make_no_blocks() -> None:
 
 @pytest.fixture(scope="module")
 def opened(census_uri: str) -> Any:
-    with CensusLocator(uri=census_uri).open(n_threads=1) as census:
-        yield census
+    uri = f"{census_uri}/census_data/homo_sapiens/ms/RNA/X/raw"
+    with CensusLocator(uri=census_uri).open_x(uri, n_threads=1, buffer_bytes=BUFFER_BYTES) as array:
+        yield array
 
 
 @pytest.fixture(scope="module")
@@ -73,11 +73,11 @@ def x(census: soma.Collection) -> Any:
     ],
     ids=["all", "over a tile edge", "over a fragment edge", "one", "unordered", "shuffled"],
 )
-def test_rows_read_equal_x(opened: Census, x: Any, cells: np.ndarray, genes: str) -> None:
+def test_rows_read_equal_x(opened: soma.SparseNDArray, x: Any, cells: np.ndarray, genes: str) -> None:
     n_vars = x.shape[1]
     chosen = {"all": np.arange(n_vars), "some": np.arange(5, n_vars, 7), "one": np.array([n_vars // 2])}[genes]
 
-    rows = XReader(opened, "homo_sapiens", "raw", chosen).read(cells)
+    rows = XReader(opened, chosen).read(cells)
 
     expected = x[cells][:, chosen]
     expected.sort_indices()
@@ -87,16 +87,9 @@ def test_rows_read_equal_x(opened: Census, x: Any, cells: np.ndarray, genes: str
     np.testing.assert_array_equal(rows.data, expected.data)
 
 
-def test_one_reader_serves_many_reads(opened: Census, x: Any) -> None:
-    reader = XReader(opened, "homo_sapiens", "raw", np.arange(x.shape[1]))
+def test_one_reader_serves_many_reads(opened: soma.SparseNDArray, x: Any) -> None:
+    reader = XReader(opened, np.arange(x.shape[1]))
 
     sums = [reader.read(np.arange(start, start + 100)).data.sum() for start in (0, 1_000, 0)]
 
     assert sums == [x[start : start + 100].sum() for start in (0, 1_000, 0)]
-
-
-def test_a_layer_or_organism_that_is_not_there_is_bad_input(opened: Census) -> None:
-    with pytest.raises(BadInput, match="has no X/counts for homo_sapiens; it has normalized, raw"):
-        XReader(opened, "homo_sapiens", "counts", np.arange(3))
-    with pytest.raises(BadInput, match="has no 'pan_troglodytes'; it has homo_sapiens, mus_musculus"):
-        XReader(opened, "pan_troglodytes", "raw", np.arange(3))

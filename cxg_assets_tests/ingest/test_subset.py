@@ -12,7 +12,7 @@ import pytest
 import tiledbsoma as soma
 
 from cxg_assets.ingest.census import CensusLocator
-from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.feather import FeatherFile
 from cxg_assets.ingest.index import CensusIndex, write_index
 from cxg_assets.ingest.release import Release
@@ -32,11 +32,13 @@ class Indexed:
     index: CensusIndex
     path: Path
     var: pa.Table
+    layers: dict[str, str]
 
 
 def make_indexed(uri: str, release: Release, path: Path) -> Indexed:
     with CensusLocator(uri=uri).open() as census:
-        return Indexed(write_index(census, release, "homo_sapiens", path), path, census.var("homo_sapiens"))
+        index = write_index(census, release, "homo_sapiens", path)
+        return Indexed(index, path, census.var("homo_sapiens"), census.layers("homo_sapiens"))
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,7 @@ def subset_of(spec: SubsetSpec, indexed: Indexed, folder: Path) -> tuple[Filtere
     """What is known of the subset, its obs and its var."""
     folder.mkdir(exist_ok=True)
     obs, var = folder / "obs.feather", folder / "var.feather"
-    subset = write_subset(spec, indexed.index, indexed.path, indexed.var, obs, var)
+    subset = write_subset(spec, indexed.index, indexed.path, indexed.var, indexed.layers, obs, var)
     with FeatherFile(obs) as obs_file, FeatherFile(var) as var_file:
         return subset, obs_file.read().to_pandas(), var_file.read().to_pandas()
 
@@ -187,6 +189,8 @@ def test_what_is_known_of_a_subset_comes_back_from_json(spec: MakeSpec, indexed:
     subset, *_ = subset_of(spec(value_filter=BLOOD_NORMAL), indexed, tmp_path)
 
     assert FilteredSubset.from_json(subset.to_json()) == subset
+    with pytest.raises(CxgError, match="not one of this version of cxg_assets; materialize filtered_subset again"):
+        FilteredSubset.from_json(subset.to_json().replace(b"layers", b"layer_names"))
 
 
 def test_a_part_of_the_index_is_copied_out(indexed: Indexed, census: soma.Collection, tmp_path: Path) -> None:

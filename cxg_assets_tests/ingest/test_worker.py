@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from cxg_assets.ingest.census import CensusLocator
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.pipeline import landed_sizes
 from cxg_assets.ingest.release import read_release
@@ -161,10 +160,10 @@ def test_a_store_that_refuses_fails_every_chunk_with_its_reason(
         assert f"cannot write {s3.url}/store/{plan.path(chunk)}: " in str(error)
 
 
-def test_a_worker_that_cannot_open_the_census_says_so(blood: Ingested, tmp_path: Path) -> None:
-    job = replace(blood.job, census=CensusLocator(uri=str(tmp_path / "nothing")))
+def test_a_worker_that_cannot_open_x_says_so(blood: Ingested, tmp_path: Path) -> None:
+    job = replace(blood.job, header=replace(blood.plan.header, x_uri=f"{tmp_path}/nothing"))
 
-    with pytest.raises(BadInput, match="nothing: no SOMA collection can be opened there"):
+    with pytest.raises(BadInput, match=r"the X array .*/nothing cannot be opened .*make the subset again"):
         list(Worker(job).run(Span(blood.plan.chunks)))
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -11,6 +12,7 @@ import pytest
 
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.layout import subset_obs_path
+from cxg_assets.ingest.process import WORKER_ENVIRONMENT
 from cxg_assets.ingest.report import ChunkFailure, ChunkReport
 from cxg_assets.ingest.spans import Span, plan_spans
 from cxg_assets.ingest.spec import SubsetSpec
@@ -39,10 +41,23 @@ def planned(spec: Callable[..., SubsetSpec], release, index_store, store_url: st
     )  # fmt: skip
 
 
+def process_environment(pid: int) -> dict[str, str]:
+    """The variables a process was started with."""
+    pairs = Path(f"/proc/{pid}/environ").read_bytes().decode().rstrip("\0").split("\0")
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
 @pytest.fixture
 def pool(planned: Ingested) -> Iterator[Pool]:
     with RayPoolExecutor(ray=RunRay(), workers=2).launch(planned.job, N_CHUNKS, dg.build_op_context()) as launched:
         yield launched
+
+
+def test_workers_of_a_ray_that_was_joined_are_started_with_their_environment(planned: Ingested, pool: Pool) -> None:
+    results = list(pool.run(plan_spans(planned.plan.chunks, pool.n_workers)))
+
+    for pid in {int(result.worker.split(":")[1]) for result in results}:
+        assert set(WORKER_ENVIRONMENT.items()) <= set(process_environment(pid).items())
 
 
 def test_every_chunk_is_reported_once_and_equals_what_one_process_makes(

@@ -1,0 +1,201 @@
+"""Dagster's SQLite event log, with a connection that stays open for each database.
+
+Dagster makes a new SQLAlchemy engine for every connection. So each statement is compiled again each time, and SQLite
+folds its write-ahead log (WAL) back into the database whenever a connection closes. Recording one chunk (18 metadata
+entries, 5 tags; three connections) takes 13.1 ms of CPU and 16 ms in all with Dagster's class, 3.9 and 5 ms with this
+one: the least of eight runs of 250 `context.log_event` each, by `time.process_time`, on 2 shared cores (AMD EPYC),
+Python 3.11, dagster 1.13.27, SQLAlchemy 2.1.9, 2026-11-22. What is left is Dagster's own: it serializes an event
+twice and commits it twice.
+
+The files are the same, where Dagster has them: either class reads what the other wrote.
+
+Overridden are `run_connection`, `index_connection`, `has_table`, `register_instance` and `dispose`, none of them
+private. Private are the modules that SqliteEventLogStorage, INDEX_SHARD_NAME and ConfigurableClassData come from;
+the first is where Dagster's own documentation has it.
+"""
+
+import contextlib
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+from dagster import DagsterInstance
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
+from dagster._serdes import ConfigurableClassData
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.pool import QueuePool
+
+__all__ = ["ReusingSqliteEventLogStorage"]
+
+MAX_KEPT = 16
+"""Databases kept open: three file descriptors each. A run writes to two; the webserver reads many."""
+
+BUSY_SECONDS = 30
+"""How long a writer waits for another process. Dagster's own value; releases before it had one waited five seconds."""
+
+_FileId = tuple[int, int] | None
+"""Device and inode of a file; None where there is none."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Kept:
+    """An engine with one open connection, and the file that it was made for."""
+
+    engine: Engine
+    file: _FileId
+
+
+class ReusingSqliteEventLogStorage(SqliteEventLogStorage):
+    """`SqliteEventLogStorage` with one open connection a database, for at most `MAX_KEPT` databases.
+
+    In `dagster.yaml`, without a `base_dir` for where a default instance has its events:
+
+        event_log_storage:
+          module: cxg_assets.event_log
+          class: ReusingSqliteEventLogStorage
+
+    - The first connection to a database is Dagster's, which makes its tables and sets the WAL mode, which stays with
+      the file.
+    - One lock per storage, as in Dagster: the threads of a process take turns, and wait for it rather than in SQLite's
+      polling for its file locks. It is also what lets them share a connection. Processes are kept apart by SQLite.
+    - A database that was replaced or deleted is noticed by its inode, and a fork by the process id; see `_engine`.
+    - `watch`, which the UI's live log stands on, waits for a change of the database file itself. A commit to the WAL
+      does not change it while a connection stays open, so each commit sets its time; see `_connection`.
+    """
+
+    def __init__(self, base_dir: str = "", inst_data: ConfigurableClassData | None = None) -> None:
+        """Opens the event log, or leaves it to `register_instance`.
+
+        Args:
+            base_dir: Folder of the databases. Empty: `history/runs` in the instance's folder, as by default.
+            inst_data: Where this class was named, as Dagster passes it.
+        """
+        self._reuse_lock = threading.Lock()
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept_by = os.getpid()
+        self._inherited: list[OrderedDict[str, _Kept]] = []
+        self._found_tables: set[str] = set()
+        self._unplaced = not base_dir
+        self._named_in = inst_data
+        if base_dir:
+            super().__init__(base_dir, inst_data)
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """As Dagster's, but `base_dir` may be left out."""
+        return {"base_dir": dg.Field(dg.StringSource, is_required=False)}
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, str]
+    ) -> "ReusingSqliteEventLogStorage":
+        """This class, where Dagster's would name its own."""
+        return cls(inst_data=inst_data, **config_value)
+
+    def register_instance(self, instance: DagsterInstance) -> None:
+        """Learns whose storage this is, and with that, where the databases are when `base_dir` was left out.
+
+        An absolute path in `dagster.yaml` would make a copy of the folder write to the original's events.
+        """
+        if self._unplaced:
+            self._unplaced = False
+            super().__init__(os.path.join(instance.root_directory, "history", "runs"), self._named_in)
+        super().register_instance(instance)
+
+    def run_connection(self, run_id: str | None = None) -> Any:
+        """A connection in a transaction to the events of a run, as Dagster's."""
+        first = super().run_connection
+        return self._connection(run_id, lambda: first(run_id))  # type: ignore[arg-type] # None is Dagster's to refuse
+
+    def index_connection(self) -> AbstractContextManager[Connection]:
+        """A connection in a transaction to what is known across runs, as Dagster's."""
+        return self._connection(INDEX_SHARD_NAME, super().index_connection)
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the index has a table; Dagster asks for every event. Tables come with a migration and never go."""
+        if table_name not in self._found_tables and super().has_table(table_name):
+            self._found_tables.add(table_name)
+        return table_name in self._found_tables
+
+    def dispose(self) -> None:
+        """Ends the watching, then closes what is open. Whoever connects afterwards opens anew."""
+        super().dispose()
+        with self._reuse_lock:
+            for shard in list(self._kept):
+                self._drop(shard)
+
+    @contextmanager
+    def _connection(self, shard: str, first: Callable[[], AbstractContextManager[Connection]]) -> Iterator[Connection]:
+        """A connection in a transaction.
+
+        Args:
+            shard: Name of the database.
+            first: Dagster's own connection, for a database that is not kept open.
+        """
+        with self._reuse_lock:
+            engine = self._engine(shard)
+            try:
+                with first() if engine is None else engine.begin() as connection:
+                    driver: Any = connection.connection.dbapi_connection
+                    n_before = driver.total_changes
+                    yield connection
+                    n_changes = driver.total_changes - n_before
+            except BaseException:
+                # It may be the connection that is broken, by a full disk for one.
+                self._drop(shard)
+                raise
+            if engine is None:
+                self._keep(shard)
+            if n_changes:
+                # Not after a read: those who watch would wake each other for ever.
+                with contextlib.suppress(FileNotFoundError):  # wiped by another process since
+                    os.utime(self.path_for_shard(shard))
+
+    def _engine(self, shard: str) -> Engine | None:
+        """The engine of a database that is kept open; None when Dagster has to connect."""
+        if self._kept_by != os.getpid():
+            # A forked child must neither use nor close what its parent opened: https://sqlite.org/howtocorrupt.html
+            self._inherited.append(self._kept)
+            self._kept, self._kept_by = OrderedDict(), os.getpid()
+        kept = self._kept.get(shard)
+        if kept is None:
+            return None
+        if kept.file != _file_id(self.path_for_shard(shard)):
+            # What is written to a deleted file is lost without an error.
+            self._drop(shard)
+            return None
+        self._kept.move_to_end(shard)
+        return kept.engine
+
+    def _keep(self, shard: str) -> None:
+        """Keeps a database open from its next connection on, and closes those that waited longest for one."""
+        engine = create_engine(
+            self.conn_string_for_shard(shard),
+            poolclass=QueuePool,
+            pool_size=1,
+            max_overflow=0,
+            connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        )
+        self._kept[shard] = _Kept(engine=engine, file=_file_id(self.path_for_shard(shard)))
+        while len(self._kept) > MAX_KEPT:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, shard: str) -> None:
+        """Closes a database if it is kept open."""
+        kept = self._kept.pop(shard, None)
+        if kept is not None:
+            kept.engine.dispose()
+
+
+def _file_id(path: str) -> _FileId:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,38 @@
+"""A whole ingest over S3: one command opens the Census once, each worker its X."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from dagster_aws.s3 import S3Resource
+
+from cxg_assets.cli.run import run_ingest
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.resources.census import CensusResource
+from cxg_assets.resources.store import StoreResource
+from cxg_assets_tests.conftest import BLOOD_NORMAL
+from cxg_assets_tests.counted_s3 import serve_census
+
+N_WORKERS = 2
+
+
+def test_a_whole_ingest_asks_for_nothing_twice_but_x(
+    home: Path, census_uri: str, spec: Callable[..., SubsetSpec], ray_session: None, tmp_path: Path
+) -> None:
+    wanted = spec(value_filter=BLOOD_NORMAL, chunk_size=40, max_obs=400)
+    store = StoreResource(url=(tmp_path / "store").as_uri(), s3=S3Resource())
+    with serve_census(Path(census_uri), tmp_path) as in_s3:
+        census = CensusResource(uri=in_s3.uri, tiledb_config=in_s3.tiledb_config)
+
+        first = run_ingest(wanted, "", census, store, workers=N_WORKERS)
+        requests = in_s3.requests()
+        in_s3.forget()
+        second = run_ingest(wanted, "", census, store, workers=N_WORKERS)
+        n_again = in_s3.requests().total()
+
+    assert (first.error, first.chunks.n_files, first.chunks.workers) == ("", 10, N_WORKERS)
+    twice = {request: n for request, n in requests.items() if n > 1}
+    assert [request for request in twice if "/X/raw/" not in request] == []
+    assert max(twice.values()) == N_WORKERS
+    assert requests.total() <= 245
+    assert (second.error, second.chunks.n_files, second.chunks.n_skipped) == ("", 0, 10)
+    assert n_again <= 165

@@ -1,0 +1,93 @@
+"""Over S3 a Census is opened once, nothing is asked for twice, and workers look at X alone."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from cxg_assets.ingest.census import CensusLocator, keep_open
+from cxg_assets.ingest.dataset import publish
+from cxg_assets.ingest.pipeline import as_indexed, make_index, make_subset, store_plan
+from cxg_assets.ingest.plan import ChunkPlan
+from cxg_assets.ingest.preflight import check_subset
+from cxg_assets.ingest.release import read_release
+from cxg_assets.ingest.report import ChunkReport
+from cxg_assets.ingest.spans import Span
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.store import StoreLocator
+from cxg_assets.ingest.worker import IngestJob, Worker
+from cxg_assets_tests.conftest import BLOOD_NORMAL
+from cxg_assets_tests.counted_s3 import CountedCensus, serve_census
+
+N_FRAGMENTS = 2
+"""Of X of the demo census."""
+
+
+@pytest.fixture(scope="module")
+def in_s3(census_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CountedCensus]:
+    with serve_census(Path(census_uri), tmp_path_factory.mktemp("s3")) as served:
+        yield served
+
+
+def plan_in_s3(in_s3: CountedCensus, spec: SubsetSpec, locator: StoreLocator) -> tuple[CensusLocator, ChunkPlan]:
+    """Release, preflight, index, subset and plan, as the command makes them."""
+    store = locator.open()
+    release = as_indexed(read_release("demo", in_s3.uri, None, in_s3.tiledb_config), spec.organism, store)
+    census = release.locator(in_s3.tiledb_config)
+    check_subset(spec, census, store)
+    index = make_index(census, release, spec.organism, store)
+    return census, store_plan(spec, make_subset(spec, index, store, census, store), store)
+
+
+def test_an_ingest_asks_for_nothing_twice(
+    in_s3: CountedCensus, spec: Callable[..., SubsetSpec], store_url: str
+) -> None:
+    locator = StoreLocator(url=store_url)
+    wanted = spec(value_filter=BLOOD_NORMAL)
+
+    in_s3.forget()
+    with keep_open():
+        census, plan = plan_in_s3(in_s3, wanted, locator)
+        n_planning = in_s3.requests().total()
+        with closing(Worker(IngestJob(census=census, store=locator, header=plan.header))) as worker:
+            worker.open()
+            n_opening = in_s3.requests().total() - n_planning
+            reports = [result for result in worker.run(Span(plan.chunks)) if isinstance(result, ChunkReport)]
+        publish(locator.open(), plan, reports, census)
+
+    assert [request for request, n in in_s3.requests().items() if n > 1] == []
+    assert n_planning <= 175
+    # Five folders are listed, schema and metadata read; of each fragment its size and its footer, in two steps.
+    assert n_opening == 7 + 3 * N_FRAGMENTS
+    assert in_s3.requests().total() <= n_planning + n_opening + 45
+
+
+def test_with_an_index_the_census_is_opened_at_the_time_of_the_index_alone(
+    in_s3: CountedCensus, spec: Callable[..., SubsetSpec], store_url: str
+) -> None:
+    locator = StoreLocator(url=store_url)
+    _, before = plan_in_s3(in_s3, spec(), locator)
+
+    in_s3.forget()
+    with keep_open():
+        census, plan = plan_in_s3(in_s3, spec(value_filter=BLOOD_NORMAL), locator)
+
+    assert census.timestamp_ms == before.header.release.timestamp_ms == plan.header.release.timestamp_ms
+    assert in_s3.requests().total() <= 130
+    # Which release it is was read from the Census as it is now: its root alone is opened twice.
+    assert [request for request, n in in_s3.requests().items() if n > 1 and "census_" in request] == []
+
+
+def test_workers_need_nothing_but_x(in_s3: CountedCensus, spec: Callable[..., SubsetSpec], store_url: str) -> None:
+    locator = StoreLocator(url=store_url)
+    census, plan = plan_in_s3(in_s3, spec(max_obs=300, chunk_size=100), locator)
+
+    in_s3.forget()
+    with closing(Worker(IngestJob(census=census, store=locator, header=plan.header))) as worker:
+        results = list(worker.run(Span(plan.chunks)))
+
+    assert all(isinstance(result, ChunkReport) for result in results)
+    requests = in_s3.requests()
+    assert requests.total() > 0
+    assert [request for request in requests if " census_data/homo_sapiens/ms/RNA/X/raw/" not in request] == []
