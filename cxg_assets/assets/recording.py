@@ -144,10 +144,10 @@ def make_chunks(
     reports: list[ChunkReport] = []
     failures: list[ChunkFailure] = []
     n_workers = n_retries = 0
-    began = logged = time.monotonic()
+    seconds = 0.0
     if missing:
         with executor.launch(job, len(missing), context) as pool:
-            began = time.monotonic()
+            began = logged = time.monotonic()
             for result in pool.run(plan_spans(missing, pool.n_workers)):
                 if isinstance(result, ChunkFailure):
                     failures.append(result)
@@ -158,6 +158,8 @@ def make_chunks(
                 if time.monotonic() - logged > LOG_SECONDS:
                     logged = time.monotonic()
                     context.log.info(_progress(reports, missing, logged - began))
+            # Taken before the pool ends: to shut a Ray down takes seconds, and all chunks have landed.
+            seconds = time.monotonic() - began
             n_workers, n_retries = pool.n_workers, pool.n_retries
     summary = RunSummary(
         n_obs=sum(report.n_obs for report in reports),
@@ -165,7 +167,7 @@ def make_chunks(
         n_skipped=n_skipped,
         n_failed=len(failures),
         total_bytes=sum(report.n_bytes for report in reports),
-        ingest_seconds=time.monotonic() - began,
+        ingest_seconds=seconds,
         workers=n_workers,
         retries=n_retries,
     )
@@ -183,6 +185,4 @@ def make_chunks(
 def _progress(reports: Sequence[ChunkReport], missing: Sequence[Chunk], seconds: float) -> str:
     n_obs, n_left = sum(report.n_obs for report in reports), sum(chunk.n_obs for chunk in missing)
     speed = n_obs / seconds
-    return (
-        f"{len(reports):,} of {len(missing):,} chunks, {speed:,.0f} cells/s, {(n_left - n_obs) / speed:,.0f} s left"
-    )
+    return f"{len(reports):,} of {len(missing):,} chunks, {speed:,.0f} cells/s, {(n_left - n_obs) / speed:,.0f} s left"
