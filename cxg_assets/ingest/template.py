@@ -25,11 +25,13 @@ class Template:
     Attributes:
         image: Its bytes. X has no `shape` and no `indptr` yet.
         n_vars: Genes.
+        obs_columns: obs columns, soma_joinid first.
         compression: One of `spec.COMPRESSIONS`.
     """
 
     image: bytes
     n_vars: int
+    obs_columns: tuple[str, ...]
     compression: str
 
 
@@ -74,10 +76,11 @@ def make_template(
         create_array(x, "indices", np.dtype(np.int32), compression)
         group = file.create_group("obs")
         group.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.2.0", "_index": "_index"})
-        group.attrs["column-order"] = np.array(["soma_joinid", *obs_columns], dtype=h5py.string_dtype())
+        columns = ("soma_joinid", *obs_columns)
+        group.attrs["column-order"] = np.array(columns, dtype=h5py.string_dtype())
         block = min(BLOCK, chunk_size)
         _create_text(group, "_index", block)
-        for name in ("soma_joinid", *obs_columns):
+        for name in columns:
             kind = obs.schema.field(name).type
             if isinstance(kind, pa.DictionaryType):
                 categorical = group.create_group(name)
@@ -93,7 +96,7 @@ def make_template(
                 numbers = np.dtype(kind.to_pandas_dtype())
                 _describe(create_array(group, name, numbers, compression, block), "array")
         file.flush()
-        return Template(file.id.get_file_image(), var.num_rows, compression)
+        return Template(file.id.get_file_image(), var.num_rows, columns, compression)
 
 
 def _create_text(group: h5py.Group, name: str, block: int) -> None:
