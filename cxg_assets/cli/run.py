@@ -1,8 +1,9 @@
 """Runs a subset's jobs in this process, in the UI's Dagster instance, with a bar that follows its events."""
 
 import contextlib
-import threading
+import gc
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -31,8 +32,6 @@ from cxg_assets.ingest.report import RunSummary
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
-
-POLL_SECONDS = 0.3
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The command speaks for itself; the events are in the instance."""
@@ -94,19 +93,22 @@ def run_ingest(
     definitions = complete(subset_definitions(spec, destination), census=census, store=store, workers=workers)
     with dagster_instance() as instance:
         for job in (OBSERVE_JOB, prepare_job_name(spec.name)):
-            _, error = _run(definitions, job, instance)
+            error = _run(definitions, job, instance)
             if error:
                 raise CxgError(error)
         plan = load_plan(opened, spec.name, latest_data_version(instance, chunk_plan_key(spec.name)))
         landed = landed_sizes(opened, plan)
         n_missing = sum(chunk.n_obs for chunk in plan.chunks if chunk.key not in landed)
-        with _bar(instance, h5ad_chunks_key(spec.name), n_missing):
-            run_id, error = _run(definitions, missing_chunks_job_name(spec.name), instance)
+        # All that is imported by now stays: a full collection over it would hold the driver up for 0.4 s.
+        gc.freeze()
+        run_id = str(uuid.uuid4())
+        with _bar(instance, run_id, h5ad_chunks_key(spec.name), n_missing):
+            error = _run(definitions, missing_chunks_job_name(spec.name), instance, run_id)
         chunks = _summary_of(instance, h5ad_chunks_key(spec.name), run_id)
         if chunks is None:
             raise CxgError(error)
         if not error:
-            _, error = _run(definitions, publish_job_name(spec.name), instance)
+            error = _run(definitions, publish_job_name(spec.name), instance)
     return IngestResult(
         chunks=chunks,
         total_seconds=time.monotonic() - began,
@@ -115,21 +117,21 @@ def run_ingest(
     )
 
 
-def _run(definitions: dg.Definitions, job: str, instance: DagsterInstance) -> tuple[str, str]:
-    """Runs a job here. Returns the run's id and why it failed; empty when it did not."""
+def _run(definitions: dg.Definitions, job: str, instance: DagsterInstance, run_id: str | None = None) -> str:
+    """Runs a job here. Returns why it failed; empty when it did not."""
     result = definitions.resolve_job_def(job).execute_in_process(
-        instance=instance, run_config=_QUIET, raise_on_error=False
+        instance=instance, run_config=_QUIET, raise_on_error=False, run_id=run_id
     )
     if result.success:
-        return result.run_id, ""
+        return ""
     for event in result.all_events:
         if event.is_step_failure:
             data = event.step_failure_data
             if data.user_failure_data is not None and data.user_failure_data.description:
-                return result.run_id, data.user_failure_data.description
+                return data.user_failure_data.description
             if data.error is not None:
-                return result.run_id, f"{job}, step {event.step_key}: {data.error.message.strip()}"
-    return result.run_id, f"{job} failed; see run {result.run_id} in the UI"
+                return f"{job}, step {event.step_key}: {data.error.message.strip()}"
+    return f"{job} failed; see run {result.run_id} in the UI"
 
 
 def _summary_of(instance: DagsterInstance, key: dg.AssetKey, run_id: str) -> RunSummary | None:
@@ -143,30 +145,14 @@ def _summary_of(instance: DagsterInstance, key: dg.AssetKey, run_id: str) -> Run
 
 
 @contextlib.contextmanager
-def _bar(instance: DagsterInstance, key: dg.AssetKey, n_obs: int) -> Iterator[None]:
-    """A bar over the cells to make, moved by the materializations as they are recorded."""
-    done = threading.Event()
-    after = instance.event_log_storage.get_maximum_record_id() or 0
-
-    def follow(bar: "tqdm[None]") -> None:
-        last = after
-        while True:
-            ended = done.wait(POLL_SECONDS)
-            events = instance.fetch_materializations(
-                dg.AssetRecordsFilter(asset_key=key, after_storage_id=last), limit=10_000, ascending=True
-            ).records
-            for record in events:
-                last = record.storage_id
-                if record.asset_materialization is not None:
-                    bar.update(int(record.asset_materialization.metadata["n_obs"].value))  # type: ignore[arg-type]
-            if ended:
-                return
-
+def _bar(instance: DagsterInstance, run_id: str, key: dg.AssetKey, n_obs: int) -> Iterator[None]:
+    """A bar over the cells to make, moved by the run's materializations as they are recorded."""
     with tqdm(total=n_obs, desc=key.path[0], unit=" cells", unit_scale=True) as bar:
-        thread = threading.Thread(target=follow, args=(bar,), daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
+
+        def follow(event: dg.EventLogEntry) -> None:
+            made = event.asset_materialization
+            if made is not None and made.asset_key == key:
+                bar.update(int(made.metadata["n_obs"].value))  # type: ignore[arg-type]
+
+        instance.add_event_listener(run_id, follow)
+        yield
