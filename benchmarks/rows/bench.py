@@ -1,10 +1,12 @@
 """What every row is given."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmarks.census_facts import CensusFacts
-from benchmarks.contenders import Ceiling, Selection
-from benchmarks.rounds import Runner, Turn
+from benchmarks.contenders import Ceiling, Ours, Peer, Selection
+from benchmarks.rounds import Runner, Turn, ratio
+from benchmarks.table import Goal, RowResult
 
 WORKERS = 2
 CHUNK_SIZE = 10_000
@@ -36,6 +38,26 @@ class Bench:
     facts: CensusFacts
     n_index_obs: int
     n_small_obs: int
+
+
+def against_peers(
+    bench: Bench, row: str, peers: Mapping[str, Peer], selection: Selection, *, goal: str, target: float
+) -> RowResult:
+    """Measures ours against peers at `CHUNK_SIZE` cells a file, local.
+
+    Args:
+        bench: What every row is given.
+        row: Name of the row.
+        peers: By name; the goal is how many times as fast ours is as the first.
+        selection: The cells and genes.
+        goal: Name of the goal.
+        target: What must be reached.
+    """
+    contenders = {**peers, "ours": Ours(chunk_size=CHUNK_SIZE, workers=WORKERS)}
+    turns = [Turn(name=name, contender=contender, selection=selection) for name, contender in contenders.items()]
+    series = bench.runner.alternate(row, turns)
+    value = ratio(series, "ours", next(iter(peers)))
+    return RowResult(series=list(series.values()), goals=[Goal(name=goal, value=value, target=target, unit="x")])
 
 
 def ceiling_turns(selection: Selection) -> list[Turn]:

@@ -36,19 +36,15 @@ def measure(bench: Bench) -> RowResult:
     n_kept = steps["filter"][0].result["n_obs"]
     return RowResult(
         goals=[
-            Goal(
-                name=f"index of {n_obs:,} obs rows: peak memory",
-                value=peaks["index"],
-                target=1.5,
-                at_least=False,
-                unit=" GiB",
-            ),
-            Goal(
-                name=f"filter of {n_obs:,} obs rows: peak memory",
-                value=peaks["filter"],
-                target=1.5,
-                at_least=False,
-                unit=" GiB",
+            *(
+                Goal(
+                    name=f"{step} of {n_obs:,} obs rows: peak memory",
+                    value=peak,
+                    target=1.5,
+                    at_least=False,
+                    unit=" GiB",
+                )
+                for step, peak in peaks.items()
             ),
             Goal(
                 name=f"filter of {n_obs:,} obs rows: time", value=seconds["filter"], target=3, at_least=False, unit=" s"

@@ -1,10 +1,13 @@
 """Requests counted by bucket and method, in a file that the benchmark reads between runs."""
 
+import asyncio
 import json
 import os
 from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
+
+WRITE_SECONDS = 0.1
 
 
 class RequestCounts:
@@ -28,3 +31,9 @@ class RequestCounts:
         aside = self._file.with_suffix(".new")
         aside.write_text(json.dumps(self._counts))
         os.replace(aside, self._file)
+
+    async def write_for_ever(self) -> None:
+        """What a server does once it listens."""
+        while True:
+            self.write()
+            await asyncio.sleep(WRITE_SECONDS)

@@ -12,7 +12,6 @@ from pathlib import Path
 from benchmarks.servers.counts import RequestCounts
 
 CHUNK_BYTES = 2**18
-WRITE_COUNTS_SECONDS = 0.1
 
 
 class LatencyProxy:
@@ -78,9 +77,7 @@ async def serve(upstream_port: int, latency_seconds: float, port_file: Path, cou
     proxy = LatencyProxy(upstream_port, latency_seconds, counts)
     server = await asyncio.start_server(proxy.connect, "127.0.0.1", 0, limit=CHUNK_BYTES)
     port_file.write_text(str(server.sockets[0].getsockname()[1]))
-    while True:
-        counts.write()
-        await asyncio.sleep(WRITE_COUNTS_SECONDS)
+    await counts.write_for_ever()
 
 
 def main() -> None:

@@ -22,7 +22,6 @@ from benchmarks.servers.counts import RequestCounts
 from benchmarks.servers.listing import Keys, ListRequest
 
 PART_BYTES = 2**20
-WRITE_COUNTS_SECONDS = 0.1
 
 
 class S3Folder:
@@ -156,9 +155,7 @@ async def serve(root: Path, port_file: Path, counts_file: Path) -> None:
     server = web.Server(S3Folder(root, counts).handle, access_log=None, handler_cancellation=False)
     listening = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
     port_file.write_text(str(listening.sockets[0].getsockname()[1]))
-    while True:
-        counts.write()
-        await asyncio.sleep(WRITE_COUNTS_SECONDS)
+    await counts.write_for_ever()
 
 
 def main() -> None:

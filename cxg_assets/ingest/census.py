@@ -6,7 +6,7 @@ Over S3 every request counts: to open a group takes five, an array ten and more.
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -215,9 +215,15 @@ class Census:
         return data[organism]
 
 
-def no_such_layer(census_uri: str, organism: str, layer: str, layers: Iterable[str]) -> BadInput:
-    """The error of an X layer that an organism does not have."""
-    return BadInput(f"layer: census {census_uri} has no X/{layer} for {organism}; it has {', '.join(layers)}")
+def layer_uri(census_uri: str, organism: str, layer: str, layers: Mapping[str, str]) -> str:
+    """URI of one of an organism's X layers.
+
+    Raises:
+        BadInput: The organism has no such layer.
+    """
+    if layer not in layers:
+        raise BadInput(f"layer: census {census_uri} has no X/{layer} for {organism}; it has {', '.join(layers)}")
+    return layers[layer]
 
 
 def _first_line(error: BaseException) -> str:

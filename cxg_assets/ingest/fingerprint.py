@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 ENCODING_VERSION = 2
-"""Version of the chunk format. Raise it with every change of `encoder.py` that changes the bytes of a chunk."""
+"""Version of the chunk format. Raise it with every change of `encoder.py`, `template.py` or `arrays.py` that changes
+the bytes of a chunk."""
 
 
 class ChunkFingerprints:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cxg_assets.ingest.census import no_such_layer
+from cxg_assets.ingest.census import layer_uri
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.feather import FeatherFile
 from cxg_assets.ingest.fingerprint import ENCODING_VERSION, ChunkFingerprints
@@ -161,8 +161,6 @@ def make_plan(spec: SubsetSpec, subset: FilteredSubset, obs_path: Path, var_path
         BadInput: There would be more than `MAX_CHUNKS` chunks, or the Census does not have the spec's layer.
     """
     check_n_chunks(spec, subset.n_obs)
-    if spec.layer not in subset.layers:
-        raise no_such_layer(subset.release.uri, spec.organism, spec.layer, subset.layers)
     header = PlanHeader(
         plan_id="",
         subset=spec.name,
@@ -170,7 +168,7 @@ def make_plan(spec: SubsetSpec, subset: FilteredSubset, obs_path: Path, var_path
         release=subset.release,
         organism=spec.organism,
         layer=spec.layer,
-        x_uri=subset.layers[spec.layer],
+        x_uri=layer_uri(subset.release.uri, spec.organism, spec.layer, subset.layers),
         value_filter=spec.value_filter or "",
         genes=_genes_in_words(spec, subset),
         obs_columns=spec.obs_columns,

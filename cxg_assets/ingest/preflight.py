@@ -1,6 +1,6 @@
 """Checks a subset against a Census and a destination before any work. Nothing is written that stays."""
 
-from cxg_assets.ingest.census import Census, CensusLocator, no_such_layer
+from cxg_assets.ingest.census import Census, CensusLocator, layer_uri
 from cxg_assets.ingest.filters import ValueFilter
 from cxg_assets.ingest.genes import select_genes
 from cxg_assets.ingest.plan import MAX_CHUNKS, check_n_chunks
@@ -22,9 +22,7 @@ def check_subset(spec: SubsetSpec, census: CensusLocator, store: Store) -> None:
             not fit it or select nothing; there would be too many chunks; the destination cannot be written.
     """
     with census.open() as opened:
-        layers = opened.layers(spec.organism)
-        if spec.layer not in layers:
-            raise no_such_layer(opened.uri, spec.organism, spec.layer, layers)
+        layer_uri(opened.uri, spec.organism, spec.layer, opened.layers(spec.organism))
         value_filter = parse_obs_filter(spec.value_filter, spec.obs_columns, opened.obs(spec.organism).schema)
         select_genes(opened.var(spec.organism), spec.genes)
         _check_counts(spec, opened, value_filter)

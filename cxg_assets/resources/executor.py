@@ -217,9 +217,7 @@ class Pool:
                 queue.appendleft(Span(tuple(others), task.attempt))
             yield from self._retry(suspects, task.attempt, reason, queue)
 
-    def _retry(
-        self, chunks: Sequence[Chunk], attempt: int, reason: str, queue: deque[Span]
-    ) -> Iterator[ChunkFailure]:
+    def _retry(self, chunks: Sequence[Chunk], attempt: int, reason: str, queue: deque[Span]) -> Iterator[ChunkFailure]:
         """Queues chunks for another attempt, or gives them up."""
         if not chunks:
             return
