@@ -11,6 +11,7 @@ from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.executor import RayPoolExecutor
 from cxg_assets.resources.ray_cluster import RunRay
 from cxg_assets.resources.store import StoreResource
+from cxg_assets.sensors import build_release_watch
 
 OBSERVE_JOB = "observe_census_release"
 
@@ -32,12 +33,12 @@ def complete(
     """
     assets = [asset for asset in subsets.assets or () if isinstance(asset, dg.AssetsDefinition)]
     used = {dep.asset_key for asset in assets for spec in asset.specs for dep in spec.deps}
-    organisms = sorted(key.path[0] for key in used if key == census_index_key(key.path[0]))
+    indexes = sorted(key for key in used if key == census_index_key(key.path[0]))
     observe = dg.define_asset_job(
         OBSERVE_JOB, [CENSUS_RELEASE], description="Looks which build of the Census is in use."
     )
     shared = dg.Definitions(
-        assets=[census_release, *(build_census_index(organism) for organism in organisms)],
+        assets=[census_release, *(build_census_index(key.path[0]) for key in indexes)],
         jobs=[observe],
         resources={
             "census": census or CensusResource(),
@@ -46,7 +47,7 @@ def complete(
         },
         executor=dg.in_process_executor,
     )
-    return dg.Definitions.merge(subsets, shared)
+    return dg.Definitions.merge(subsets, shared, build_release_watch(indexes))
 
 
 defs = complete(subset_tree().build_defs())

@@ -22,9 +22,31 @@ def release_metadata(release: Release) -> Metadata:
         "release": release.name,
         "census_build": release.build,
         "census_uri": release.uri,
+        "census_region": release.region or "",
         "census_schema_version": release.schema_version,
-        "fingerprint": release.fingerprint,
+        "census_flags": list(release.flags),
+        "census_total_cell_count": release.total_cell_count,
+        "census_unique_cell_count": release.unique_cell_count,
+        "census_fingerprint": release.fingerprint,
+        "read_at": dg.MetadataValue.timestamp(release.timestamp_ms / 1000),
     }
+
+
+def release_from(metadata: Mapping[str, dg.MetadataValue]) -> Release:
+    """The release that `release_metadata` was made from."""
+    value: dict[str, Any] = {name: item.value for name, item in metadata.items()}
+    return Release(
+        name=value["release"],
+        build=value["census_build"],
+        uri=value["census_uri"],
+        region=value["census_region"] or None,
+        schema_version=value["census_schema_version"],
+        fingerprint=value["census_fingerprint"],
+        timestamp_ms=round(value["read_at"] * 1000),
+        flags=tuple(value["census_flags"]),
+        total_cell_count=value["census_total_cell_count"],
+        unique_cell_count=value["census_unique_cell_count"],
+    )
 
 
 def index_metadata(index: CensusIndex, uri: str) -> Metadata:
@@ -86,7 +108,8 @@ def chunk_metadata(report: ChunkReport) -> Metadata:
 
 def report_from(metadata: Mapping[str, dg.MetadataValue]) -> ChunkReport:
     """The report that `chunk_metadata` was made from."""
-    return ChunkReport(**{field.name: metadata[field.name].value for field in fields(ChunkReport)})  # type: ignore[arg-type]
+    known = {field.name: metadata[field.name].value for field in fields(ChunkReport) if field.name in metadata}
+    return ChunkReport(**known)  # type: ignore[arg-type]
 
 
 def summary_metadata(summary: RunSummary) -> Metadata:

@@ -17,6 +17,26 @@ def default_store_url() -> str:
     return os.environ.get("CXG_STORE_URL") or (home() / "store").as_uri()
 
 
+def store_encryption() -> str:
+    """`CXG_STORE_ENCRYPTION`: server-side encryption in S3, `AES256` or `aws:kms`; the bucket's default by default."""
+    return os.environ.get("CXG_STORE_ENCRYPTION", "")
+
+
+def store_kms_key_id() -> str:
+    """`CXG_STORE_KMS_KEY_ID`: the key of `aws:kms`; the account's own by default."""
+    return os.environ.get("CXG_STORE_KMS_KEY_ID", "")
+
+
+def store_class() -> str:
+    """`CXG_STORE_CLASS`: storage class of chunks in S3, like `INTELLIGENT_TIERING`; `STANDARD` by default."""
+    return os.environ.get("CXG_STORE_CLASS", "")
+
+
+def store_addressing() -> str:
+    """`CXG_STORE_ADDRESSING`: how a bucket is addressed, `path` (the default) or `virtual`."""
+    return os.environ.get("CXG_STORE_ADDRESSING", "")
+
+
 def census_uri() -> str:
     """`CXG_CENSUS_URI`: SOMA URI of the Census; empty when it is not set."""
     return os.environ.get("CXG_CENSUS_URI", "")
@@ -25,6 +45,26 @@ def census_uri() -> str:
 def census_version() -> str:
     """`CXG_CENSUS_VERSION`: release name of the public Census; empty when it is not set."""
     return os.environ.get("CXG_CENSUS_VERSION", "")
+
+
+def census_mirror() -> str:
+    """`CXG_CENSUS_MIRROR`: the public Census's mirror to read from; the one that it calls its default by default."""
+    return os.environ.get("CXG_CENSUS_MIRROR", "")
+
+
+def census_endpoint_url() -> str:
+    """`CXG_CENSUS_ENDPOINT_URL`: S3 that the Census is in, if it is another than that of the destination."""
+    return os.environ.get("CXG_CENSUS_ENDPOINT_URL", "")
+
+
+def census_region() -> str:
+    """`CXG_CENSUS_REGION`: AWS region of a Census that is given by its URI."""
+    return os.environ.get("CXG_CENSUS_REGION", "")
+
+
+def census_profile() -> str:
+    """`CXG_CENSUS_PROFILE`: AWS profile whose keys the Census is read with."""
+    return os.environ.get("CXG_CENSUS_PROFILE", "")
 
 
 def demo_census_path() -> Path:

@@ -6,7 +6,7 @@
 | `old_census_uri`, `old_census`, `old_release` | a small one in the older layout: text in obs is plain |
 | `spec` | a function: a `SubsetSpec` with small defaults |
 | `store_url` | URL of a folder that does not exist yet |
-| `s3` | an empty bucket on an S3 server over HTTP: URL, obstore options, boto3 client |
+| `s3` | an empty bucket on an S3 server over HTTP: URL, settings, boto3 client |
 | `index_store` | the default store of the session: census indexes are made once |
 | `ingest` | a function: takes a spec to landed chunks, see `Ingest` and `ingested.Ingested` |
 | `ray_session` | a real Ray of two CPUs |
@@ -27,6 +27,7 @@ from moto.server import ThreadedMotoServer
 
 from cxg_assets.demo import build_census
 from cxg_assets.ingest.release import Release, read_release
+from cxg_assets.ingest.s3 import S3Settings
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
 from cxg_assets.ingest.store import Store, StoreLocator
 from cxg_assets.resources.ray_cluster import OWN_RAY_OPTIONS
@@ -45,7 +46,7 @@ BLOOD_NORMAL = "tissue_general == 'blood' and disease == 'normal' and is_primary
 WELL_MEASURED = GeneSelection(value_filter="n_measured_obs >= 10 and nnz >= 10")
 
 S3_KEYS = {"access_key_id": "test", "secret_access_key": "test-secret", "region": "us-east-1"}
-"""moto takes any; under obstore's names."""
+"""moto takes any; under the names of `S3Settings`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,20 +56,18 @@ class Bucket:
     Attributes:
         name: Its name.
         url: `s3://<name>`.
-        endpoint: URL of the server.
-        options: What `StoreLocator.s3_options` takes.
+        settings: How it is reached.
         client: boto3 client of the server, to look at the bucket by other means.
     """
 
     name: str
     url: str
-    endpoint: str
-    options: tuple[tuple[str, str], ...]
+    settings: S3Settings
     client: Any
 
     def locator(self, prefix: str = "store") -> StoreLocator:
         """A store below a prefix of the bucket."""
-        return StoreLocator(url=f"{self.url}/{prefix}", s3_options=self.options)
+        return StoreLocator(url=f"{self.url}/{prefix}", s3=self.settings)
 
 
 class Ingest(Protocol):
@@ -191,8 +190,8 @@ def s3(s3_endpoint: str) -> Bucket:
     )
     name = f"bucket-{uuid.uuid4().hex[:12]}"
     client.create_bucket(Bucket=name)
-    options = {"endpoint": s3_endpoint, **S3_KEYS}
-    return Bucket(name=name, url=f"s3://{name}", endpoint=s3_endpoint, options=tuple(options.items()), client=client)
+    settings = S3Settings(endpoint_url=s3_endpoint, **S3_KEYS)
+    return Bucket(name=name, url=f"s3://{name}", settings=settings, client=client)
 
 
 @pytest.fixture(scope="session")

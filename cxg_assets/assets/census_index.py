@@ -4,6 +4,7 @@ import dagster as dg
 
 from cxg_assets.assets.failures import as_failure
 from cxg_assets.assets.keys import CENSUS_GROUP, CENSUS_RELEASE, census_index_key
+from cxg_assets.assets.upstream import observed_release, release_observation, release_tags
 from cxg_assets.ingest.census import keep_open
 from cxg_assets.ingest.layout import index_path
 from cxg_assets.ingest.pipeline import make_index
@@ -22,13 +23,19 @@ def build_census_index(organism: str) -> dg.AssetsDefinition:
         kinds={"tiledb", "arrow"},
         description=f"obs metadata of all {organism} cells of the release, as one Arrow IPC (feather) file.",
     )
-    def census_index(census: CensusResource, store: StoreResource) -> dg.MaterializeResult:
+    def census_index(
+        context: dg.AssetExecutionContext, census: CensusResource, store: StoreResource
+    ) -> dg.MaterializeResult:
         with as_failure(), keep_open():
-            release = census.release()
+            release = observed_release(context.instance, census.asked)
+            if release is None:
+                release = census.release()
+                context.log_event(release_observation(release))
             opened = store.locator().open()
             index = make_index(census.locator(release), release, organism, opened)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(release.version),
+            tags=release_tags(release),
             metadata=index_metadata(index, opened.uri(index_path(release.version, organism))),
         )
 

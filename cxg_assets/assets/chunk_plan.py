@@ -4,8 +4,8 @@ import dagster as dg
 from dagster import DagsterInstance
 
 from cxg_assets.assets.failures import as_failure
-from cxg_assets.assets.keys import chunk_partitions, chunk_plan_key, filtered_subset_key
-from cxg_assets.assets.upstream import latest_data_version
+from cxg_assets.assets.keys import CENSUS_RELEASE, chunk_partitions, chunk_plan_key, filtered_subset_key
+from cxg_assets.assets.upstream import latest_data_version, release_tags
 from cxg_assets.ingest.layout import plan_path
 from cxg_assets.ingest.pipeline import load_subset, store_plan
 from cxg_assets.ingest.plan import ChunkPlan
@@ -25,7 +25,7 @@ def build_chunk_plan(spec: SubsetSpec, destination: str, code_version: str) -> d
 
     @dg.asset(
         key=chunk_plan_key(spec.name),
-        deps=[filtered_subset_key(spec.name)],
+        deps=[filtered_subset_key(spec.name), CENSUS_RELEASE],
         group_name=spec.name,
         kinds={"parquet"},
         code_version=code_version,
@@ -39,6 +39,7 @@ def build_chunk_plan(spec: SubsetSpec, destination: str, code_version: str) -> d
         register_partitions(context.instance, plan)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(plan.header.plan_id),
+            tags=release_tags(plan.header.release),
             metadata=plan_metadata(plan, opened.uri(plan_path(spec.name, plan.header.plan_id))),
         )
 

@@ -3,9 +3,9 @@
 import dagster as dg
 
 from cxg_assets.assets.failures import as_failure
-from cxg_assets.assets.keys import chunk_plan_key, dataset_key, h5ad_chunks_key
+from cxg_assets.assets.keys import CENSUS_RELEASE, chunk_plan_key, dataset_key, h5ad_chunks_key
 from cxg_assets.assets.recording import recorded_reports
-from cxg_assets.assets.upstream import latest_data_version
+from cxg_assets.assets.upstream import latest_data_version, release_tags
 from cxg_assets.ingest.dataset import publish
 from cxg_assets.ingest.layout import dataset_path
 from cxg_assets.ingest.pipeline import load_plan
@@ -25,7 +25,7 @@ def build_dataset(subset: str, destination: str) -> dg.AssetsDefinition:
     @dg.asset(
         key=dataset_key(subset),
         # chunk_plan as well: beyond 100 partitions Dagster does not look at those for staleness.
-        deps=[h5ad_chunks_key(subset), chunk_plan_key(subset)],
+        deps=[h5ad_chunks_key(subset), chunk_plan_key(subset), CENSUS_RELEASE],
         group_name=subset,
         kinds={"h5ad"},
         description=f"{subset} as published: manifest, card, citations, and dataset.json, which points to them.",
@@ -41,6 +41,7 @@ def build_dataset(subset: str, destination: str) -> dg.AssetsDefinition:
             published = publish(opened, plan, list(reports.values()), census.locator(plan.header.release))
         return dg.MaterializeResult(
             data_version=dg.DataVersion(plan_id),
+            tags=release_tags(plan.header.release),
             metadata=dataset_metadata(published, opened.uri(dataset_path(subset))),
         )
 

@@ -3,12 +3,13 @@
 import dagster as dg
 
 from cxg_assets.assets.failures import as_failure
-from cxg_assets.assets.keys import census_index_key, filtered_subset_key
-from cxg_assets.assets.upstream import latest_data_version
+from cxg_assets.assets.keys import CENSUS_RELEASE, census_index_key, filtered_subset_key
+from cxg_assets.assets.upstream import latest_data_version, release_tags
 from cxg_assets.ingest.census import keep_open
 from cxg_assets.ingest.layout import subset_obs_path
 from cxg_assets.ingest.pipeline import load_index, make_subset
 from cxg_assets.ingest.preflight import check_subset
+from cxg_assets.ingest.probe import probe
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.metadata import subset_metadata
 from cxg_assets.resources.census import CensusResource
@@ -26,7 +27,7 @@ def build_filtered_subset(spec: SubsetSpec, destination: str, code_version: str)
 
     @dg.asset(
         key=filtered_subset_key(spec.name),
-        deps=[census_index_key(spec.organism)],
+        deps=[census_index_key(spec.organism), CENSUS_RELEASE],
         group_name=spec.name,
         kinds={"arrow"},
         code_version=code_version,
@@ -37,13 +38,14 @@ def build_filtered_subset(spec: SubsetSpec, destination: str, code_version: str)
     ) -> dg.MaterializeResult:
         version = latest_data_version(context.instance, census_index_key(spec.organism))
         with as_failure(), keep_open():
-            default, opened = store.locator().open(), store.locator(destination).open()
+            default, opened = store.locator().open(), probe(store.locator(destination)).locator.open()
             index = load_index(default, version, spec.organism)
             locator = census.locator(index.release)
-            check_subset(spec, locator, opened)
+            check_subset(spec, locator)
             subset = make_subset(spec, index, default, locator, opened)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(subset.fingerprint),
+            tags=release_tags(subset.release),
             metadata=subset_metadata(subset, opened.uri(subset_obs_path(spec.name, subset.fingerprint))),
         )
 

@@ -5,7 +5,13 @@ from collections.abc import Iterator
 import dagster as dg
 
 from cxg_assets.assets.failures import as_failure
-from cxg_assets.assets.keys import chunk_partitions, chunk_plan_key, h5ad_chunks_key, missing_chunks_job_name
+from cxg_assets.assets.keys import (
+    CENSUS_RELEASE,
+    chunk_partitions,
+    chunk_plan_key,
+    h5ad_chunks_key,
+    missing_chunks_job_name,
+)
 from cxg_assets.assets.recording import ChunkRecorder, StepContext, make_chunks
 from cxg_assets.assets.upstream import latest_data_version, provenance_tags
 from cxg_assets.ingest.fingerprint import ENCODING_VERSION
@@ -34,7 +40,7 @@ def build_h5ad_chunks(subset: str, destination: str) -> tuple[dg.AssetsDefinitio
         destination: URL of its store; empty for the default store.
     """
     key = h5ad_chunks_key(subset)
-    spec = dg.AssetSpec(key, deps=[chunk_plan_key(subset)], code_version=str(ENCODING_VERSION))
+    spec = dg.AssetSpec(key, deps=[chunk_plan_key(subset), CENSUS_RELEASE], code_version=str(ENCODING_VERSION))
 
     def make(
         context: StepContext,
@@ -45,12 +51,12 @@ def build_h5ad_chunks(subset: str, destination: str) -> tuple[dg.AssetsDefinitio
     ) -> None:
         """Makes the chunks of a range of partitions, or (None) all that are missing."""
         plan_id = latest_data_version(context.instance, chunk_plan_key(subset))
-        tags = provenance_tags(context.instance, spec)
         with as_failure():
             locator = store.locator(destination)
             plan = load_plan(locator.open(), subset, plan_id)
             wanted = plan.chunks if keys is None else plan.chunks_of(keys)
             job = IngestJob(census=census.locator(plan.header.release), store=locator, header=plan.header)
+            tags = provenance_tags(context.instance, spec, plan.header.release)
             recorder = ChunkRecorder(context, key, plan, tags)
             in_range = isinstance(context, dg.AssetExecutionContext)
             make_chunks(context, recorder, job, plan, wanted, executor, record_again=in_range)

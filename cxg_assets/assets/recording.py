@@ -8,6 +8,7 @@ the rest.
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import dagster as dg
 from dagster import DagsterInstance
@@ -16,6 +17,8 @@ from cxg_assets.assets.upstream import DATA_VERSION_TAG
 from cxg_assets.ingest.landed import read_report
 from cxg_assets.ingest.pipeline import landed_sizes
 from cxg_assets.ingest.plan import Chunk, ChunkPlan
+from cxg_assets.ingest.probe import probe_writing
+from cxg_assets.ingest.reader import BUFFER_BYTES
 from cxg_assets.ingest.report import ChunkFailure, ChunkReport, RunSummary
 from cxg_assets.ingest.spans import plan_spans
 from cxg_assets.ingest.store import Store
@@ -80,7 +83,7 @@ class ChunkRecorder:
             report = known.get(chunk.key)
             if report is None:
                 # Landed in a run that was killed before it could record it, or through another Dagster instance.
-                self.record(read_report(store, self._plan, chunk))
+                self.record(read_report(store, self._plan.header, chunk))
             elif again:
                 self.record(report)
             n_landed += 1
@@ -146,6 +149,7 @@ def make_chunks(
     n_workers = n_retries = 0
     seconds = 0.0
     if missing:
+        job = _prove(context, job)
         with executor.launch(job, len(missing), context) as pool:
             began = logged = time.monotonic()
             for result in pool.run(plan_spans(missing, pool.n_workers)):
@@ -180,6 +184,22 @@ def make_chunks(
             allow_retries=False,
         )
     return summary
+
+
+def _prove(context: StepContext, job: IngestJob) -> IngestJob:
+    """Proves that X can be opened and chunks can be stored, before any worker starts.
+
+    Raises:
+        BadInput: They cannot; the message has the reason.
+
+    Returns:
+        The same job, for the destination as it is.
+    """
+    proven = probe_writing(job.store)
+    for sentence in proven.lacks:
+        context.log.warning(f"{proven.locator.url}: {sentence}")
+    job.census.open_x(job.header.x_uri, n_threads=1, buffer_bytes=BUFFER_BYTES).close()
+    return replace(job, store=proven.locator)
 
 
 def _progress(reports: Sequence[ChunkReport], missing: Sequence[Chunk], seconds: float) -> str:

@@ -1,9 +1,14 @@
-"""What an asset was last made as: the data version is the name under which the store holds it."""
+"""What an asset was made from: the data version of each upstream asset, which is also its name in the store."""
 
 import dagster as dg
 from dagster import DagsterInstance
 
+from cxg_assets.assets.keys import CENSUS_RELEASE
+from cxg_assets.ingest.release import Release
+from cxg_assets.metadata import release_from, release_metadata
+
 DATA_VERSION_TAG = "dagster/data_version"
+IS_USER_PROVIDED_TAG = "dagster/data_version_is_user_provided"
 
 
 def latest_data_version(instance: DagsterInstance, key: dg.AssetKey) -> str:
@@ -19,7 +24,39 @@ def latest_data_version(instance: DagsterInstance, key: dg.AssetKey) -> str:
     return tags[DATA_VERSION_TAG]
 
 
-def provenance_tags(instance: DagsterInstance, spec: dg.AssetSpec) -> dict[str, str]:
+def observed_release(instance: DagsterInstance, asked: str) -> Release | None:
+    """The release that was observed last, if it was asked for by this name.
+
+    Args:
+        instance: Where the observations are.
+        asked: `CensusResource.asked`.
+    """
+    records = instance.fetch_observations(CENSUS_RELEASE, limit=1).records
+    event = records[0].asset_observation if records else None
+    # An observation of an earlier version of cxg_assets has no time.
+    if event is None or "read_at" not in event.metadata or event.metadata["release"].value != asked:
+        return None
+    return release_from(event.metadata)
+
+
+def release_observation(release: Release) -> dg.AssetObservation:
+    """The event by which a step tells that it looked for itself which build it is."""
+    return dg.AssetObservation(
+        CENSUS_RELEASE,
+        metadata=release_metadata(release),
+        tags={DATA_VERSION_TAG: release.version, IS_USER_PROVIDED_TAG: "true"},
+    )
+
+
+def release_tags(release: Release) -> dict[str, str]:
+    """The tag that says which release an asset was made from.
+
+    Dagster would put the release that was observed last, which may be newer than the index that a subset is made from.
+    """
+    return {f"dagster/input_data_version/{CENSUS_RELEASE.to_user_string()}": release.version}
+
+
+def provenance_tags(instance: DagsterInstance, spec: dg.AssetSpec, release: Release) -> dict[str, str]:
     """The tags by which Dagster tells whether a logged materialization is stale.
 
     Dagster sets them itself for an asset's own output, not for events that a step logs. Valid for upstream assets
@@ -28,8 +65,9 @@ def provenance_tags(instance: DagsterInstance, spec: dg.AssetSpec) -> dict[str, 
     Args:
         instance: Where the upstream materializations are.
         spec: The asset that is logged; its code_version and deps count.
+        release: The release that it is made from.
     """
-    tags = {"dagster/data_version_is_user_provided": "true"}
+    tags = {IS_USER_PROVIDED_TAG: "true"}
     if spec.code_version is not None:
         tags["dagster/code_version"] = spec.code_version
     for dep in spec.deps:
@@ -39,4 +77,4 @@ def provenance_tags(instance: DagsterInstance, spec: dg.AssetSpec) -> dict[str, 
         name = dep.asset_key.to_user_string()
         tags[f"dagster/input_data_version/{name}"] = version
         tags[f"dagster/input_event_pointer/{name}"] = str(records[0].storage_id) if records else "NULL"
-    return tags
+    return tags | release_tags(release)

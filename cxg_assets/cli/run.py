@@ -20,14 +20,16 @@ from cxg_assets.assets.keys import (
     publish_job_name,
 )
 from cxg_assets.assets.upstream import latest_data_version
+from cxg_assets.cli.mixed_builds import refuse_mixed_builds
 from cxg_assets.cli.project import dagster_instance
 from cxg_assets.components.census_subset import subset_definitions
-from cxg_assets.definitions import OBSERVE_JOB, complete
+from cxg_assets.definitions import complete
 from cxg_assets.ingest.census import keep_open
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import dataset_path
 from cxg_assets.ingest.pipeline import as_indexed, landed_sizes, load_plan
 from cxg_assets.ingest.preflight import check_subset
+from cxg_assets.ingest.probe import probe
 from cxg_assets.ingest.report import RunSummary
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.resources.census import CensusResource
@@ -84,18 +86,20 @@ def run_ingest(
         CxgError: A step before the chunks failed.
     """
     began = time.monotonic()
-    default, opened = store.locator().open(), store.locator(destination).open()
+    # The census index goes to the default store.
+    locators = store.locator(), store.locator(destination)
+    for locator in set(locators):
+        probe(locator)
+    default, opened = (locator.open() for locator in locators)
     release = as_indexed(census.release(), spec.organism, default)
     census = census.pinned(release)
-    check_subset(spec, census.locator(release), opened)
-    if default.url != opened.url:
-        default.check_writable()  # the census index goes there
-    definitions = complete(subset_definitions(spec, destination), census=census, store=store, workers=workers)
     with dagster_instance() as instance:
-        for job in (OBSERVE_JOB, prepare_job_name(spec.name)):
-            error = _run(definitions, job, instance)
-            if error:
-                raise CxgError(error)
+        refuse_mixed_builds(release, spec, instance, opened)
+        check_subset(spec, census.locator(release))
+        definitions = complete(subset_definitions(spec, destination), census=census, store=store, workers=workers)
+        error = _run(definitions, prepare_job_name(spec.name), instance)
+        if error:
+            raise CxgError(error)
         plan = load_plan(opened, spec.name, latest_data_version(instance, chunk_plan_key(spec.name)))
         landed = landed_sizes(opened, plan)
         n_missing = sum(chunk.n_obs for chunk in plan.chunks if chunk.key not in landed)

@@ -7,30 +7,49 @@ from dagster import DagsterInstance
 from cxg_assets.assets.keys import chunk_plan_key, h5ad_chunks_key
 from cxg_assets.assets.recording import recorded_reports
 from cxg_assets.assets.upstream import latest_data_version
-from cxg_assets.cli.project import Subset, dagster_instance, default_store, load_subset, subset_names
+from cxg_assets.cli.project import dagster_instance, default_store, load_subset, subset_names
 from cxg_assets.ingest.dataset import read_dataset
 from cxg_assets.ingest.pipeline import landed_sizes, load_plan
+from cxg_assets.ingest.plan import ChunkPlan
 from cxg_assets.ingest.store import Store
 
 
 @click.command("status")
 @click.argument("subset", required=False)
-def status_command(subset: str | None) -> None:
+@click.option("--destination", help="s3://bucket/prefix or file:///folder. Default: as the YAML says.")
+@click.option("--links", is_flag=True, help="Print a link to each landed chunk, good without keys for a while.")
+@click.option("--hours", default=1.0, show_default=True, help="How long links are good for.", type=click.FloatRange(0))
+def status_command(subset: str | None, destination: str | None, links: bool, hours: float) -> None:
     """Shows chunks landed, missing and stale, bytes and throughput, of SUBSET or of every subset."""
     with dagster_instance() as instance:
         for name in [subset] if subset is not None else subset_names():
-            click.echo("\n".join(_describe(load_subset(name), instance)))
+            declared = load_subset(name)
+            store = default_store().locator(declared.destination if destination is None else destination).open()
+            plan = _current_plan(name, store, instance)
+            if plan is None:
+                click.echo(f"{name}: not planned yet; cxg-assets ingest {name} makes it")
+                continue
+            landed = landed_sizes(store, plan)
+            click.echo("\n".join(_describe(plan, landed, store, instance)))
+            if links:
+                paths = [plan.path(chunk) for chunk in plan.chunks if chunk.key in landed]
+                click.echo("\n".join(store.links(paths, round(hours * 3600))))
 
 
-def _describe(subset: Subset, instance: DagsterInstance) -> list[str]:
-    name = subset.spec.name
-    store = default_store().locator(subset.destination).open()
+def _current_plan(subset: str, store: Store, instance: DagsterInstance) -> ChunkPlan | None:
+    """The plan on record here; on a machine whose instance has none, the one that is published."""
     try:
-        plan_id = latest_data_version(instance, chunk_plan_key(name))
-        plan = load_plan(store, name, plan_id)
-    except (dg.Failure, FileNotFoundError):
-        return [f"{name}: not planned yet; cxg-assets ingest {name} makes it"]
-    landed = landed_sizes(store, plan)
+        plan_id = latest_data_version(instance, chunk_plan_key(subset))
+    except dg.Failure:
+        plan_id = ""
+    try:
+        return load_plan(store, subset, plan_id or read_dataset(store, subset).plan_id)
+    except FileNotFoundError:
+        return None
+
+
+def _describe(plan: ChunkPlan, landed: dict[str, int], store: Store, instance: DagsterInstance) -> list[str]:
+    name, plan_id = plan.header.subset, plan.header.plan_id
     reports = recorded_reports(instance, h5ad_chunks_key(name), plan)
     recorded = instance.get_materialized_partitions(h5ad_chunks_key(name))
     n_stale = len([chunk for chunk in plan.chunks if chunk.key in recorded and chunk.key not in reports])

@@ -13,6 +13,7 @@ from cxg_assets.assets.dataset import build_dataset
 from cxg_assets.assets.filtered_subset import build_filtered_subset
 from cxg_assets.assets.h5ad_chunks import build_h5ad_chunks
 from cxg_assets.assets.keys import (
+    CENSUS_RELEASE,
     census_index_key,
     chunk_plan_key,
     dataset_key,
@@ -135,8 +136,13 @@ def subset_definitions(spec: SubsetSpec, destination: str) -> dg.Definitions:
         jobs=[
             dg.define_asset_job(
                 prepare_job_name(spec.name),
-                [census_index_key(spec.organism), filtered_subset_key(spec.name), chunk_plan_key(spec.name)],
-                description=f"Index, filter and plan: from the Census to the chunk partitions of {spec.name}.",
+                [
+                    CENSUS_RELEASE,
+                    census_index_key(spec.organism),
+                    filtered_subset_key(spec.name),
+                    chunk_plan_key(spec.name),
+                ],
+                description=f"Release, index, filter, plan: from the Census to the chunk partitions of {spec.name}.",
                 executor_def=dg.in_process_executor,
             ),
             missing_chunks,

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from cxg_assets.ingest.errors import BadInput, CxgError
+from cxg_assets.ingest.errors import BadInput, CxgError, Unreachable
+from cxg_assets.ingest.s3_errors import explain, is_known, passes
 
 if TYPE_CHECKING:
     import tiledbsoma
@@ -25,6 +26,15 @@ OBS_BUFFER_BYTES = 8 * 2**20
 
 X_TILE_BYTES = 256 * 2**20
 """Bytes of X tiles that TileDB holds while it reads; its own limit is 10 GiB. Less costs no time down to 128 MiB."""
+
+PATIENT = {
+    "vfs.s3.connect_max_tries": "7",
+    "vfs.s3.connect_scale_factor": "200",
+    "vfs.s3.connect_timeout_ms": "3000",
+}
+"""TileDB repeats a request that broke off seven times, after 0, 0.4, 0.8 … 12.8 seconds: an outage of 20 s passes, a
+dead server is known after 25 s (measured, docs/reliability.md). Its own settings give up after one second. A server
+that asks to slow down is asked again every 1.5 s, up to 100 times, whatever is set here."""
 
 IO_THREADS = 16
 """Columns of small tables that are fetched side by side: each waits for the store, not for a CPU."""
@@ -52,6 +62,7 @@ class CensusLocator:
 
         Raises:
             BadInput: There is nothing at the URI, or it is not a Census.
+            Unreachable: The S3 that it is in does not answer.
         """
         kept = _kept.get()
         if kept is None or self.timestamp_ms is None:  # "now" is another time for everyone who opens it
@@ -70,6 +81,7 @@ class CensusLocator:
 
         Raises:
             BadInput: There is no such array.
+            Unreachable: The S3 that it is in does not answer.
         """
         import tiledbsoma
 
@@ -81,8 +93,9 @@ class CensusLocator:
         try:
             return tiledbsoma.SparseNDArray.open(uri, context=self._context(buffer_bytes, settings))
         except (tiledbsoma.SOMAError, ValueError, TypeError) as error:
+            self._raise_if_of_s3(error)
             raise BadInput(
-                f"census {self.uri}: the X array {uri} cannot be opened ({_first_line(error)}); it was there when the "
+                f"census {self.uri}: the X array {uri} cannot be opened ({explain(error)}); it was there when the "
                 "subset was made. If the Census was moved or rebuilt, make the subset again"
             ) from error
 
@@ -93,7 +106,14 @@ class CensusLocator:
         config: dict[str, Any] = dict(self.tiledb_config) | {"soma.init_buffer_bytes": buffer_bytes} | dict(settings)
         # TileDB would give all free memory of the process back to the kernel after every read (see `process.py`).
         config.setdefault("sm.mem.malloc_trim", "false")
+        for name, value in PATIENT.items():
+            config.setdefault(name, value)
         return tiledbsoma.SOMATileDBContext(tiledb_config=config, timestamp=self.timestamp_ms)
+
+    def _raise_if_of_s3(self, error: Exception) -> None:
+        if is_known(error):
+            kind = Unreachable if passes(error) else BadInput
+            raise kind(f"census {self.uri}: {explain(error)}") from error
 
     def _open_root(self, buffer_bytes: int) -> "tiledbsoma.Collection":
         import tiledbsoma
@@ -102,8 +122,9 @@ class CensusLocator:
         try:
             root = tiledbsoma.Collection.open(self.uri, context=self._context(buffer_bytes, threads))
         except (tiledbsoma.SOMAError, ValueError, TypeError) as error:
+            self._raise_if_of_s3(error)
             raise BadInput(
-                f"census {self.uri}: no SOMA collection can be opened there ({_first_line(error)}); "
+                f"census {self.uri}: no SOMA collection can be opened there ({explain(error)}); "
                 "give the URI of a Census (its folder holds census_info and census_data), or a release name"
             ) from error
         if not {"census_info", "census_data"} <= set(root):  # `in` would open them
@@ -224,7 +245,3 @@ def layer_uri(census_uri: str, organism: str, layer: str, layers: Mapping[str, s
     if layer not in layers:
         raise BadInput(f"layer: census {census_uri} has no X/{layer} for {organism}; it has {', '.join(layers)}")
     return layers[layer]
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

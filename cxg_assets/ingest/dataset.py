@@ -109,6 +109,6 @@ def read_dataset(store: Store, subset: str) -> Dataset:
     path = dataset_path(subset)
     try:
         fields = json.loads(store.get(path))
-        return Dataset(**fields | {"release": Release(**fields["release"])})
+        return Dataset(**fields | {"release": Release.from_fields(fields["release"])})
     except (ValueError, TypeError, KeyError) as error:
         raise CxgError(f"{store.uri(path)} is not a dataset.json of this version of cxg_assets: {error}") from error

@@ -11,3 +11,7 @@ class BadInput(CxgError, ValueError):
 
 class StoreError(CxgError):
     """A store refused or lost a request; the message names the object."""
+
+
+class Unreachable(StoreError):
+    """A store did not answer, or not usefully, for as long as a request is repeated. Later it may."""

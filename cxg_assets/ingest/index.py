@@ -36,7 +36,7 @@ class CensusIndex:
     def from_json(cls, text: bytes) -> "CensusIndex":
         """Reads what `to_json` wrote."""
         fields = json.loads(text)
-        fields |= {"release": Release(**fields["release"]), "columns": tuple(fields["columns"])}
+        fields |= {"release": Release.from_fields(fields["release"]), "columns": tuple(fields["columns"])}
         return cls(**fields)
 
 

@@ -7,20 +7,21 @@ from typing import Any
 import h5py
 
 from cxg_assets.ingest.errors import CxgError
-from cxg_assets.ingest.plan import Chunk, ChunkPlan
+from cxg_assets.ingest.layout import chunk_path
+from cxg_assets.ingest.plan import Chunk, PlanHeader
 from cxg_assets.ingest.report import ChunkReport
 from cxg_assets.ingest.store import Store
 from cxg_assets.ingest.template import UNS_KEY
 
 
-def read_report(store: Store, plan: ChunkPlan, chunk: Chunk) -> ChunkReport:
+def read_report(store: Store, header: PlanHeader, chunk: Chunk) -> ChunkReport:
     """Makes the report of a chunk from its file; nothing is known of its times and its worker.
 
     Raises:
         FileNotFoundError: The chunk has not landed.
         CxgError: The file is not the chunk that the plan means.
     """
-    path = plan.path(chunk)
+    path = chunk_path(header.subset, header.plan_id, chunk.key, chunk.fingerprint)
     data = store.get(path)
     try:
         with h5py.File(io.BytesIO(data)) as opened:
@@ -30,7 +31,7 @@ def read_report(store: Store, plan: ChunkPlan, chunk: Chunk) -> ChunkReport:
             nnz = len(file["X/data"])
     except (OSError, KeyError) as error:
         raise CxgError(f"{store.uri(path)} is not a chunk of cxg_assets ({error}); delete it and run again") from error
-    if fingerprint != chunk.fingerprint or n_obs != chunk.n_obs or n_vars != plan.header.n_vars:
+    if fingerprint != chunk.fingerprint or n_obs != chunk.n_obs or n_vars != header.n_vars:
         raise CxgError(
             f"{store.uri(path)} has fingerprint {fingerprint[:8]} and {n_obs} cells, the plan expects "
             f"{chunk.fingerprint[:8]} and {chunk.n_obs}: it was made from other inputs; delete it and run again"

@@ -99,7 +99,11 @@ class PlanHeader:
             "subset": self.subset,
             "census_build": self.release.build,
             "census_uri": self.release.uri,
+            "census_region": self.release.region or "",
             "census_schema_version": self.release.schema_version,
+            "census_flags": ", ".join(self.release.flags),
+            "census_total_cell_count": str(self.release.total_cell_count),
+            "census_unique_cell_count": str(self.release.unique_cell_count),
             "organism": self.organism,
             "layer": self.layer,
             "value_filter": self.value_filter,
@@ -236,7 +240,7 @@ def read_plan(path: Path) -> ChunkPlan:
     header = {} if text is None else json.loads(text)
     if set(header) != {field.name for field in fields(PlanHeader)}:
         raise CxgError(f"{path.name} is not a chunk plan of this version of cxg_assets; materialize chunk_plan again")
-    header |= {"release": Release(**header["release"]), "obs_columns": tuple(header["obs_columns"])}
+    header |= {"release": Release.from_fields(header["release"]), "obs_columns": tuple(header["obs_columns"])}
     return ChunkPlan(header=PlanHeader(**header), chunks=tuple(Chunk(**row) for row in table.to_pylist()))
 
 

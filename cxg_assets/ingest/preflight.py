@@ -1,32 +1,29 @@
-"""Checks a subset against a Census and a destination before any work. Nothing is written that stays."""
+"""Checks a subset against a Census before any work; `probe.py` does it for a destination."""
 
 from cxg_assets.ingest.census import Census, CensusLocator, layer_uri
 from cxg_assets.ingest.filters import ValueFilter
 from cxg_assets.ingest.genes import select_genes
 from cxg_assets.ingest.plan import MAX_CHUNKS, check_n_chunks
 from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets.ingest.store import Store
 from cxg_assets.ingest.subset import nothing_selected, parse_obs_filter
 
 
-def check_subset(spec: SubsetSpec, census: CensusLocator, store: Store) -> None:
+def check_subset(spec: SubsetSpec, census: CensusLocator) -> None:
     """Checks everything about a subset that can be known without making its index.
 
     Args:
         spec: The subset.
         census: Where the Census is.
-        store: The destination.
 
     Raises:
         BadInput: There is no Census; it has no such organism or layer; the filter, the obs columns or the genes do
-            not fit it or select nothing; there would be too many chunks; the destination cannot be written.
+            not fit it or select nothing; there would be too many chunks.
     """
     with census.open() as opened:
         layer_uri(opened.uri, spec.organism, spec.layer, opened.layers(spec.organism))
         value_filter = parse_obs_filter(spec.value_filter, spec.obs_columns, opened.obs(spec.organism).schema)
         select_genes(opened.var(spec.organism), spec.genes)
         _check_counts(spec, opened, value_filter)
-    store.check_writable()
 
 
 def _check_counts(spec: SubsetSpec, census: Census, value_filter: ValueFilter | None) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from cxg_assets.ingest.csr import CsrBuilder, CsrRows
-from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.errors import CxgError, Unreachable
+from cxg_assets.ingest.s3_errors import explain, passes
 
 if TYPE_CHECKING:
     import tiledbsoma
@@ -77,12 +78,23 @@ class XReader:
             array: The open X array of the layer; it must stay open.
             gene_joinids: (n_vars,) int64 soma_joinids of the genes, ascending: the columns of what is read.
         """
+        import tiledbsoma
+
         self._array = array
         self._dtype = np.dtype(self._array.schema.field("soma_data").type.to_pandas_dtype())
         n_vars_before = self._array.shape[1]
         self._column_of = np.full(n_vars_before, -1, dtype=np.int32)
         self._column_of[gene_joinids] = np.arange(len(gene_joinids), dtype=np.int32)
         self._genes = _coordinates(gene_joinids)
+        tiledbsoma.tiledbsoma_stats_enable()  # for `slow_downs`; costs nothing that can be measured
+
+    @property
+    def slow_downs(self) -> int:
+        """How often S3 has asked this process to slow down (503), and TileDB has repeated the request."""
+        import tiledbsoma
+
+        counters = [group.get("counters", {}) for group in tiledbsoma.tiledbsoma_stats_as_py()]
+        return sum(counter.get("Context.VFS.S3.vfs_s3_slow_down_retries", 0) for counter in counters)
 
     @property
     def dtype(self) -> np.dtype:
@@ -101,7 +113,8 @@ class XReader:
             joinids: (n_rows,) int64 soma_joinids, each once, in any order.
 
         Raises:
-            CxgError: TileDB could not read them; the message has its reason.
+            Unreachable: The Census's store did not give them, as often as TileDB asked.
+            CxgError: They cannot be read; the message has TileDB's reason.
         """
         import tiledbsoma
 
@@ -111,8 +124,9 @@ class XReader:
             for table in self._array.read((cells.soma, self._genes.soma)).tables():
                 builder.add(table)
         except tiledbsoma.SOMAError as error:
-            raise CxgError(
-                f"cannot read cells {joinids.min()} to {joinids.max()} of {self._array.uri}: {error}"
+            kind = Unreachable if passes(error) else CxgError
+            raise kind(
+                f"cannot read cells {joinids.min()} to {joinids.max()} of {self._array.uri}: {explain(error)}"
             ) from error
         return builder.build()
 

@@ -6,9 +6,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cxg_assets.ingest.census import CensusLocator
 from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.s3 import S3Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,10 +19,13 @@ class Release:
 
     Attributes:
         name: What was asked for: an alias, a build date, or the URI itself.
-        build: `census_build_date` of the build, like `2025-11-08`.
+        build: Name of the build, which is its date, like `2025-11-08`.
         uri: SOMA URI of the build.
         region: AWS region of a public bucket, read without credentials; None for any other place.
         schema_version: `census_schema_version`.
+        flags: What the release directory says of it, like `lts`.
+        total_cell_count: Cells of all organisms; 0 where the build does not tell.
+        unique_cell_count: Primary cells of all organisms; 0 where the build does not tell.
         fingerprint: SHA-256 (hex) over the URI and all of `census_info/summary`: another build, other fingerprint.
         timestamp_ms: When it was read; every later read is pinned to this time (milliseconds since 1970).
     """
@@ -32,6 +37,19 @@ class Release:
     schema_version: str
     fingerprint: str
     timestamp_ms: int
+    # With defaults, for files that were written before these were kept.
+    flags: tuple[str, ...] = ()
+    total_cell_count: int = 0
+    unique_cell_count: int = 0
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> "Release":
+        """The release that `dataclasses.asdict` and JSON made of one.
+
+        Raises:
+            TypeError: There are others than its fields.
+        """
+        return cls(**{**fields, "flags": tuple(fields.get("flags", ()))})
 
     @property
     def version(self) -> str:
@@ -46,19 +64,25 @@ class Release:
         """
         return CensusLocator(
             uri=self.uri,
-            tiledb_config=public_bucket_config(self.region) + tuple(tiledb_config.items()),
+            tiledb_config=tuple({**public_bucket_config(self.region), **tiledb_config}.items()),
             timestamp_ms=self.timestamp_ms,
         )
 
 
-def public_bucket_config(region: str | None) -> tuple[tuple[str, str], ...]:
+def public_bucket_config(region: str | None) -> dict[str, str]:
     """TileDB's settings for a public bucket of a region; none without a region."""
-    if region is None:
-        return ()
-    return (("vfs.s3.no_sign_request", "true"), ("vfs.s3.region", region))
+    return {} if region is None else S3Settings(anonymous=True, region=region).tiledb_config()
 
 
-def read_release(name: str, uri: str, region: str | None, tiledb_config: Mapping[str, str]) -> Release:
+def read_release(
+    name: str,
+    uri: str,
+    region: str | None,
+    tiledb_config: Mapping[str, str],
+    *,
+    build: str = "",
+    flags: tuple[str, ...] = (),
+) -> Release:
     """Opens a Census and reads which build it is.
 
     Args:
@@ -66,6 +90,8 @@ def read_release(name: str, uri: str, region: str | None, tiledb_config: Mapping
         uri: Where that is; a local path may be relative.
         region: AWS region of a public bucket; None for any other place.
         tiledb_config: TileDB settings of the place.
+        build: What the release directory calls the build; empty for what the Census itself says.
+        flags: What the release directory says of it.
 
     Raises:
         BadInput: There is no Census at the URI.
@@ -74,9 +100,8 @@ def read_release(name: str, uri: str, region: str | None, tiledb_config: Mapping
     if "://" not in uri:
         uri = str(Path(uri).absolute())  # workers may run in another folder
     timestamp_ms = int(time.time() * 1000)
-    locator = CensusLocator(
-        uri=uri, tiledb_config=public_bucket_config(region) + tuple(tiledb_config.items()), timestamp_ms=timestamp_ms
-    )
+    config = {**public_bucket_config(region), **tiledb_config}
+    locator = CensusLocator(uri=uri, tiledb_config=tuple(config.items()), timestamp_ms=timestamp_ms)
     with locator.open() as census:
         summary = census.summary()
     missing = [label for label in ("census_build_date", "census_schema_version") if label not in summary]
@@ -85,10 +110,13 @@ def read_release(name: str, uri: str, region: str | None, tiledb_config: Mapping
     identity = json.dumps([uri, sorted(summary.items())])
     return Release(
         name=name,
-        build=summary["census_build_date"],
+        build=build or summary["census_build_date"],
         uri=uri,
         region=region,
         schema_version=summary["census_schema_version"],
         fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
         timestamp_ms=timestamp_ms,
+        flags=flags,
+        total_cell_count=int(summary.get("total_cell_count", 0)),
+        unique_cell_count=int(summary.get("unique_cell_count", 0)),
     )

@@ -23,6 +23,8 @@ class ChunkReport:
         upload_seconds: Spent storing.
         worker: Host and process that made it; empty when the chunk was found already landed.
         attempt: Which attempt at the chunk this was, from 1.
+        read_retries: How often reading was repeated because S3 asked to slow down, or TileDB had given a block up.
+        upload_retries: How often storing was repeated because the network or the destination failed.
     """
 
     chunk: str
@@ -40,6 +42,9 @@ class ChunkReport:
     upload_seconds: float
     worker: str
     attempt: int
+    # With defaults, for chunks that were recorded before these were counted.
+    read_retries: int = 0
+    upload_retries: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,20 +6,43 @@ is whole.
 
 import contextlib
 import tempfile
-import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from obstore.exceptions import BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, S3Store
 
-from cxg_assets.ingest.errors import BadInput, StoreError
+from cxg_assets.ingest.errors import BadInput, StoreError, Unreachable
+from cxg_assets.ingest.patience import Patience
+from cxg_assets.ingest.s3 import S3Settings
+from cxg_assets.ingest.s3_errors import explain, passes
+
+Result = TypeVar("Result")
 
 FINGERPRINT_ATTRIBUTE = "cxg-fingerprint"
 """User metadata of a chunk in S3 (`x-amz-meta-…`); a folder has no user metadata."""
+
+MULTIPART_BYTES = 64 * 2**20
+"""Above this an object is stored in parts, so that a lost connection costs one part and not the whole."""
+
+PART_BYTES = 16 * 2**20
+"""S3 allows 10,000 parts of an object: 160 GiB. Four are under way at once."""
+
+PATIENCE = Patience(limit_seconds=120.0)
+"""For one request, whoever repeats it."""
+
+MANY = 1_000
+"""Retries of a request by obstore: time bounds them, not number. Its own ten may be over in two seconds (measured)."""
+
+ENCRYPTIONS = ("", "AES256", "aws:kms")
+
+REQUEST_SECONDS = 120
+"""A request that takes longer is cut and repeated: `MULTIPART_BYTES` at 0.6 MB/s. obstore's own 30 s are too few for
+a chunk on a slow line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +51,27 @@ class StoreLocator:
 
     Attributes:
         url: `s3://bucket/prefix` or `file:///folder`.
-        s3_options: obstore's settings for S3 (endpoint, region, keys); what is not set comes from the `AWS_*`
-            variables. Never shown in a repr.
+        s3: How S3 is reached.
+        encryption: Server-side encryption of objects: `AES256` or `aws:kms`; empty for the bucket's default.
+        kms_key_id: The key of `aws:kms`; empty for the account's.
+        storage_class: Storage class of chunks, like `INTELLIGENT_TIERING`; empty for `STANDARD`.
+        conditional_create: The S3 can be told to store an object only where there is none.
+        checksums: The S3 checks the SHA-256 of what it is sent.
     """
 
     url: str
-    s3_options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    s3: S3Settings = field(default_factory=S3Settings)
+    encryption: str = ""
+    kms_key_id: str = ""
+    storage_class: str = ""
+    conditional_create: bool = True
+    checksums: bool = True
 
     def __post_init__(self) -> None:
+        if self.encryption not in ENCRYPTIONS:
+            raise BadInput(f"destination: encryption {self.encryption!r} is unknown; choose AES256 or aws:kms")
+        if self.kms_key_id and self.encryption != "aws:kms":
+            raise BadInput("destination: a KMS key is given, but the encryption is not aws:kms")
         parts = urlsplit(self.url)
         if parts.query or parts.fragment:
             raise BadInput(f"destination: {self.url!r} has a ? or #, which URLs do not allow in names; choose another")
@@ -45,32 +81,74 @@ class StoreLocator:
             return
         raise BadInput(f"destination: {self.url!r} is not supported; give s3://bucket/prefix or file:///folder")
 
-    def open(self) -> "Store":
-        """Opens the store. Nothing is read or written yet."""
-        return Store(self)
+    def completed(self) -> "StoreLocator":
+        """The same with what the environment says of S3, for workers that have another environment.
+
+        Raises:
+            BadInput: There is no such AWS profile.
+        """
+        return replace(self, s3=self.s3.completed()) if self.url.startswith("s3://") else self
+
+    def open(self, patience: Patience = PATIENCE) -> "Store":
+        """Opens the store. Nothing is read or written yet.
+
+        Args:
+            patience: How long a request is repeated.
+
+        Raises:
+            BadInput: It is in S3 and there are no credentials, or not the profile that is asked for.
+        """
+        return Store(self, patience)
 
 
 class Store:
     """An open store. Paths are relative to its URL and cannot leave it."""
 
-    def __init__(self, locator: StoreLocator) -> None:
+    def __init__(self, locator: StoreLocator, patience: Patience) -> None:
+        """Use `StoreLocator.open`."""
+        locator = locator.completed()
         self.url = locator.url.rstrip("/")
         parts = urlsplit(self.url)
         self._folder = Path(unquote(parts.path)) if parts.scheme == "file" else None
+        self._locator = locator
+        self._patience = patience
         self._store: Any = None
+        self._patient: S3Store | None = None
         if self._folder is None:
-            options: dict[str, Any] = dict(locator.s3_options)
-            self._store = S3Store(
-                parts.netloc, prefix=parts.path.strip("/") or None, client_options={"allow_http": True}, **options
-            )
+            # We repeat a request ourselves: obstore does not tell how often it did, repeats no conditional create and
+            # no list whose answer was cut. Only what is sent or got in parts is better left to it.
+            self._store = _s3_store(locator, patience, max_retries=0)
+            self._patient = _s3_store(locator, patience, MANY)
 
     def uri(self, path: str) -> str:
         """The full URI of an object."""
         return f"{self.url}/{path}"
 
-    def put_chunk(self, path: str, data: bytes, fingerprint: str) -> None:
-        """Stores a chunk; in S3 the object carries its fingerprint as user metadata."""
-        self._put(path, data, None if self._folder is not None else {FINGERPRINT_ATTRIBUTE: fingerprint})
+    def put_chunk(self, path: str, data: bytes, fingerprint: str) -> "Stored":
+        """Stores a chunk, unless there is one already: its name says what is in it.
+
+        In S3 the object carries its fingerprint as user metadata.
+
+        Raises:
+            StoreError: The store did not take it.
+        """
+        if self._folder is not None:
+            return Stored(created=True, retries=self._put(path, data, None))
+        attributes = {FINGERPRINT_ATTRIBUTE: fingerprint}
+        if self._locator.storage_class:
+            attributes["Storage-Class"] = self._locator.storage_class
+        if len(data) > MULTIPART_BYTES or not self._locator.conditional_create:
+            # obstore knows no conditional create in parts.
+            return Stored(created=True, retries=self._put(path, data, attributes))
+
+        def create() -> bool:
+            try:
+                self._open().put(path, data, attributes=attributes, mode="create", use_multipart=False)
+            except AlreadyExistsError:
+                return False
+            return True
+
+        return Stored(*self._do("write", path, create))
 
     def put(self, path: str, data: bytes) -> None:
         """Stores a small object."""
@@ -87,14 +165,12 @@ class Store:
             FileNotFoundError: There is none.
             StoreError: The store did not give it.
         """
-        with self._named("read", path):
-            return self._open().get(path).bytes().to_bytes()
+        return self._do("read", path, lambda: self._open().get(path).bytes().to_bytes())[0]
 
     def exists(self, path: str) -> bool:
         """Whether there is such an object. Only the store's own "not found" means no."""
         try:
-            with self._named("look up", path):
-                self._open().head(path)
+            self._do("look up", path, lambda: self._open().head(path))
         except FileNotFoundError:
             return False
         return True
@@ -103,13 +179,12 @@ class Store:
         """Sizes in bytes of all objects below a prefix, by path; one request for a thousand."""
         if self._folder is not None and not self._folder.exists():
             return {}
-        with self._named("list", prefix):
-            return {item["path"]: item["size"] for page in self._open().list(prefix) for item in page}
+        pages = self._do("list", prefix, lambda: list(self._open().list(prefix)))[0]
+        return {item["path"]: item["size"] for page in pages for item in page}
 
     def delete(self, path: str) -> None:
         """Removes an object."""
-        with self._named("delete", path):
-            self._open().delete(path)
+        self._do("delete", path, lambda: self._open().delete(path))
 
     @contextlib.contextmanager
     def local_copy(self, path: str) -> Iterator[Path]:
@@ -120,36 +195,58 @@ class Store:
             StoreError: The store did not give it.
         """
         if self._folder is not None:
-            with self._named("read", path):
-                self._open().head(path)  # obstore also refuses a path that leaves the folder
+            # obstore also refuses a path that leaves the folder
+            self._do("read", path, lambda: self._open().head(path))
             yield self._folder / path.lstrip("/")
             return
         with tempfile.TemporaryDirectory(prefix="cxg-") as folder:
             file = Path(folder) / Path(path).name
-            with self._named("read", path), file.open("wb") as sink:
-                for part in self._open().get(path).stream(min_chunk_size=16 * 2**20):
-                    sink.write(part)
+            self._do("read", path, lambda: self._download(path, file))
             yield file
 
-    def check_writable(self) -> None:
-        """Proves that objects can be written here and leaves nothing behind.
+    def links(self, paths: Sequence[str], seconds: int) -> list[str]:
+        """URLs by which anybody can download objects for a while, without keys; for a folder the files' URIs.
 
-        Raises:
-            BadInput: They cannot; the message has the store's reason.
+        Args:
+            paths: The objects; whether they are there is not looked up.
+            seconds: How long the URLs are good for.
         """
         if self._folder is not None:
-            _check_folder(self._folder)
-            return
-        probe = f".cxg-probe-{uuid.uuid4().hex}"
-        try:
-            self.put(probe, b"cxg_assets tests that it can write here")
-            self.delete(probe)
-        except StoreError as error:
-            raise BadInput(f"destination: {self.url} cannot be written: {error}") from error
+            return [self.uri(path) for path in paths]
+        from obstore import sign
 
-    def _put(self, path: str, data: bytes | Path, attributes: dict[str, str] | None) -> None:
-        with self._named("write", path):
-            self._open(create=True).put(path, data, attributes=attributes)
+        return list(sign(self._store, "GET", list(paths), timedelta(seconds=seconds)))
+
+    def _put(self, path: str, data: bytes | Path, attributes: dict[str, str] | None) -> int:
+        """Stores an object, whatever was there. Returns how often that was begun anew."""
+        size = data.stat().st_size if isinstance(data, Path) else len(data)
+
+        def put() -> None:
+            store = self._open(create=True)
+            if size <= MULTIPART_BYTES:
+                store.put(path, data, attributes=attributes, use_multipart=False)
+                return
+            try:
+                self._in_parts(store).put(
+                    path, data, attributes=attributes, use_multipart=True, chunk_size=PART_BYTES, max_concurrency=4
+                )
+            except (BaseError, FileNotFoundError):
+                # When the last answer is lost, obstore gives up although all is stored.
+                with contextlib.suppress(BaseError, FileNotFoundError):
+                    if store.head(path)["size"] == size:
+                        return
+                raise
+
+        return self._do("write", path, put)[1]
+
+    def _download(self, path: str, file: Path) -> None:
+        with file.open("wb") as sink:
+            for part in self._in_parts(self._open()).get(path).stream(min_chunk_size=PART_BYTES):
+                sink.write(part)
+
+    def _in_parts(self, store: Any) -> Any:
+        """The obstore store for what is sent or got in parts: it goes on where a part was cut."""
+        return store if self._patient is None else self._patient
 
     def _open(self, *, create: bool = False) -> Any:
         """The obstore store; the one of a folder is made when it is first needed, the folder when it is written."""
@@ -160,30 +257,52 @@ class Store:
             self._store = LocalStore(self._folder, mkdir=True)
         return self._store
 
-    @contextlib.contextmanager
-    def _named(self, action: str, path: str) -> Iterator[None]:
-        """Names the action and the object in every error of the store."""
+    def _do(self, action: str, path: str, request: Callable[[], Result]) -> tuple[Result, int]:
+        """Makes a request, repeatedly if need be, and names action and object in every error.
+
+        Returns:
+            What the request gave, and how often it was repeated.
+        """
         try:
-            yield
+            return self._patience.call(request, passes)
         except (BaseError, OSError) as error:
             # A write that meets "not found" is told of a missing bucket, not of a missing object.
             if isinstance(error, FileNotFoundError) and action != "write":
                 raise FileNotFoundError(f"{self.uri(path)} is not there") from error
-            # obstore appends a debug dump of the request; its first line says what happened.
-            raise StoreError(f"cannot {action} {self.uri(path)}: {str(error).strip().splitlines()[0]}") from error
+            kind = Unreachable if passes(error) else StoreError
+            reason = self._locator.s3.redact(explain(error))
+            raise kind(f"cannot {action} {self.uri(path)}: {reason}") from error
 
 
-def _check_folder(folder: Path) -> None:
-    """Writes and removes a file; folders that had to be made for it are removed too."""
-    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
-    probe = folder / f".cxg-probe-{uuid.uuid4().hex}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise BadInput(f"destination: {folder} cannot be written: {error.strerror}") from error
-    finally:
-        for parent in missing:
-            with contextlib.suppress(OSError):
-                parent.rmdir()
+@dataclass(frozen=True)
+class Stored:
+    """What became of a chunk that was to be stored.
+
+    Attributes:
+        created: It is the one that lies there now; False when there was one already.
+        retries: How often the request was repeated.
+    """
+
+    created: bool
+    retries: int
+
+
+def _s3_store(locator: StoreLocator, patience: Patience, max_retries: int) -> S3Store:
+    parts = urlsplit(locator.url)
+    options = locator.s3.obstore_options(parts.netloc)
+    options["client_options"] |= {"timeout": timedelta(seconds=REQUEST_SECONDS)}
+    options["retry_config"] = {
+        "max_retries": max_retries,
+        "retry_timeout": timedelta(seconds=patience.limit_seconds),
+        "backoff": {
+            "init_backoff": timedelta(seconds=patience.first_seconds),
+            "max_backoff": timedelta(seconds=patience.longest_seconds),
+        },
+    }
+    if locator.checksums:
+        options["checksum_algorithm"] = "SHA256"
+    if locator.encryption:
+        options["server_side_encryption"] = locator.encryption
+    if locator.kms_key_id:
+        options["sse_kms_key_id"] = locator.kms_key_id
+    return S3Store(parts.netloc, prefix=parts.path.strip("/") or None, **options)

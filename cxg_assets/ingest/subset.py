@@ -60,7 +60,7 @@ class FilteredSubset:
         known = json.loads(text)
         if set(known) != {field.name for field in fields(cls)}:
             raise CxgError("subset.json is not one of this version of cxg_assets; materialize filtered_subset again")
-        return cls(**known | {"release": Release(**known["release"])})
+        return cls(**known | {"release": Release.from_fields(known["release"])})
 
 
 def parse_obs_filter(

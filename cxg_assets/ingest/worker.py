@@ -13,20 +13,21 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
 import pyarrow as pa
 
 from cxg_assets.ingest.census import CensusLocator
-from cxg_assets.ingest.csr import CsrRows, warm_up
+from cxg_assets.ingest.csr import warm_up
 from cxg_assets.ingest.encoder import ChunkEncoder
-from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.errors import CxgError, Unreachable
 from cxg_assets.ingest.feather import FeatherFile
+from cxg_assets.ingest.landed import read_report
 from cxg_assets.ingest.layout import chunk_path, subset_obs_path, subset_var_path
 from cxg_assets.ingest.plan import Chunk, PlanHeader, cell_nnz
-from cxg_assets.ingest.reader import BUFFER_BYTES, XReader, plan_blocks
+from cxg_assets.ingest.reader import BUFFER_BYTES, XReader
 from cxg_assets.ingest.report import ChunkFailure, ChunkReport
+from cxg_assets.ingest.row_feed import RowFeed
 from cxg_assets.ingest.spans import Span
 from cxg_assets.ingest.store import Store, StoreLocator
 from cxg_assets.ingest.template import Template, make_template
@@ -82,6 +83,7 @@ class Worker:
             fails does not keep the others from landing.
 
         Raises:
+            Unreachable: The Census or the destination did not answer for minutes; the rest of the span was left.
             CxgError: The Census or the subset cannot be opened.
         """
         self._open()
@@ -104,6 +106,8 @@ class Worker:
             for chunk in chunks:
                 try:
                     encoded = next(made)
+                except Unreachable:
+                    raise  # the neighbours would wait for the same store, as long and in vain
                 except Exception as error:  # noqa: BLE001 - whatever it was, it is this chunk's result
                     failure = self._failure(chunk, attempt, error)
                     break
@@ -121,12 +125,12 @@ class Worker:
         """Reads and encodes chunks in order; each is yielded when it is whole."""
         opened = self._open()
         obs = pa.concat_tables([opened.obs.rows(chunk.row_start, chunk.row_stop) for chunk in chunks])
-        rows = _RowFeed(opened.x, obs["soma_joinid"].to_numpy(), cell_nnz(obs) * opened.x.share)
+        rows = RowFeed(opened.x, obs["soma_joinid"].to_numpy(), cell_nnz(obs) * opened.x.share)
         with contextlib.closing(rows):
             start = 0
             for chunk in chunks:
                 encode_seconds = 0.0
-                read_before = rows.read_seconds
+                read_before, retries_before = rows.read_seconds, rows.read_retries
                 encoder = ChunkEncoder(opened.template)
                 with contextlib.closing(encoder):
                     for piece in rows.take(chunk.n_obs):
@@ -137,7 +141,13 @@ class Worker:
                     image = encoder.finish(obs.slice(start, chunk.n_obs), chunk.key, chunk.fingerprint)
                     encode_seconds += time.perf_counter() - began
                 start += chunk.n_obs
-                yield _Encoded(image, encoder.nnz, rows.read_seconds - read_before, encode_seconds)
+                yield _Encoded(
+                    image=image,
+                    nnz=encoder.nnz,
+                    read_seconds=rows.read_seconds - read_before,
+                    encode_seconds=encode_seconds,
+                    read_retries=rows.read_retries - retries_before,
+                )
 
     def _land(self, chunk: Chunk, attempt: int, encoded: "_Encoded") -> ChunkReport | ChunkFailure:
         """Stores one chunk."""
@@ -146,10 +156,14 @@ class Worker:
         store = self._open().store
         began = time.perf_counter()
         try:
-            store.put_chunk(path, encoded.image, chunk.fingerprint)
+            stored = store.put_chunk(path, encoded.image, chunk.fingerprint)
+            seconds = time.perf_counter() - began
+            found = None if stored.created else read_report(store, header, chunk)
+        except Unreachable:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it was, it is this chunk's result
             return self._failure(chunk, attempt, error)
-        return ChunkReport(
+        report = ChunkReport(
             chunk=chunk.key,
             fingerprint=chunk.fingerprint,
             uri=store.uri(path),
@@ -162,10 +176,17 @@ class Worker:
             last_joinid=chunk.last_joinid,
             read_seconds=encoded.read_seconds,
             encode_seconds=encoded.encode_seconds,
-            upload_seconds=time.perf_counter() - began,
+            upload_seconds=seconds,
             worker=self._name,
             attempt=attempt,
+            read_retries=encoded.read_retries,
+            upload_retries=stored.retries,
         )
+        if found is not None:
+            # Another run was first, or the answer to our own request was lost: what lies there counts. Its bytes may
+            # differ from ours, as ISA-L packs differently on another CPU.
+            report = replace(report, n_bytes=found.n_bytes, sha256=found.sha256)
+        return report
 
     def _failure(self, chunk: Chunk, attempt: int, error: Exception) -> ChunkFailure:
         text = str(error) if isinstance(error, CxgError) else f"{type(error).__name__}: {error}"
@@ -179,7 +200,7 @@ class Worker:
         return self._opened
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Encoded:
     """A whole chunk that has not been stored."""
 
@@ -187,6 +208,7 @@ class _Encoded:
     nnz: int
     read_seconds: float
     encode_seconds: float
+    read_retries: int
 
 
 @dataclass(frozen=True)
@@ -222,48 +244,3 @@ def _open_job(job: IngestJob, stack: ExitStack) -> _Opened:
         chunk_size=header.chunk_size,
     )
     return _Opened(store, obs, x, template)
-
-
-class _RowFeed:
-    """Rows of X in order, with the next block being read while this one is used."""
-
-    def __init__(self, x: XReader, joinids: np.ndarray, nnz: np.ndarray) -> None:
-        self.read_seconds = 0.0  # of the rows taken: each row has an even share of its block's time
-        self._x = x
-        self._joinids = joinids
-        self._blocks = plan_blocks(joinids, nnz)
-        self._thread = ThreadPoolExecutor(1)
-        self._next = self._read_next()
-        self._rows: CsrRows | None = None
-        self._seconds = 0.0
-        self._used = 0
-
-    def take(self, n_rows: int) -> Iterator[CsrRows]:
-        """The next rows, in pieces."""
-        while n_rows:
-            if self._rows is None:
-                assert self._next is not None  # the chunks ask for as many rows as there are joinids
-                self._rows, self._seconds = self._next.result()
-                self._used = 0
-                self._next = self._read_next()
-            start, stop = self._used, min(self._used + n_rows, self._rows.n_rows)
-            piece = self._rows.rows(start, stop)
-            n_rows -= stop - start
-            self.read_seconds += self._seconds * (stop - start) / self._rows.n_rows
-            self._used = stop
-            if stop == self._rows.n_rows:
-                self._rows = None
-            yield piece
-
-    def close(self) -> None:
-        """Waits for a read under way and drops it."""
-        self._thread.shutdown(cancel_futures=True)
-
-    def _read_next(self) -> Future[tuple[CsrRows, float]] | None:
-        block = next(self._blocks, None)
-        return None if block is None else self._thread.submit(self._read, self._joinids[block.start : block.stop])
-
-    def _read(self, joinids: np.ndarray) -> tuple[CsrRows, float]:
-        began = time.perf_counter()
-        rows = self._x.read(joinids)
-        return rows, time.perf_counter() - began

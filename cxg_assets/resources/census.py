@@ -8,12 +8,20 @@ from pydantic import Field
 
 from cxg_assets import settings
 from cxg_assets.ingest.census import CensusLocator
-from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.directory import ReleaseAddress, resolve_release
 from cxg_assets.ingest.release import Release, read_release
+from cxg_assets.ingest.s3 import S3Settings
+
+DEMO = "demo"
+"""Name of the release that the demo census is."""
 
 
 class CensusResource(dg.ConfigurableResource):
-    """Which Census to read: a SOMA URI, a release of the public Census, or the demo census."""
+    """Which Census to read: a SOMA URI, a release of the public Census, or the demo census.
+
+    The public Census is read without keys. A URI in S3 is reached as the `AWS_*` variables say; endpoint, region and
+    profile of this resource go before them.
+    """
 
     uri: str = Field(default="", description="SOMA URI of a Census. Empty: CXG_CENSUS_URI.")
     version: str = Field(
@@ -21,33 +29,81 @@ class CensusResource(dg.ConfigurableResource):
         description="Release of the public Census: stable, latest or a build date. Empty: CXG_CENSUS_VERSION. "
         "Used when there is no URI; without either, the demo census.",
     )
-    tiledb_config: dict[str, str] = Field(
-        default={}, description="TileDB settings for the URI, e.g. vfs.s3.endpoint_override for another S3 endpoint."
-    )
+    mirror: str = Field(default="", description="Mirror of the public Census. Empty: CXG_CENSUS_MIRROR.")
+    endpoint_url: str = Field(default="", description="S3 that the Census is in. Empty: CXG_CENSUS_ENDPOINT_URL.")
+    region: str = Field(default="", description="AWS region of a Census given by URI. Empty: CXG_CENSUS_REGION.")
+    profile: str = Field(default="", description="AWS profile to read it with. Empty: CXG_CENSUS_PROFILE.")
+    tiledb_config: dict[str, str] = Field(default={}, description="More TileDB settings; they go before all others.")
+
+    @property
+    def asked_version(self) -> str:
+        """The release name of the public Census that is asked for; empty when it is another Census."""
+        return "" if self._asked_uri else self.version or settings.census_version()
+
+    @property
+    def asked(self) -> str:
+        """What is asked for, as `Release.name` has it: a release name, a URI, or `demo`."""
+        return self._asked_uri or self.asked_version or DEMO
 
     def release(self) -> Release:
         """Finds out which build of the Census is meant, and reads what it says of itself.
 
         Raises:
-            BadInput: There is no such release, or no Census at the URI.
+            BadInput: There is no such release or mirror, it was retracted, or there is no Census at the URI.
+            CxgError: The release directory cannot be read.
         """
-        uri = self.uri or ("" if self.version else settings.census_uri())
-        version = self.version or settings.census_version()
-        if uri:
-            return read_release(uri, uri, None, self.tiledb_config)
-        if version:
-            uri, region = _look_up(version)
-            return read_release(version, uri, region, self.tiledb_config)
-        return read_release("demo", _demo_census(), None, self.tiledb_config)
+        if self.asked_version:
+            address = self.look_up()
+            return read_release(
+                address.name,
+                address.uri,
+                address.region,
+                self._access(address.uri, address.region),
+                build=address.build,
+                flags=address.flags,
+            )
+        uri = self._asked_uri or _demo_census()
+        return read_release(self.asked, uri, None, self._access(uri, None))
+
+    def look_up(self) -> ReleaseAddress:
+        """Where `asked_version` is now, as the release directory says.
+
+        Raises:
+            BadInput: There is no such release or mirror, or it was retracted.
+            CxgError: The release directory cannot be read.
+        """
+        return resolve_release(self.asked_version, self.mirror or settings.census_mirror())
 
     def locator(self, release: Release) -> CensusLocator:
         """Where a release is, pinned to the time it was read."""
-        return release.locator(self.tiledb_config)
+        return release.locator(self._access(release.uri, release.region))
 
     def pinned(self, release: Release) -> "CensusResource":
         """The same Census with this release of it: the steps of one command need not look again, and see the same."""
-        known = json.dumps(asdict(release))
-        return _PinnedCensus(uri=self.uri, version=self.version, tiledb_config=self.tiledb_config, known=known)
+        fields = {name: getattr(self, name) for name in CensusResource.model_fields}
+        return _PinnedCensus(**fields, known=json.dumps(asdict(release)))
+
+    @property
+    def _asked_uri(self) -> str:
+        return self.uri or ("" if self.version else settings.census_uri())
+
+    def _access(self, uri: str, region: str | None) -> dict[str, str]:
+        """TileDB's settings for a Census at a URI; with a region it is a public one."""
+        if not uri.startswith("s3://"):
+            return dict(self.tiledb_config)
+        profile = self.profile or settings.census_profile() or None
+        known = S3Settings(
+            endpoint_url=self.endpoint_url or settings.census_endpoint_url() or None,
+            region=region or self.region or settings.census_region() or None,
+            profile=profile,
+            anonymous=region is not None and profile is None,
+        )
+        if region is None:
+            # AWS_* variables tell of a lab's own S3; the public Census is not there.
+            known = known.completed()
+            if "vfs.s3.aws_access_key_id" not in self.tiledb_config:
+                known = known.or_anonymous()
+        return known.tiledb_config() | self.tiledb_config
 
 
 class _PinnedCensus(CensusResource):
@@ -57,23 +113,7 @@ class _PinnedCensus(CensusResource):
 
     def release(self) -> Release:
         """The release that was read before."""
-        return Release(**json.loads(self.known))
-
-
-def _look_up(version: str) -> tuple[str, str | None]:
-    """URI and region of a public release."""
-    import cellxgene_census
-
-    try:
-        description = cellxgene_census.get_census_version_description(version)
-    except ValueError as error:
-        raise BadInput(f"census_version: {error}") from error
-    except OSError as error:
-        raise BadInput(f"census_version: the release directory of the Census cannot be read: {error}") from error
-    if (description.get("flags") or {}).get("retracted"):
-        reason = (description.get("retraction") or {}).get("reason", "no reason is given")
-        raise BadInput(f"census_version: release {version} was retracted: {reason}; choose another release")
-    return description["soma"]["uri"], description["soma"].get("s3_region")
+        return Release.from_fields(json.loads(self.known))
 
 
 def _demo_census() -> str:

@@ -12,7 +12,7 @@ import dagster as dg
 from dagster_ray import RayResource
 from pydantic import Field
 
-from cxg_assets.ingest.errors import BadInput, CxgError
+from cxg_assets.ingest.errors import BadInput, CxgError, Unreachable
 from cxg_assets.ingest.plan import Chunk
 from cxg_assets.ingest.report import ChunkFailure, ChunkReport
 from cxg_assets.ingest.spans import Span
@@ -29,6 +29,10 @@ WAIT_SECONDS = 1.0
 
 MAX_IDLE_DEATHS = 3
 """Workers may die so often in a row without any result; then it is not a chunk's fault and the run ends."""
+
+
+MAX_SILENCES = 3
+"""A worker may find a store dead so often in a row; when all have, and nothing landed, the rest is not tried."""
 
 
 class RayPoolExecutor(dg.ConfigurableResource):
@@ -103,6 +107,7 @@ class Pool:
         self._actors: list[Any] = []
         self._tasks: dict[Any, _Task] = {}
         self._idle_deaths = 0
+        self._silences = 0
 
     def start(self) -> None:
         """Starts the actors side by side, and waits until each has opened the Census or has failed to.
@@ -188,11 +193,16 @@ class Pool:
         except RayTaskError as error:
             del self._tasks[stream]
             yield from self._retry(task.left, task.attempt, f"{error.cause}", queue)
+            if isinstance(error.cause, Unreachable):
+                self._silences += 1
+                if self._silences >= MAX_SILENCES * self.n_workers:
+                    yield from self._give_up(f"not tried any more: {error.cause}", queue)
         else:
             self._idle_deaths = 0
             chunk = next(chunk for chunk in task.left if chunk.key == result.chunk)
             task.left.remove(chunk)
             if isinstance(result, ChunkReport):
+                self._silences = 0
                 yield result
             else:
                 yield from self._retry([chunk], task.attempt, result.error, queue)
@@ -216,6 +226,13 @@ class Pool:
             if others:
                 queue.appendleft(Span(tuple(others), task.attempt))
             yield from self._retry(suspects, task.attempt, reason, queue)
+
+    def _give_up(self, reason: str, queue: deque[Span]) -> Iterator[ChunkFailure]:
+        """Fails all that waits: the Census or the destination is gone, and each chunk would take minutes to say so."""
+        while queue:
+            span = queue.popleft()
+            for chunk in span.chunks:
+                yield ChunkFailure(chunk=chunk.key, error=reason, worker="", attempt=span.attempt)
 
     def _retry(self, chunks: Sequence[Chunk], attempt: int, reason: str, queue: deque[Span]) -> Iterator[ChunkFailure]:
         """Queues chunks for another attempt, or gives them up."""

@@ -5,57 +5,61 @@ from dagster_aws.s3 import S3Resource
 from pydantic import Field
 
 from cxg_assets import settings
+from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.s3 import S3Settings
 from cxg_assets.ingest.store import StoreLocator
 
 
 class StoreResource(dg.ConfigurableResource):
     """The default store, and how S3 is reached for every destination.
 
-    `s3` has endpoint, region, profile and keys; what it does not set comes from the `AWS_*` variables.
+    `s3` has endpoint, region, profile and keys; what it does not set comes from the `AWS_*` variables, the profile
+    files and the machine's role. Give keys as `dg.EnvVar`: Dagster shows a resource's settings in the UI.
     """
 
     s3: dg.ResourceDependency[S3Resource]
     url: str = Field(
         default="", description="s3://bucket/prefix or file:///folder of the default store. Empty: CXG_STORE_URL."
     )
+    encryption: str = Field(
+        default="", description="Server-side encryption in S3: AES256 or aws:kms. Empty: CXG_STORE_ENCRYPTION."
+    )
+    kms_key_id: str = Field(default="", description="The key of aws:kms. Empty: CXG_STORE_KMS_KEY_ID.")
+    storage_class: str = Field(default="", description="Storage class of chunks in S3. Empty: CXG_STORE_CLASS.")
+    addressing: str = Field(
+        default="", description="How a bucket is addressed: path or virtual. Empty: CXG_STORE_ADDRESSING."
+    )
 
     def locator(self, destination: str = "") -> StoreLocator:
-        """A store, ready to be opened anywhere.
+        """A store, ready to be opened anywhere, also on machines that have none of this one's variables.
 
         Args:
             destination: URL of a subset's own destination; empty for the default store.
 
         Raises:
-            BadInput: The URL is not one of an S3 prefix or a folder.
+            BadInput: The URL is not one of an S3 prefix or a folder; a setting has a value that it cannot have.
         """
-        url = destination or self.url or settings.default_store_url()
-        return StoreLocator(url=url, s3_options=self._s3_options())
+        locator = StoreLocator(
+            url=destination or self.url or settings.default_store_url(),
+            encryption=self.encryption or settings.store_encryption(),
+            kms_key_id=self.kms_key_id or settings.store_kms_key_id(),
+            storage_class=self.storage_class or settings.store_class(),
+            s3=self._s3_settings(),
+        )
+        return locator.completed()
 
-    def _s3_options(self) -> tuple[tuple[str, str], ...]:
-        """The S3 settings under obstore's names."""
-        options: dict[str, str | None] = {
-            "endpoint": self.s3.endpoint_url,
-            "region": self.s3.region_name,
-            "access_key_id": self.s3.aws_access_key_id,
-            "secret_access_key": self.s3.aws_secret_access_key,
-            "session_token": self.s3.aws_session_token,
-            "skip_signature": "true" if self.s3.use_unsigned_session else None,
-        }
-        if self.s3.profile_name is not None:
-            options |= _profile_credentials(self.s3.profile_name)
-        return tuple((name, value) for name, value in options.items() if value is not None)
-
-
-def _profile_credentials(profile: str) -> dict[str, str | None]:
-    """Keys of an AWS profile; obstore reads the variables, not the profile files."""
-    import boto3
-
-    credentials = boto3.Session(profile_name=profile).get_credentials()
-    if credentials is None:
-        return {}
-    frozen = credentials.get_frozen_credentials()
-    return {
-        "access_key_id": frozen.access_key,
-        "secret_access_key": frozen.secret_key,
-        "session_token": frozen.token,
-    }
+    def _s3_settings(self) -> S3Settings:
+        addressing = self.addressing or settings.store_addressing() or "path"
+        if addressing not in ("path", "virtual"):
+            raise BadInput(f"destination: addressing {addressing!r} is unknown; choose path or virtual")
+        return S3Settings(
+            endpoint_url=self.s3.endpoint_url,
+            region=self.s3.region_name,
+            profile=self.s3.profile_name,
+            access_key_id=self.s3.aws_access_key_id,
+            secret_access_key=self.s3.aws_secret_access_key,
+            session_token=self.s3.aws_session_token,
+            anonymous=self.s3.use_unsigned_session,
+            verify=self.s3.verify is not False,
+            virtual_addressing=addressing == "virtual",
+        )

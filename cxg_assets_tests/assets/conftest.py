@@ -112,9 +112,7 @@ def new_platform(folder: Path, census_uri: str, spec: Callable[..., SubsetSpec])
 
 
 @pytest.fixture
-def platform(
-    tmp_path: Path, census_uri: str, spec: Callable[..., SubsetSpec], ray_session: None
-) -> Iterator[Platform]:
+def platform(tmp_path: Path, census_uri: str, spec: Callable[..., SubsetSpec], ray_session: None) -> Iterator[Platform]:
     with new_platform(tmp_path, census_uri, spec) as made:
         yield made
 

@@ -109,9 +109,7 @@ def test_the_observed_release_and_the_index_have_the_same_version(reference: Pla
     assert version == latest_data_version(reference.instance, census_index_key("homo_sapiens"))
 
 
-def test_the_published_dataset_points_to_files_that_hold_every_selected_cell_once(
-    reference: Platform, census
-) -> None:
+def test_the_published_dataset_points_to_files_that_hold_every_selected_cell_once(reference: Platform, census) -> None:
     pointer = json.loads(reference.store.get(f"{NAME}/dataset.json"))
     root = reference.store_url.removeprefix("file://")
     manifest = pd.read_parquet(f"{root}/{pointer['manifest_path']}")

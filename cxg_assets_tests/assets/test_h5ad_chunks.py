@@ -108,9 +108,7 @@ def test_a_run_leaves_its_summary_as_an_observation(prepared: Platform) -> None:
     assert prepared.make_missing().success
     [record] = prepared.instance.fetch_observations(h5ad_chunks_key("blood_normal"), limit=1).records
     assert record.asset_observation is not None
-    values: dict[str, Any] = {
-        name: value.value for name, value in record.asset_observation.metadata.items()
-    }
+    values: dict[str, Any] = {name: value.value for name, value in record.asset_observation.metadata.items()}
     assert (values["n_files"], values["n_obs"], values["n_failed"], values["n_skipped"]) == (6, 230, 0, 0)
     assert values["mean_file_bytes"] == pytest.approx(values["total_bytes"] / 6)
     assert values["hours_per_million_obs"] == pytest.approx(1e6 / values["cells_per_second"] / 3600)

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from cxg_assets.assets.keys import census_index_key, filtered_subset_key
+from cxg_assets.assets.keys import CENSUS_RELEASE, census_index_key, filtered_subset_key
 from cxg_assets.components.census_subset import CensusSubset, Genes
 from cxg_assets.definitions import complete
 from cxg_assets.ingest.spec import DEFAULT_OBS_COLUMNS, GeneSelection, SubsetSpec
@@ -99,7 +99,10 @@ def test_subsets_of_one_organism_share_its_index(tree: Callable[..., dg.Componen
 
     indexes = {key for key in graph.get_all_asset_keys() if key.path[-1] == "census_index"}
     assert indexes == {census_index_key("homo_sapiens"), census_index_key("mus_musculus")}
-    assert graph.get(filtered_subset_key("two")).parent_keys == {census_index_key("homo_sapiens")}
+    assert graph.get(filtered_subset_key("two")).parent_keys == {
+        census_index_key("homo_sapiens"),
+        CENSUS_RELEASE,
+    }
 
 
 @pytest.mark.parametrize(

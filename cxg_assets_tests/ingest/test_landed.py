@@ -17,20 +17,20 @@ UNKNOWN = {"read_seconds": 0.0, "encode_seconds": 0.0, "upload_seconds": 0.0, "w
 
 def test_the_report_read_back_is_the_one_that_was_made(blood: Ingested) -> None:
     for chunk, report in zip(blood.plan.chunks, blood.reports, strict=True):
-        assert read_report(blood.store, blood.plan, chunk) == replace(report, **UNKNOWN)
+        assert read_report(blood.store, blood.plan.header, chunk) == replace(report, **UNKNOWN)
 
 
 def test_it_is_read_back_from_s3(ingest: Ingest, spec: Callable[..., SubsetSpec], s3: Bucket) -> None:
     made = ingest(spec(value_filter=BLOOD_NORMAL, max_obs=50), s3.locator())
 
-    assert read_report(made.store, made.plan, made.plan.chunks[0]) == replace(made.reports[0], **UNKNOWN)
+    assert read_report(made.store, made.plan.header, made.plan.chunks[0]) == replace(made.reports[0], **UNKNOWN)
 
 
 def test_a_chunk_that_has_not_landed_is_not_found(blood: Ingested) -> None:
     absent = replace(blood.plan.chunks[0], fingerprint="0" * 64)
 
     with pytest.raises(FileNotFoundError, match=r"00000-0000000000000000\.h5ad is not there"):
-        read_report(blood.store, blood.plan, absent)
+        read_report(blood.store, blood.plan.header, absent)
 
 
 @pytest.mark.parametrize("damage", ["text", "half", "empty", "another h5ad"])
@@ -48,7 +48,7 @@ def test_a_file_that_is_not_a_chunk_is_named_with_what_to_do(
         file.write_bytes({"text": b"not an h5ad", "half": whole[: len(whole) // 2], "empty": b""}[damage])
 
     with pytest.raises(CxgError, match=f"{file.as_uri()} is not a chunk of cxg_assets .*; delete it and run again"):
-        read_report(made.store, made.plan, made.plan.chunks[0])
+        read_report(made.store, made.plan.header, made.plan.chunks[0])
 
 
 def test_a_chunk_of_other_inputs_is_told_from_the_planned_one(
@@ -60,4 +60,4 @@ def test_a_chunk_of_other_inputs_is_told_from_the_planned_one(
 
     message = f"has fingerprint {second.fingerprint[:8]} and 50 cells, the plan expects {first.fingerprint[:8]} and 50"
     with pytest.raises(CxgError, match=f"{message}: it was made from other inputs; delete it and run again"):
-        read_report(made.store, made.plan, first)
+        read_report(made.store, made.plan.header, first)

@@ -68,12 +68,10 @@ def test_the_locator_reads_the_build_as_it_was(census_uri: str, release: Release
 def test_a_public_bucket_is_read_without_credentials_unless_told_otherwise(release: Release) -> None:
     public = replace(release, region="us-west-2")
 
-    assert dict(public.locator({}).tiledb_config) == {
-        "vfs.s3.no_sign_request": "true",
-        "vfs.s3.region": "us-west-2",
-    }
+    config = dict(public.locator({}).tiledb_config)
+    assert (config["vfs.s3.no_sign_request"], config["vfs.s3.region"]) == ("true", "us-west-2")
     assert dict(public.locator({"vfs.s3.region": "eu-west-1"}).tiledb_config)["vfs.s3.region"] == "eu-west-1"
-    assert public_bucket_config(None) == ()
+    assert public_bucket_config(None) == {}
 
 
 def test_what_is_not_a_census_is_bad_input(tmp_path: Path, census_uri: str) -> None:

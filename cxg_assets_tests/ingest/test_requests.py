@@ -35,7 +35,7 @@ def plan_in_s3(in_s3: CountedCensus, spec: SubsetSpec, locator: StoreLocator) ->
     store = locator.open()
     release = as_indexed(read_release("demo", in_s3.uri, None, in_s3.tiledb_config), spec.organism, store)
     census = release.locator(in_s3.tiledb_config)
-    check_subset(spec, census, store)
+    check_subset(spec, census)
     index = make_index(census, release, spec.organism, store)
     return census, store_plan(spec, make_subset(spec, index, store, census, store), store)
 

@@ -1,0 +1,123 @@
+"""Proves that a destination can be used, before any work: lists it, and writes, reads and removes a small object."""
+
+import contextlib
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from cxg_assets.ingest.errors import BadInput, StoreError
+from cxg_assets.ingest.patience import Patience
+from cxg_assets.ingest.store import StoreLocator
+
+SHORT = Patience(limit_seconds=10.0)
+"""Nobody waits for minutes to hear that a host name is wrong; a hiccup is still forgiven."""
+
+_NAME = ".cxg-probe-"
+
+_CONTENT = b"cxg_assets tests that it can write here"
+
+
+@dataclass(frozen=True)
+class Proven:
+    """A destination that can be used.
+
+    Attributes:
+        locator: The destination; what its S3 lacks is switched off.
+        lacks: What its S3 lacks, each as a sentence that says what follows.
+    """
+
+    locator: StoreLocator
+    lacks: tuple[str, ...] = ()
+
+
+def probe(locator: StoreLocator) -> Proven:
+    """Proves that a destination can be listed, written, read and cleaned up. Leaves nothing there.
+
+    In S3 it takes five requests; more where the S3 lacks something.
+
+    Raises:
+        BadInput: It cannot; the message has the reason.
+    """
+    if locator.url.startswith("s3://"):
+        with _named(locator, "listed"):
+            locator.open(SHORT).sizes(_NAME)
+    return probe_writing(locator)
+
+
+def probe_writing(locator: StoreLocator) -> Proven:
+    """Does it without listing, for who lists anyway.
+
+    Raises:
+        BadInput: It cannot be written, read or cleaned up; the message has the reason.
+    """
+    parts = urlsplit(locator.url)
+    if parts.scheme == "file":
+        _probe_folder(Path(unquote(parts.path)))
+        return Proven(locator)
+    path = f"{_NAME}{uuid.uuid4().hex}"
+    with _named(locator, "written"):
+        proven = _write(locator, path)
+    store = proven.locator.open(SHORT)
+    try:
+        with _named(locator, "read"):
+            content = store.get(path)
+    finally:
+        with _named(locator, "cleaned up", f"; {store.uri(path)} stays there"):
+            store.delete(path)
+    if content != _CONTENT:
+        raise BadInput(f"destination: {locator.url} gave back other bytes than were written there; do not use it")
+    return proven
+
+
+def _write(locator: StoreLocator, path: str) -> Proven:
+    """Writes the probe, in the first way of these that the S3 knows."""
+    without_create = (
+        "it does not know conditional writes (If-None-Match): two runs at once may store a chunk twice, the same bytes"
+    )
+    without_checksums = "it does not know SHA-256 checksums: only cxg-assets verify finds what was damaged on the way"
+    ways = [
+        Proven(locator),
+        Proven(replace(locator, checksums=False), (without_checksums,)),
+        Proven(replace(locator, conditional_create=False), (without_create,)),
+        Proven(replace(locator, conditional_create=False, checksums=False), (without_create, without_checksums)),
+    ]
+    for way in ways[:-1]:
+        # A refusal that is not about the two comes back in every way; the last one tells it.
+        with contextlib.suppress(StoreError):
+            return _settle(way, path, without_create)
+    return _settle(ways[-1], path, without_create)
+
+
+def _settle(way: Proven, path: str, without_create: str) -> Proven:
+    """Writes the probe twice: the second must be refused, or the S3 ignores the condition."""
+    store = way.locator.open(SHORT)
+    store.put_chunk(path, _CONTENT, "probe")
+    if way.locator.conditional_create and store.put_chunk(path, _CONTENT, "probe").created:
+        return Proven(replace(way.locator, conditional_create=False), (*way.lacks, without_create))
+    return way
+
+
+@contextlib.contextmanager
+def _named(locator: StoreLocator, what: str, more: str = "") -> Iterator[None]:
+    try:
+        yield
+    except (StoreError, FileNotFoundError) as error:
+        raise BadInput(f"destination: {locator.url} cannot be {what}: {error}{more}") from error
+
+
+def _probe_folder(folder: Path) -> None:
+    """Writes and removes a file; folders that had to be made for it are removed too."""
+    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    file = folder / f"{_NAME}{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        file.unlink()
+    except OSError as error:
+        raise BadInput(f"destination: {folder} cannot be written: {error.strerror}") from error
+    finally:
+        for parent in missing:
+            with contextlib.suppress(OSError):
+                parent.rmdir()
