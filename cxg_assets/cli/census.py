@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
+from cxg_assets.ingest.cpu import require_cpu
 from cxg_assets.ingest.errors import BadInput
 
 DEFAULT_N_OBS = 20_000
@@ -31,6 +32,7 @@ def build_with_bar(path: Path, *, n_obs: int = DEFAULT_N_OBS, seed: int = 0) -> 
     Raises:
         BadInput: The folder is in use, or n_obs is too small.
     """
+    require_cpu()
     from cxg_assets.demo import build_census
 
     path.parent.mkdir(parents=True, exist_ok=True)

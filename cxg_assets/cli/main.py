@@ -7,6 +7,7 @@ import click
 from cxg_assets import __version__
 from cxg_assets.cli.census import census_group
 from cxg_assets.cli.demo import demo_command
+from cxg_assets.cli.doctor import doctor_command
 from cxg_assets.cli.index import index_command
 from cxg_assets.cli.ingest import ingest_command
 from cxg_assets.cli.new import new_command
@@ -26,7 +27,8 @@ def commands() -> None:
 
 
 for command in (
-    census_group, demo_command, index_command, ingest_command, new_command, status_command, ui_command, verify_command,
+    census_group, demo_command, doctor_command, index_command, ingest_command, new_command, status_command, ui_command,
+    verify_command,
 ):  # fmt: skip
     commands.add_command(command)
 

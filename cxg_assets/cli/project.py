@@ -1,5 +1,6 @@
 """What the command works on: the project's subsets, its Dagster instance, and their definitions."""
 
+import contextlib
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -9,11 +10,17 @@ from dagster_aws.s3 import S3Resource
 
 import cxg_assets.defs
 from cxg_assets import settings
+from cxg_assets.assets.keys import chunk_plan_key
+from cxg_assets.assets.upstream import latest_data_version
 from cxg_assets.cli.yaml_mistakes import describe_mistakes
 from cxg_assets.components.census_subset import CensusSubset
 from cxg_assets.components.subset_tree import DEFS_FOLDER
+from cxg_assets.ingest.dataset import read_dataset
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.pipeline import load_plan
+from cxg_assets.ingest.plan import ChunkPlan
 from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.store import Store
 from cxg_assets.resources.store import StoreResource
 
 _DAGSTER_YAML = """\
@@ -79,3 +86,24 @@ def dagster_instance() -> DagsterInstance:
         folder.mkdir(parents=True, exist_ok=True)
         config.write_text(_DAGSTER_YAML)
     return DagsterInstance.from_config(str(folder))
+
+
+def current_plan(subset: str, store: Store, instance: DagsterInstance | None) -> ChunkPlan | None:
+    """The plan of a subset that is on record; on a machine that knows of none, the one that is published.
+
+    Args:
+        subset: Name of the subset.
+        store: Its destination.
+        instance: The Dagster instance, if there is one.
+
+    Raises:
+        CxgError: The plan or dataset.json cannot be read.
+    """
+    plan_id = ""
+    if instance is not None:
+        with contextlib.suppress(dg.Failure):
+            plan_id = latest_data_version(instance, chunk_plan_key(subset))
+    try:
+        return load_plan(store, subset, plan_id or read_dataset(store, subset).plan_id)
+    except FileNotFoundError:
+        return None

@@ -1,15 +1,13 @@
 """`cxg-assets status`: what of each subset has landed."""
 
 import click
-import dagster as dg
 from dagster import DagsterInstance
 
-from cxg_assets.assets.keys import chunk_plan_key, h5ad_chunks_key
+from cxg_assets.assets.keys import h5ad_chunks_key
 from cxg_assets.assets.recording import recorded_reports
-from cxg_assets.assets.upstream import latest_data_version
-from cxg_assets.cli.project import dagster_instance, default_store, load_subset, subset_names
+from cxg_assets.cli.project import current_plan, dagster_instance, default_store, load_subset, subset_names
 from cxg_assets.ingest.dataset import read_dataset
-from cxg_assets.ingest.pipeline import landed_sizes, load_plan
+from cxg_assets.ingest.pipeline import landed_sizes
 from cxg_assets.ingest.plan import ChunkPlan
 from cxg_assets.ingest.store import Store
 
@@ -25,7 +23,7 @@ def status_command(subset: str | None, destination: str | None, links: bool, hou
         for name in [subset] if subset is not None else subset_names():
             declared = load_subset(name)
             store = default_store().locator(declared.destination if destination is None else destination).open()
-            plan = _current_plan(name, store, instance)
+            plan = current_plan(name, store, instance)
             if plan is None:
                 click.echo(f"{name}: not planned yet; cxg-assets ingest {name} makes it")
                 continue
@@ -34,18 +32,6 @@ def status_command(subset: str | None, destination: str | None, links: bool, hou
             if links:
                 paths = [plan.path(chunk) for chunk in plan.chunks if chunk.key in landed]
                 click.echo("\n".join(store.links(paths, round(hours * 3600))))
-
-
-def _current_plan(subset: str, store: Store, instance: DagsterInstance) -> ChunkPlan | None:
-    """The plan on record here; on a machine whose instance has none, the one that is published."""
-    try:
-        plan_id = latest_data_version(instance, chunk_plan_key(subset))
-    except dg.Failure:
-        plan_id = ""
-    try:
-        return load_plan(store, subset, plan_id or read_dataset(store, subset).plan_id)
-    except FileNotFoundError:
-        return None
 
 
 def _describe(plan: ChunkPlan, landed: dict[str, int], store: Store, instance: DagsterInstance) -> list[str]:

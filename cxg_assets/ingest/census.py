@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from cxg_assets.ingest.cpu import require_cpu
 from cxg_assets.ingest.errors import BadInput, CxgError, Unreachable
 from cxg_assets.ingest.s3_errors import explain, is_known, passes
 
@@ -83,6 +84,7 @@ class CensusLocator:
             BadInput: There is no such array.
             Unreachable: The S3 that it is in does not answer.
         """
+        require_cpu()
         import tiledbsoma
 
         settings = {
@@ -116,6 +118,7 @@ class CensusLocator:
             raise kind(f"census {self.uri}: {explain(error)}") from error
 
     def _open_root(self, buffer_bytes: int) -> "tiledbsoma.Collection":
+        require_cpu()
         import tiledbsoma
 
         threads = {"sm.io_concurrency_level": max(IO_THREADS, os.cpu_count() or 1)}

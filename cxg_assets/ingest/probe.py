@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from cxg_assets.ingest.errors import BadInput, StoreError
+from cxg_assets.ingest.errors import BadInput, StoreError, Unreachable
 from cxg_assets.ingest.patience import Patience
 from cxg_assets.ingest.store import StoreLocator
 
@@ -41,7 +41,7 @@ def probe(locator: StoreLocator) -> Proven:
         BadInput: It cannot; the message has the reason.
     """
     if locator.url.startswith("s3://"):
-        with _named(locator, "listed"):
+        with _named():
             locator.open(SHORT).sizes(_NAME)
     return probe_writing(locator)
 
@@ -57,14 +57,19 @@ def probe_writing(locator: StoreLocator) -> Proven:
         _probe_folder(Path(unquote(parts.path)))
         return Proven(locator)
     path = f"{_NAME}{uuid.uuid4().hex}"
-    with _named(locator, "written"):
-        proven = _write(locator, path)
+    try:
+        with _named():
+            proven = _write(locator, path)
+    except BadInput:
+        with contextlib.suppress(StoreError, FileNotFoundError):
+            locator.open(SHORT).delete(path)  # it may be there, and only the answer was lost
+        raise
     store = proven.locator.open(SHORT)
     try:
-        with _named(locator, "read"):
+        with _named():
             content = store.get(path)
     finally:
-        with _named(locator, "cleaned up", f"; {store.uri(path)} stays there"):
+        with _named(f"; {store.uri(path)} stays there"):
             store.delete(path)
     if content != _CONTENT:
         raise BadInput(f"destination: {locator.url} gave back other bytes than were written there; do not use it")
@@ -84,9 +89,13 @@ def _write(locator: StoreLocator, path: str) -> Proven:
         Proven(replace(locator, conditional_create=False, checksums=False), (without_create, without_checksums)),
     ]
     for way in ways[:-1]:
-        # A refusal that is not about the two comes back in every way; the last one tells it.
-        with contextlib.suppress(StoreError):
+        try:
             return _settle(way, path, without_create)
+        except Unreachable:
+            raise
+        except StoreError:
+            # A refusal that is not about the two comes back in every way; the last one tells it.
+            continue
     return _settle(ways[-1], path, without_create)
 
 
@@ -100,11 +109,11 @@ def _settle(way: Proven, path: str, without_create: str) -> Proven:
 
 
 @contextlib.contextmanager
-def _named(locator: StoreLocator, what: str, more: str = "") -> Iterator[None]:
+def _named(more: str = "") -> Iterator[None]:
     try:
         yield
     except (StoreError, FileNotFoundError) as error:
-        raise BadInput(f"destination: {locator.url} cannot be {what}: {error}{more}") from error
+        raise BadInput(f"destination: {error}{more}") from error
 
 
 def _probe_folder(folder: Path) -> None:

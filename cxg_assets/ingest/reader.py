@@ -94,7 +94,7 @@ class XReader:
         import tiledbsoma
 
         counters = [group.get("counters", {}) for group in tiledbsoma.tiledbsoma_stats_as_py()]
-        return sum(counter.get("Context.VFS.S3.vfs_s3_slow_down_retries", 0) for counter in counters)
+        return sum(int(counter.get("Context.VFS.S3.vfs_s3_slow_down_retries", 0)) for counter in counters)
 
     @property
     def dtype(self) -> np.dtype:

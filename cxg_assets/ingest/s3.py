@@ -4,9 +4,10 @@ What is not set comes from where every AWS tool takes it: the `AWS_*` variables,
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from cxg_assets.ingest.errors import BadInput
 
@@ -40,6 +41,10 @@ class S3Settings:
     verify: bool = True
     virtual_addressing: bool = False
 
+    def __post_init__(self) -> None:
+        if self.endpoint_url is not None and not self.endpoint_url.startswith(("http://", "https://")):
+            raise BadInput(f"S3: the endpoint {self.endpoint_url!r} is no URL; give http://host:port or https://host")
+
     def completed(self) -> "S3Settings":
         """The same with endpoint, region and lasting keys filled in from the environment and the profile files.
 
@@ -47,7 +52,7 @@ class S3Settings:
         left out: each process asks for its own (`credentials`).
 
         Raises:
-            BadInput: There is no such profile.
+            BadInput: There is no such profile, or the endpoint is no URL.
         """
         endpoint = self.endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         found = replace(self, endpoint_url=endpoint or None)
@@ -58,7 +63,7 @@ class S3Settings:
             return found
         keys = session.get_credentials()
         if keys is None or keys.method not in ("env", "shared-credentials-file", "config-file"):
-            return found
+            return replace(found, profile=self.profile or os.environ.get("AWS_PROFILE"))
         frozen = keys.get_frozen_credentials()
         return replace(
             found,
@@ -80,15 +85,19 @@ class S3Settings:
             options["endpoint"] = self._bucket_url(bucket) if self.virtual_addressing else self.endpoint_url
         if self.region is not None:
             options["region"] = self.region
-        if self.anonymous:
-            options["skip_signature"] = True
-        elif self.access_key_id is not None:
-            options |= {"access_key_id": self.access_key_id, "secret_access_key": self.secret_access_key}
-            if self.session_token is not None:
-                options["session_token"] = self.session_token
-        else:
+        options["skip_signature"] = self.anonymous
+        if not self.anonymous:
+            # Also for keys that are known: obstore would take what is missing, a token, from the environment.
             options["credential_provider"] = self._credentials()
         return options
+
+    def object_url(self, bucket: str, key: str) -> str:
+        """The URL at which anybody can get an object of a public bucket."""
+        if self.endpoint_url is None:
+            base = f"https://{bucket}.s3.{self.region or 'us-east-1'}.amazonaws.com"
+        else:
+            base = self._bucket_url(bucket) if self.virtual_addressing else f"{self.endpoint_url.rstrip('/')}/{bucket}"
+        return f"{base}/{quote(key)}"
 
     def or_anonymous(self) -> "S3Settings":
         """The same, but anonymous where there are no credentials: a public bucket can be read without."""
@@ -114,15 +123,11 @@ class S3Settings:
             config |= {"scheme": parts.scheme, "endpoint_override": parts.netloc + parts.path.rstrip("/")}
         if self.region is not None:
             config["region"] = self.region
-        if self.access_key_id is not None:
-            found = (self.access_key_id, self.secret_access_key, self.session_token)
-        elif self.profile is not None and not self.anonymous:
-            now = self._credentials()()
-            found = (now["access_key_id"], now["secret_access_key"], now["token"])
-        else:
-            found = ()
-        keys = dict(zip(("aws_access_key_id", "aws_secret_access_key", "aws_session_token"), found, strict=False))
-        config |= {name: value for name, value in keys.items() if value}
+        if not self.anonymous and (self.access_key_id is not None or self.profile is not None):
+            keys = self._credentials()()
+            config |= {"aws_access_key_id": keys["access_key_id"], "aws_secret_access_key": keys["secret_access_key"]}
+            if keys["token"] is not None:
+                config["aws_session_token"] = keys["token"]
         return {f"vfs.s3.{name}": value for name, value in config.items()}
 
     def redact(self, text: str) -> str:
@@ -133,7 +138,15 @@ class S3Settings:
                 text = text.replace(value, "…")
         return text
 
-    def _credentials(self) -> Any:
+    def _credentials(self) -> Callable[[], Any]:
+        """Tells the keys each time it is called, as obstore wants it."""
+        if self.access_key_id is not None:
+            return lambda: {
+                "access_key_id": self.access_key_id,
+                "secret_access_key": self.secret_access_key,
+                "token": self.session_token,
+                "expires_at": None,
+            }
         from obstore.auth.boto3 import Boto3CredentialProvider
 
         try:

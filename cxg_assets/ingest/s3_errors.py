@@ -7,7 +7,7 @@ its own way. The words below are those of obstore 0.12 and of the TileDB in tile
 import re
 from dataclasses import dataclass
 
-_CODE = re.compile(r"<Code>(\w+)</Code>|\[Exception: (\w+)\]")
+_CODE = re.compile(r"<Code>([\w.]+)</Code>|\[Exception: ([\w.]+)\]")
 _STATUS = re.compile(r"non-2xx status code: (\d{3})|\[HTTP Response Code: (\d{3})\]")
 _RIGHT_REGION = re.compile(r"expecting '([\w-]+)'|'x-amz-bucket-region' = '([\w-]+)'")
 
@@ -21,6 +21,7 @@ class _Cause:
     passes: bool = False
 
 
+_CONFLICT = "ConditionalRequestConflict"
 _KEYS = "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_PROFILE"
 _REGION = "the bucket is in another region; set AWS_REGION (for the Census: CXG_CENSUS_REGION)"
 _PERMISSION = "S3 does not permit it; the policy of the keys must allow to list, read, write and delete there"
@@ -41,6 +42,7 @@ _BY_CODE = (
         passes=True,
     ),
     _Cause(("NotImplemented",), "this S3 does not know such a request"),
+    _Cause((_CONFLICT,), "another run writes there at this moment", passes=True),
     _Cause(
         ("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "TooManyRequests"), _BUSY, passes=True
     ),
@@ -84,8 +86,9 @@ def explain(error: BaseException) -> str:
     """
     text = str(error).strip() or type(error).__name__
     cause, code = _cause(text), _first_match(_CODE, text)
-    # obstore appends S3's XML, and a dump of the request.
-    words = " ".join(text.split("\n\nDebug source")[0].split("<?xml")[0].split()).rstrip(": ")
+    # obstore appends S3's XML, and a dump of the request; TileDB puts the headers before what S3 said.
+    words = text.split("\n\nDebug source")[0].split("<?xml")[0].rsplit("] : ")[-1]
+    words = " ".join(words.split()).rstrip(": ")
     told = words if cause is None else cause.told
     told = f"{told} ({code})" if code and code not in told else told
     if cause is None:
@@ -97,6 +100,11 @@ def explain(error: BaseException) -> str:
 def is_known(error: BaseException) -> bool:
     """Whether an error is one of S3 or of the way to it, which `explain` has words for."""
     return _cause(str(error)) is not None
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether a conditional write came in the way of another; nobody knows yet which of the two lands."""
+    return _first_match(_CODE, str(error)) == _CONFLICT
 
 
 def passes(error: BaseException) -> bool:

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from obstore import sign
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, S3Store
 
 from cxg_assets.ingest.errors import BadInput, StoreError, Unreachable
 from cxg_assets.ingest.patience import Patience
 from cxg_assets.ingest.s3 import S3Settings
-from cxg_assets.ingest.s3_errors import explain, passes
+from cxg_assets.ingest.s3_errors import explain, is_conflict, passes
 
 Result = TypeVar("Result")
 
@@ -144,7 +145,9 @@ class Store:
         def create() -> bool:
             try:
                 self._open().put(path, data, attributes=attributes, mode="create", use_multipart=False)
-            except AlreadyExistsError:
+            except AlreadyExistsError as error:
+                if is_conflict(error):
+                    raise
                 return False
             return True
 
@@ -213,8 +216,10 @@ class Store:
         """
         if self._folder is not None:
             return [self.uri(path) for path in paths]
-        from obstore import sign
-
+        if self._locator.s3.anonymous:
+            parts = urlsplit(self.url)
+            keys = (f"{parts.path}/{path}".lstrip("/") for path in paths)
+            return [self._locator.s3.object_url(parts.netloc, key) for key in keys]
         return list(sign(self._store, "GET", list(paths), timedelta(seconds=seconds)))
 
     def _put(self, path: str, data: bytes | Path, attributes: dict[str, str] | None) -> int:
@@ -230,12 +235,11 @@ class Store:
                 self._in_parts(store).put(
                     path, data, attributes=attributes, use_multipart=True, chunk_size=PART_BYTES, max_concurrency=4
                 )
-            except (BaseError, FileNotFoundError):
-                # When the last answer is lost, obstore gives up although all is stored.
-                with contextlib.suppress(BaseError, FileNotFoundError):
-                    if store.head(path)["size"] == size:
-                        return
-                raise
+            except FileNotFoundError as error:
+                # When the last answer is lost, obstore repeats the request or removes the parts, and finds no upload:
+                # it is complete.
+                if "Error performing DELETE" not in str(error) or store.head(path)["size"] != size:
+                    raise
 
         return self._do("write", path, put)[1]
 
@@ -271,7 +275,8 @@ class Store:
                 raise FileNotFoundError(f"{self.uri(path)} is not there") from error
             kind = Unreachable if passes(error) else StoreError
             reason = self._locator.s3.redact(explain(error))
-            raise kind(f"cannot {action} {self.uri(path)}: {reason}") from error
+            # Without its cause: S3 repeats keys and tokens in some errors, and Dagster records causes.
+            raise kind(f"cannot {action} {self.uri(path)}: {reason}") from None
 
 
 @dataclass(frozen=True)
@@ -290,6 +295,8 @@ class Stored:
 def _s3_store(locator: StoreLocator, patience: Patience, max_retries: int) -> S3Store:
     parts = urlsplit(locator.url)
     options = locator.s3.obstore_options(parts.netloc)
+    # To delete many objects at once takes checksums that not every S3 knows.
+    options["disable_bulk_delete"] = True
     options["client_options"] |= {"timeout": timedelta(seconds=REQUEST_SECONDS)}
     options["retry_config"] = {
         "max_retries": max_retries,

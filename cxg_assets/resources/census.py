@@ -8,6 +8,7 @@ from pydantic import Field
 
 from cxg_assets import settings
 from cxg_assets.ingest.census import CensusLocator
+from cxg_assets.ingest.cpu import require_cpu
 from cxg_assets.ingest.directory import ReleaseAddress, resolve_release
 from cxg_assets.ingest.release import Release, read_release
 from cxg_assets.ingest.s3 import S3Settings
@@ -117,6 +118,7 @@ class _PinnedCensus(CensusResource):
 
 
 def _demo_census() -> str:
+    require_cpu()
     from cxg_assets.demo import build_census
 
     path = settings.demo_census_path()

@@ -19,6 +19,8 @@ READY_NODE = "cxg_worker_environment"
 """Custom resource of a Ray node whose processes were started with `WORKER_ENVIRONMENT`."""
 
 OWN_RAY_OPTIONS: dict[str, Any] = {
+    # Without it Ray would join a cluster that somebody started on this machine, and refuse these options.
+    "address": "local",
     "include_dashboard": False,
     "log_to_driver": False,
     "configure_logging": False,

@@ -159,7 +159,9 @@ def test_an_error_of_a_folder_names_the_object_and_the_cause(store_url: str) -> 
 def test_an_error_of_s3_names_the_object_and_the_cause_in_one_line(s3: Bucket) -> None:
     store = StoreLocator(url="s3://no-such-bucket/prefix", s3=s3.settings).open()
 
-    with pytest.raises(StoreError, match=r"cannot write s3://no-such-bucket/prefix/a: there is no such bucket") as caught:
+    with pytest.raises(
+        StoreError, match=r"cannot write s3://no-such-bucket/prefix/a: there is no such bucket"
+    ) as caught:
         store.put("a", b"1")
     assert "\n" not in str(caught.value)
     with pytest.raises(StoreError, match=r"cannot list s3://no-such-bucket/prefix/a: there is no such bucket"):
