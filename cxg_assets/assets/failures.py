@@ -10,8 +10,11 @@ from cxg_assets.ingest.errors import BadInput, CxgError
 
 @contextlib.contextmanager
 def as_failure() -> Iterator[None]:
-    """Turns an engine error into a `dagster.Failure` with the same message; bad input is never retried."""
+    """Turns an engine error into a `dagster.Failure` with the same message; bad input is never retried.
+
+    An object that is not there is such an error too: a step only reads what is on record.
+    """
     try:
         yield
-    except CxgError as error:
+    except (CxgError, FileNotFoundError) as error:
         raise dg.Failure(str(error), allow_retries=not isinstance(error, BadInput)) from error

@@ -40,6 +40,6 @@ def run() -> None:
     except BadInput as error:
         click.echo(f"cxg-assets: {error}", err=True)
         sys.exit(EXIT_BAD_INPUT)
-    except CxgError as error:
+    except (CxgError, FileNotFoundError) as error:
         click.echo(f"cxg-assets: {error}", err=True)
         sys.exit(EXIT_FAILED)

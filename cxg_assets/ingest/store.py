@@ -20,7 +20,7 @@ from obstore.store import LocalStore, S3Store
 from cxg_assets.ingest.errors import BadInput, StoreError, Unreachable
 from cxg_assets.ingest.patience import Patience
 from cxg_assets.ingest.s3 import S3Settings
-from cxg_assets.ingest.s3_errors import explain, is_conflict, passes
+from cxg_assets.ingest.s3_errors import explain, is_conflict, is_known, passes
 
 Result = TypeVar("Result")
 
@@ -270,8 +270,8 @@ class Store:
         try:
             return self._patience.call(request, passes)
         except (BaseError, OSError) as error:
-            # A write that meets "not found" is told of a missing bucket, not of a missing object.
-            if isinstance(error, FileNotFoundError) and action != "write":
+            # A missing bucket is not a missing object.
+            if isinstance(error, FileNotFoundError) and action != "write" and not is_known(error):
                 raise FileNotFoundError(f"{self.uri(path)} is not there") from error
             kind = Unreachable if passes(error) else StoreError
             reason = self._locator.s3.redact(explain(error))

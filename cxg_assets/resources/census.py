@@ -34,7 +34,10 @@ class CensusResource(dg.ConfigurableResource):
     endpoint_url: str = Field(default="", description="S3 that the Census is in. Empty: CXG_CENSUS_ENDPOINT_URL.")
     region: str = Field(default="", description="AWS region of a Census given by URI. Empty: CXG_CENSUS_REGION.")
     profile: str = Field(default="", description="AWS profile to read it with. Empty: CXG_CENSUS_PROFILE.")
-    tiledb_config: dict[str, str] = Field(default={}, description="More TileDB settings; they go before all others.")
+    tiledb_config: dict[str, str] = Field(
+        default={},
+        description="More TileDB settings; they go before all others. Keys as dg.EnvVar: the UI shows the rest.",
+    )
 
     @property
     def asked_version(self) -> str:

@@ -1,9 +1,18 @@
-"""`cxg-assets status`: landed, missing and stale chunks, and what is published."""
+"""`cxg-assets status`: landed, missing and stale chunks, what is published, and links to download."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import parse_qsl, urlsplit
+from urllib.request import urlopen
 
-from cxg_assets_tests.cli.command import cxg_assets
+import pytest
+
+from cxg_assets.assets.keys import h5ad_chunks_key
+from cxg_assets.cli.project import dagster_instance, default_store
+from cxg_assets_tests.cli.command import cxg_assets, files_below
 from cxg_assets_tests.cli.conftest import SUBSET, Finished
+from cxg_assets_tests.strict_s3 import BUCKET, Key, StrictS3, forget_aws, serve_strict_s3
 
 
 def test_a_finished_subset_shows_its_counts_and_that_this_plan_is_published(
@@ -45,3 +54,80 @@ def test_an_unknown_subset_is_answered_with_those_there_are(home: Path) -> None:
     assert outcome.exit_code == 2
     assert outcome.stderr.startswith("cxg-assets: there is no subset 'blood_norml' in ")
     assert "there are: blood_normal, immune_markers" in outcome.stderr
+
+
+@pytest.fixture
+def finished_in_s3(finished_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictS3]:
+    """The finished subset in a bucket that nobody may read without keys."""
+    (tmp_path / "s3").mkdir()
+    with serve_strict_s3(tmp_path / "s3") as server:
+        forget_aws(monkeypatch, tmp_path)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{server.endpoint}")
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", Key().id)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", Key().secret)
+        monkeypatch.setenv("CXG_STORE_URL", f"s3://{BUCKET}/cells")
+        store = default_store().locator().open()
+        for path in files_below(finished_home / "store" / SUBSET):
+            store.put_file(f"{SUBSET}/{path}", finished_home / "store" / SUBSET / path)
+        yield server
+
+
+def test_links_to_a_bucket_are_good_for_anybody_and_give_the_chunks(
+    finished_in_s3: StrictS3, finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chunks = [file.read_bytes() for file in sorted((finished.home / "store").rglob("*.h5ad"))]
+
+    outcome = cxg_assets("status", SUBSET, "--links", "--hours", "0.5")
+
+    assert outcome.exit_code == 0, outcome.stderr
+    links = [line for line in outcome.stdout.splitlines() if line.startswith("http")]
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    assert [download(link) for link in links] == chunks
+    queries = [dict(parse_qsl(urlsplit(link).query)) for link in links]
+    assert {query["X-Amz-Expires"] for query in queries} == {"1800"}
+    assert Key().secret not in outcome.stdout
+    for wrong in (links[0].split("?")[0], links[0].replace("Expires=1800", "Expires=9999")):
+        with pytest.raises(HTTPError, match="403"):
+            download(wrong)
+
+
+def test_only_chunks_that_have_landed_get_a_link(finished_in_s3: StrictS3, finished: Finished) -> None:
+    store = default_store().locator().open()
+    lost = next(path for path in store.sizes("") if path.endswith(".h5ad"))
+    store.delete(lost)
+
+    links = [line for line in cxg_assets("status", SUBSET, "--links").stdout.splitlines() if line.startswith("http")]
+
+    assert len(links) == finished.summary["n_files"] - 1
+    assert [link for link in links if Path(lost).name in link] == []
+
+
+def test_links_of_a_folder_are_the_files_themselves(finished: Finished, finished_home: Path) -> None:
+    files = [file.as_uri() for file in sorted((finished_home / "store").rglob("*.h5ad"))]
+
+    shown = cxg_assets("status", SUBSET, "--links").stdout.splitlines()
+
+    assert [line for line in shown if line.startswith("file://")] == files
+
+
+def test_without_being_asked_for_there_are_no_links(finished_in_s3: StrictS3) -> None:
+    assert "http" not in cxg_assets("status", SUBSET).stdout
+
+
+def test_links_are_kept_nowhere(finished_in_s3: StrictS3, finished_home: Path) -> None:
+    assert cxg_assets("status", SUBSET, "--links").exit_code == 0
+
+    kept = [file for file in finished_home.rglob("*") if file.is_file() and b"X-Amz-" in file.read_bytes()]
+    assert kept == []
+    with dagster_instance() as instance:
+        records = instance.fetch_materializations(h5ad_chunks_key(SUBSET), limit=1_000).records
+    texts = [str(entry.value) for record in records for entry in record.asset_materialization.metadata.values()]  # type: ignore[union-attr]
+    assert [text for text in texts if "http" in text] == []
+
+
+def download(url: str) -> bytes:
+    """What a browser gets that knows no keys."""
+    with urlopen(url) as answer:
+        return answer.read()

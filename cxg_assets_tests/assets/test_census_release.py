@@ -1,0 +1,188 @@
+"""`stable` of the public Census as an asset: what an observation records, and what is stale when it has moved."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import cellxgene_census
+import dagster as dg
+import pytest
+import tiledbsoma as soma
+from dagster import DagsterInstance
+from dagster_aws.s3 import S3Resource
+
+from cxg_assets.assets.keys import (
+    CENSUS_RELEASE,
+    census_index_key,
+    chunk_plan_key,
+    dataset_key,
+    filtered_subset_key,
+    h5ad_chunks_key,
+)
+from cxg_assets.assets.upstream import latest_data_version
+from cxg_assets.components.census_subset import subset_definitions
+from cxg_assets.definitions import OBSERVE_JOB, complete
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.resources.census import CensusResource
+from cxg_assets.resources.store import StoreResource
+from cxg_assets_tests.assets.conftest import Platform
+from cxg_assets_tests.assets.test_graph import publish_all, stale
+from cxg_assets_tests.conftest import BLOOD_NORMAL
+from cxg_assets_tests.public_census import PublicCensus, serve_public_census
+from cxg_assets_tests.strict_s3 import forget_aws
+
+NAME = "blood_normal"
+INDEX = census_index_key("homo_sapiens")
+OLD, NEW = "2025-11-08", "2025-11-17"
+RELEASE_TAG = "dagster/input_data_version/census_release"
+CHUNKS = ["00000", "00001", "00002"]
+
+
+@dataclass(frozen=True)
+class StablePlatform(Platform):
+    """A subset of `stable`."""
+
+    @cached_property
+    def definitions(self) -> dg.Definitions:
+        return complete(
+            subset_definitions(self.spec, ""),
+            census=CensusResource(version="stable"),
+            store=StoreResource(url=self.store_url, s3=S3Resource()),
+            workers=1,
+        )
+
+    def observe(self) -> dg.AssetObservation:
+        """Looks where `stable` is now."""
+        assert self.run(OBSERVE_JOB).success
+        return self.observations()[0]
+
+    def observations(self) -> list[dg.AssetObservation]:
+        """All that is on record, newest first."""
+        records = self.instance.fetch_observations(CENSUS_RELEASE, limit=100).records
+        return [record.asset_observation for record in records if record.asset_observation is not None]
+
+    def verdicts(self) -> dict[str, str]:
+        """Dagster's verdict on everything that is made."""
+        keys = (INDEX, filtered_subset_key(NAME), chunk_plan_key(NAME), dataset_key(NAME))
+        found = {key.path[-1]: stale(self, key) for key in keys}
+        return found | {chunk.key: stale(self, h5ad_chunks_key(NAME), chunk.key) for chunk in self.plan.chunks}
+
+
+ALL = ["census_index", "filtered_subset", "chunk_plan", "dataset", *CHUNKS]
+
+
+@pytest.fixture(scope="module")
+def served(census_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PublicCensus]:
+    with serve_public_census(Path(census_uri), tmp_path_factory.mktemp("public")) as public:
+        yield public
+
+
+@pytest.fixture
+def public(ray_session: None, served: PublicCensus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PublicCensus:
+    forget_aws(monkeypatch, tmp_path)
+    for name, value in (served.environment | {"CXG_CENSUS_ENDPOINT_URL": served.endpoint_url}).items():
+        monkeypatch.setenv(name, value)
+    served.reset()
+    return served
+
+
+@pytest.fixture
+def platform(public: PublicCensus, tmp_path: Path, spec: Callable[..., SubsetSpec]) -> Iterator[StablePlatform]:
+    (tmp_path / "dagster").mkdir()
+    small = spec(value_filter=BLOOD_NORMAL, chunk_size=20, max_obs=60)
+    with DagsterInstance.local_temp(str(tmp_path / "dagster")) as instance:
+        yield StablePlatform(instance, small, public.uri, (tmp_path / "store").as_uri())
+
+
+@pytest.fixture
+def published(platform: StablePlatform) -> StablePlatform:
+    publish_all(platform)
+    return platform
+
+
+def summary_of(census: soma.Collection) -> dict[str, str]:
+    table = census["census_info"]["summary"].read().concat()
+    return dict(zip(table["label"].to_pylist(), table["value"].to_pylist(), strict=True))
+
+
+def test_an_observation_tells_all_of_the_build(platform: StablePlatform, public: PublicCensus) -> None:
+    observation = platform.observe()
+
+    with cellxgene_census.open_soma(census_version="stable", tiledb_config=public.tiledb_config) as census:
+        summary = summary_of(census)
+    told = {label: entry.value for label, entry in observation.metadata.items()}
+    assert {name: told[name] for name in told.keys() - {"census_fingerprint", "read_at"}} == {
+        "release": "stable",
+        "census_build": OLD,
+        "census_uri": public.uri,
+        "census_region": "us-west-2",
+        "census_schema_version": summary["census_schema_version"],
+        "census_flags": ["lts"],
+        "census_total_cell_count": int(summary["total_cell_count"]),
+        "census_unique_cell_count": int(summary["unique_cell_count"]),
+    }
+    version = (observation.tags or {})["dagster/data_version"]
+    assert version == f"{OLD}-{str(told['census_fingerprint'])[:8]}"
+
+
+def test_all_is_stale_when_stable_has_moved_and_fresh_when_it_was_made_again(
+    published: StablePlatform, public: PublicCensus
+) -> None:
+    files = [published.file(chunk) for chunk in published.plan.chunks]
+    published.observe()
+    assert published.verdicts() == dict.fromkeys(ALL, "FRESH")
+    public.releases["stable"] = NEW
+    published.observe()
+
+    assert published.verdicts() == dict.fromkeys(ALL, "STALE")
+    publish_all(published)
+    assert published.plan.header.release.build == NEW
+    assert published.verdicts() == dict.fromkeys(ALL, "FRESH")
+    assert all(file.is_file() for file in files)
+
+
+def test_a_chunk_of_an_older_plan_than_the_observation_tells_the_plans_release_and_is_stale(
+    platform: StablePlatform, public: PublicCensus
+) -> None:
+    assert platform.prepare().success
+    public.releases["stable"] = NEW
+    observation = platform.observe()
+
+    assert platform.make_missing(["00001"]).success
+
+    [event] = platform.chunk_events()
+    assert (event.tags or {})[RELEASE_TAG] == platform.plan.header.release.version
+    assert (event.tags or {})[RELEASE_TAG] != (observation.tags or {})["dagster/data_version"]
+    assert stale(platform, h5ad_chunks_key(NAME), "00001") == "STALE"
+
+
+def test_runs_of_chunks_tell_the_plans_release_and_ask_the_directory_nothing(
+    platform: StablePlatform, public: PublicCensus
+) -> None:
+    assert platform.prepare().success
+    public.releases["stable"] = NEW
+    platform.observe()
+    public.asked.clear()
+
+    assert platform.make_range("00000", "00001").success
+    assert platform.make_missing().success
+    assert platform.publish().success
+
+    assert public.asked == []
+    tags = {event.partition: (event.tags or {})[RELEASE_TAG] for event in platform.chunk_events()}
+    assert tags == dict.fromkeys(CHUNKS, platform.plan.header.release.version)
+    assert {stale(platform, h5ad_chunks_key(NAME), key) for key in CHUNKS} == {"STALE"}
+
+
+def test_an_index_without_an_observation_looks_for_itself_says_so_and_is_fresh(platform: StablePlatform) -> None:
+    job = dg.define_asset_job("only_the_index", [INDEX])
+    definitions = dg.Definitions.merge(platform.definitions, dg.Definitions(jobs=[job]))
+
+    result = definitions.resolve_job_def("only_the_index").execute_in_process(instance=platform.instance)
+
+    assert result.success
+    [observation] = platform.observations()
+    assert observation.metadata["census_build"].value == OLD
+    assert (observation.tags or {})["dagster/data_version"] == latest_data_version(platform.instance, INDEX)
+    assert stale(platform, INDEX) == "FRESH"
