@@ -15,7 +15,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,8 +45,8 @@ OLD_N_OBS = 300
 BLOOD_NORMAL = "tissue_general == 'blood' and disease == 'normal' and is_primary_data == True"
 WELL_MEASURED = GeneSelection(value_filter="n_measured_obs >= 10 and nnz >= 10")
 
-S3_KEYS = {"access_key_id": "test", "secret_access_key": "test-secret", "region": "us-east-1"}
-"""moto takes any; under the names of `S3Settings`."""
+S3_SETTINGS = S3Settings(access_key_id="test", secret_access_key="test-secret", region="us-east-1")
+"""moto takes any keys."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,13 +184,13 @@ def s3(s3_endpoint: str) -> Bucket:
     client = boto3.client(
         "s3",
         endpoint_url=s3_endpoint,
-        region_name=S3_KEYS["region"],
-        aws_access_key_id=S3_KEYS["access_key_id"],
-        aws_secret_access_key=S3_KEYS["secret_access_key"],
+        region_name=S3_SETTINGS.region,
+        aws_access_key_id=S3_SETTINGS.access_key_id,
+        aws_secret_access_key=S3_SETTINGS.secret_access_key,
     )
     name = f"bucket-{uuid.uuid4().hex[:12]}"
     client.create_bucket(Bucket=name)
-    settings = S3Settings(endpoint_url=s3_endpoint, **S3_KEYS)
+    settings = replace(S3_SETTINGS, endpoint_url=s3_endpoint)
     return Bucket(name=name, url=f"s3://{name}", settings=settings, client=client)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-ENCODING_VERSION = 2
+ENCODING_VERSION = 3
 """Version of the chunk format. Raise it with every change of `encoder.py`, `template.py` or `arrays.py` that changes
 the bytes of a chunk."""
 

@@ -12,7 +12,7 @@ from cxg_assets.cli.finding import Finding, Level
 from cxg_assets.ingest.cpu import require_cpu
 from cxg_assets_tests.cli.command import Outcome, cxg_assets, declare, files_below
 from cxg_assets_tests.cli.conftest import SUBSET, Finished
-from cxg_assets_tests.conftest import S3_KEYS, Bucket
+from cxg_assets_tests.conftest import Bucket
 
 GIB = 2**30
 
@@ -33,9 +33,9 @@ def in_s3(s3: Bucket, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     variables = {
         "CXG_STORE_URL": f"{s3.url}/store",
         "AWS_ENDPOINT_URL": str(s3.settings.endpoint_url),
-        "AWS_ACCESS_KEY_ID": S3_KEYS["access_key_id"],
-        "AWS_SECRET_ACCESS_KEY": S3_KEYS["secret_access_key"],
-        "AWS_REGION": S3_KEYS["region"],
+        "AWS_ACCESS_KEY_ID": str(s3.settings.access_key_id),
+        "AWS_SECRET_ACCESS_KEY": str(s3.settings.secret_access_key),
+        "AWS_REGION": str(s3.settings.region),
         "AWS_ALLOW_HTTP": "true",
     }
     for name, value in variables.items():
