@@ -103,8 +103,7 @@ def check_selection(
     """Whether a subset fits the Census, as a run's preflight sees it, and its build is the one that was in use."""
     spec = subset.spec
     try:
-        if instance is not None:
-            refuse_mixed_builds(release, spec, instance, locator.open(SHORT))
+        refuse_mixed_builds(release, spec, instance, locator.open(SHORT))
         check_subset(spec, census.locator(release))
     except CxgError as error:
         return failed("subset", error)

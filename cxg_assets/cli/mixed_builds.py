@@ -11,14 +11,14 @@ from cxg_assets.ingest.store import Store
 from cxg_assets.metadata import release_from
 
 
-def refuse_mixed_builds(release: Release, spec: SubsetSpec, instance: DagsterInstance, store: Store) -> None:
+def refuse_mixed_builds(release: Release, spec: SubsetSpec, instance: DagsterInstance | None, store: Store) -> None:
     """Refuses an alias like `stable` that leads to another build than the one in use; a build by its name is fine.
 
     Args:
         release: What is asked for, as it is now.
         spec: The subset.
-        instance: Knows which build the subset's index was made from.
-        store: The subset's destination; on a machine whose instance knows nothing, what is published there counts.
+        instance: Knows which build the subset's index was made from; None when there is none yet.
+        store: The subset's destination; on a machine that knows nothing, what is published there counts.
 
     Raises:
         BadInput: The alias has moved.
@@ -26,7 +26,8 @@ def refuse_mixed_builds(release: Release, spec: SubsetSpec, instance: DagsterIns
     is_alias = release.region is not None and release.name != release.build
     if not is_alias:
         return
-    before = _indexed(instance, spec.organism) or _published(store, spec.name)
+    indexed = None if instance is None else _indexed(instance, spec.organism)
+    before = indexed or _published(store, spec.name)
     if before is None or before.region is None or before.version == release.version:
         return
     raise BadInput(

@@ -1,6 +1,7 @@
 """What the command works on: the project's subsets, its Dagster instance, and their definitions."""
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -76,6 +77,16 @@ def load_subset(name: str) -> Subset:
 def default_store() -> StoreResource:
     """The store resource as the UI's code location has it."""
     return StoreResource(s3=S3Resource())
+
+
+@contextlib.contextmanager
+def existing_instance() -> Iterator[DagsterInstance | None]:
+    """The instance if there is one: to look must not make it."""
+    if not (settings.dagster_home() / "dagster.yaml").exists():
+        yield None
+        return
+    with dagster_instance() as instance:
+        yield instance
 
 
 def dagster_instance() -> DagsterInstance:

@@ -21,7 +21,7 @@ from cxg_assets.assets.keys import (
 )
 from cxg_assets.assets.upstream import latest_data_version
 from cxg_assets.cli.mixed_builds import refuse_mixed_builds
-from cxg_assets.cli.project import dagster_instance
+from cxg_assets.cli.project import dagster_instance, existing_instance
 from cxg_assets.components.census_subset import subset_definitions
 from cxg_assets.definitions import complete
 from cxg_assets.ingest.census import keep_open
@@ -93,9 +93,10 @@ def run_ingest(
     default, opened = (locator.open() for locator in locators)
     release = as_indexed(census.release(), spec.organism, default)
     census = census.pinned(release)
+    with existing_instance() as known:
+        refuse_mixed_builds(release, spec, known, opened)
+    check_subset(spec, census.locator(release))
     with dagster_instance() as instance:
-        refuse_mixed_builds(release, spec, instance, opened)
-        check_subset(spec, census.locator(release))
         definitions = complete(subset_definitions(spec, destination), census=census, store=store, workers=workers)
         error = _run(definitions, prepare_job_name(spec.name), instance)
         if error:

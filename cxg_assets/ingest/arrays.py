@@ -125,7 +125,7 @@ def shuffle_deflate(values: np.ndarray) -> bytes:
     else:
         planes = np.ascontiguousarray(octets.T)
     if planes.nbytes < SMALL_BYTES:
-        return zlib.compress(memoryview(planes), level=ZLIB_LEVEL)
+        return zlib.compress(planes.tobytes(), level=ZLIB_LEVEL)
     return isal_zlib.compress(planes, level=ISAL_LEVEL)
 
 

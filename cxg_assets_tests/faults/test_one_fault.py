@@ -17,7 +17,7 @@ from cxg_assets_tests.ingested import run_spans
 OUTAGE_SECONDS = 2.0
 """Shorter than TileDB's patience with a request (25 s) and a store's (120 s)."""
 
-STALL_SECONDS = 2.0
+STALL_SECONDS = 1.0
 """TileDB takes a line for dead that is silent for longer."""
 
 SEED = 4
