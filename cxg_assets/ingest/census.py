@@ -35,7 +35,7 @@ PATIENT = {
 }
 """TileDB repeats a request that broke off seven times, after 0, 0.4, 0.8 … 12.8 seconds: an outage of 20 s passes, a
 dead server is known after 25 s (measured, docs/reliability.md). Its own settings give up after one second. A server
-that asks to slow down is asked again every 1.5 s, up to 100 times, whatever is set here."""
+that asks to slow down is asked again every 1.5 s, up to 100 times, whatever is set here, where TileDB can read that."""
 
 IO_THREADS = 16
 """Columns of small tables that are fetched side by side: each waits for the store, not for a CPU."""

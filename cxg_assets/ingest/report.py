@@ -23,7 +23,8 @@ class ChunkReport:
         upload_seconds: Spent storing.
         worker: Host and process that made it; empty when the chunk was found already landed.
         attempt: Which attempt at the chunk this was, from 1.
-        read_retries: How often reading was repeated because S3 asked to slow down, or TileDB had given a block up.
+        read_retries: How often reading was repeated because S3 asked to slow down, as far as TileDB tells, or because
+            TileDB had given a block up.
         upload_retries: How often storing was repeated because the network or the destination failed.
     """
 

@@ -102,22 +102,32 @@ class Worker:
         """
         uploads: deque[Future[ChunkReport | ChunkFailure]] = deque()
         failure: ChunkFailure | None = None
+        silence: Unreachable | None = None
         with ThreadPoolExecutor(N_UPLOADS) as pool, contextlib.closing(self._make(chunks)) as made:
-            for chunk in chunks:
-                try:
-                    encoded = next(made)
-                except Unreachable:
-                    raise  # the neighbours would wait for the same store, as long and in vain
-                except Exception as error:  # noqa: BLE001 - whatever it was, it is this chunk's result
-                    failure = self._failure(chunk, attempt, error)
-                    break
-                if len(uploads) == N_UPLOADS:
-                    yield uploads.popleft().result()
-                uploads.append(pool.submit(self._land, chunk, attempt, encoded))
-                while uploads and uploads[0].done():
-                    yield uploads.popleft().result()
+            try:
+                for chunk in chunks:
+                    try:
+                        encoded = next(made)
+                    except Unreachable:
+                        raise
+                    except Exception as error:  # noqa: BLE001 - whatever it was, it is this chunk's result
+                        failure = self._failure(chunk, attempt, error)
+                        break
+                    if len(uploads) == N_UPLOADS:
+                        yield uploads.popleft().result()
+                    uploads.append(pool.submit(self._land, chunk, attempt, encoded))
+                    while uploads and uploads[0].done():
+                        yield uploads.popleft().result()
+            except Unreachable as error:
+                # The neighbours would wait for the same store, as long and in vain. What lands by now is told first.
+                silence = error
             while uploads:
-                yield uploads.popleft().result()
+                try:
+                    yield uploads.popleft().result()
+                except Unreachable as error:
+                    silence = error
+        if silence is not None:
+            raise silence
         if failure is not None and len(chunks) == 1:
             yield failure
 
