@@ -32,8 +32,10 @@ def release_metadata(release: Release) -> Metadata:
     }
 
 
-def release_from(metadata: Mapping[str, dg.MetadataValue]) -> Release:
-    """The release that `release_metadata` was made from."""
+def release_from(metadata: Mapping[str, dg.MetadataValue]) -> Release | None:
+    """The release that `release_metadata` was made from; None if an earlier version of cxg_assets told less of it."""
+    if "read_at" not in metadata:
+        return None
     value: dict[str, Any] = {name: item.value for name, item in metadata.items()}
     return Release(
         name=value["release"],

@@ -33,10 +33,8 @@ def observed_release(instance: DagsterInstance, asked: str) -> Release | None:
     """
     records = instance.fetch_observations(CENSUS_RELEASE, limit=1).records
     event = records[0].asset_observation if records else None
-    # An observation of an earlier version of cxg_assets has no time.
-    if event is None or "read_at" not in event.metadata or event.metadata["release"].value != asked:
-        return None
-    return release_from(event.metadata)
+    release = None if event is None else release_from(event.metadata)
+    return release if release is not None and release.name == asked else None
 
 
 def release_observation(release: Release) -> dg.AssetObservation:

@@ -40,8 +40,7 @@ def refuse_mixed_builds(release: Release, spec: SubsetSpec, instance: DagsterIns
 def _indexed(instance: DagsterInstance, organism: str) -> Release | None:
     event = instance.get_latest_materialization_event(census_index_key(organism))
     made = None if event is None else event.asset_materialization
-    # An index of an earlier version of cxg_assets does not tell all of its release.
-    return release_from(made.metadata) if made is not None and "read_at" in made.metadata else None
+    return None if made is None else release_from(made.metadata)
 
 
 def _published(store: Store, subset: str) -> Release | None:

@@ -49,7 +49,7 @@ class S3Settings:
         """The same with endpoint, region and lasting keys filled in from the environment and the profile files.
 
         Called where a run starts, so that workers on other machines get what this one was told. Keys that expire are
-        left out: each process asks for its own (`credentials`).
+        left out: each process asks for its own.
 
         Raises:
             BadInput: There is no such profile, or the endpoint is no URL.
