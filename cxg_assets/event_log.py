@@ -9,16 +9,16 @@ twice and commits it twice.
 
 The files are the same, where Dagster has them: either class reads what the other wrote.
 
-Overridden are `run_connection`, `index_connection`, `has_table`, `register_instance` and `dispose`, none of them
-private. Private are the modules that SqliteEventLogStorage, INDEX_SHARD_NAME and ConfigurableClassData come from;
-the first is where Dagster's own documentation has it.
+Overridden are `run_connection`, `index_connection`, `has_table`, `register_instance`, `wipe_asset_partitions` and
+`dispose`, none of them private. Private are the modules that SqliteEventLogStorage, its tables, INDEX_SHARD_NAME and
+ConfigurableClassData come from; the first is where Dagster's own documentation has it.
 """
 
 import contextlib
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -26,15 +26,19 @@ from typing import Any
 import dagster as dg
 from dagster import DagsterInstance
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import AssetEventTagsTable, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, select
 from sqlalchemy.pool import QueuePool
 
 __all__ = ["ReusingSqliteEventLogStorage"]
 
 MAX_KEPT = 16
 """Databases kept open: three file descriptors each. A run writes to two; the webserver reads many."""
+
+WIPED_AT_ONCE = 500
+"""Partitions of one statement: SQLite takes a limited number of parameters."""
 
 BUSY_SECONDS = 30
 """How long a writer waits for another process. Dagster's own value; releases before it had one waited five seconds."""
@@ -122,6 +126,22 @@ class ReusingSqliteEventLogStorage(SqliteEventLogStorage):
         if table_name not in self._found_tables and super().has_table(table_name):
             self._found_tables.add(table_name)
         return table_name in self._found_tables
+
+    def wipe_asset_partitions(self, asset_key: dg.AssetKey, partition_keys: Sequence[str]) -> None:
+        """Forgets all events of some partitions of an asset; the runs' own logs stay. Dagster's class cannot.
+
+        The rows stay, without their asset: SQLite would give the id of a deleted last row to the next event, and
+        whoever reads on from a row goes by its id.
+        """
+        events, tags = SqlEventLogStorageTable, AssetEventTagsTable
+        with self.index_connection() as connection:
+            for start in range(0, len(partition_keys), WIPED_AT_ONCE):
+                keys = partition_keys[start : start + WIPED_AT_ONCE]
+                theirs = (events.c.asset_key == asset_key.to_string()) & events.c.partition.in_(keys)
+                ids = select(events.c.id).where(theirs)
+                connection.execute(tags.delete().where(tags.c.event_id.in_(ids)))
+                connection.execute(events.update().where(theirs).values(asset_key=None))
+        self.wipe_asset_cached_status(asset_key)
 
     def dispose(self) -> None:
         """Ends the watching, then closes what is open. Whoever connects afterwards opens anew."""

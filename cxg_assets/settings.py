@@ -14,7 +14,8 @@ def home() -> Path:
 
 def default_store_url() -> str:
     """`CXG_STORE_URL`: where index and chunks go; a folder in `home` by default."""
-    return os.environ.get("CXG_STORE_URL") or (home() / "store").as_uri()
+    # Resolved, since the URL of a store has no .. in it.
+    return os.environ.get("CXG_STORE_URL") or (home() / "store").resolve().as_uri()
 
 
 def store_encryption() -> str:

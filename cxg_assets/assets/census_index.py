@@ -4,7 +4,7 @@ import dagster as dg
 
 from cxg_assets.assets.failures import as_failure
 from cxg_assets.assets.keys import CENSUS_GROUP, CENSUS_RELEASE, census_index_key
-from cxg_assets.assets.upstream import observed_release, release_observation, release_tags
+from cxg_assets.assets.upstream import made_from_tags, observed_release, release_observation
 from cxg_assets.ingest.census import keep_open
 from cxg_assets.ingest.layout import index_path
 from cxg_assets.ingest.pipeline import make_index
@@ -35,7 +35,7 @@ def build_census_index(organism: str) -> dg.AssetsDefinition:
             index = make_index(census.locator(release), release, organism, opened)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(release.version),
-            tags=release_tags(release),
+            tags=made_from_tags(release),
             metadata=index_metadata(index, opened.uri(index_path(release.version, organism))),
         )
 

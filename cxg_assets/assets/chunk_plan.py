@@ -1,14 +1,13 @@
 """The chunk plan: which cell goes to which file. Registers the partitions of `h5ad_chunks`."""
 
 import dagster as dg
-from dagster import DagsterInstance
 
 from cxg_assets.assets.failures import as_failure
-from cxg_assets.assets.keys import CENSUS_RELEASE, chunk_partitions, chunk_plan_key, filtered_subset_key
-from cxg_assets.assets.upstream import latest_data_version, release_tags
+from cxg_assets.assets.keys import CENSUS_RELEASE, chunk_plan_key, filtered_subset_key
+from cxg_assets.assets.partition_truth import register_partitions
+from cxg_assets.assets.upstream import latest_data_version, made_from_tags
 from cxg_assets.ingest.layout import plan_path
 from cxg_assets.ingest.pipeline import load_subset, store_plan
-from cxg_assets.ingest.plan import ChunkPlan
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.metadata import plan_metadata
 from cxg_assets.resources.store import StoreResource
@@ -36,22 +35,16 @@ def build_chunk_plan(spec: SubsetSpec, destination: str, code_version: str) -> d
         with as_failure():
             opened = store.locator(destination).open()
             plan = store_plan(spec, load_subset(opened, spec.name, fingerprint), opened)
-        register_partitions(context.instance, plan)
+            left = register_partitions(context.instance, plan, opened)
+        if left:
+            context.log.warning(
+                f"{len(left):,} partitions of an earlier plan are back, {left[0]} … {left[-1]}. This Dagster storage "
+                "cannot forget what they were: they show as it, and stale, until their chunks have landed"
+            )
         return dg.MaterializeResult(
             data_version=dg.DataVersion(plan.header.plan_id),
-            tags=release_tags(plan.header.release),
+            tags=made_from_tags(plan.header.release, {filtered_subset_key(spec.name): fingerprint}),
             metadata=plan_metadata(plan, opened.uri(plan_path(spec.name, plan.header.plan_id))),
         )
 
     return chunk_plan
-
-
-def register_partitions(instance: DagsterInstance, plan: ChunkPlan) -> None:
-    """Makes the partitions the plan's chunks, in plan order: a range of partitions goes by that order."""
-    name = chunk_partitions(plan.header.subset).name
-    assert name is not None  # chunk_partitions names them
-    planned = [chunk.key for chunk in plan.chunks]
-    known = list(instance.get_dynamic_partitions(name))
-    for key in known[len(planned) :]:
-        instance.delete_dynamic_partition(name, key)
-    instance.add_dynamic_partitions(name, planned[len(known) :])

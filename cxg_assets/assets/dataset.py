@@ -4,8 +4,8 @@ import dagster as dg
 
 from cxg_assets.assets.failures import as_failure
 from cxg_assets.assets.keys import CENSUS_RELEASE, chunk_plan_key, dataset_key, h5ad_chunks_key
-from cxg_assets.assets.recording import recorded_reports
-from cxg_assets.assets.upstream import latest_data_version, release_tags
+from cxg_assets.assets.partition_truth import chunk_record
+from cxg_assets.assets.upstream import latest_data_version, made_from_tags
 from cxg_assets.ingest.dataset import publish
 from cxg_assets.ingest.layout import dataset_path
 from cxg_assets.ingest.pipeline import load_plan
@@ -37,11 +37,11 @@ def build_dataset(subset: str, destination: str) -> dg.AssetsDefinition:
         with as_failure():
             opened = store.locator(destination).open()
             plan = load_plan(opened, subset, plan_id)
-            reports = recorded_reports(context.instance, h5ad_chunks_key(subset), plan)
+            reports = chunk_record(context.instance, plan, opened).reports
             published = publish(opened, plan, list(reports.values()), census.locator(plan.header.release))
         return dg.MaterializeResult(
             data_version=dg.DataVersion(plan_id),
-            tags=release_tags(plan.header.release),
+            tags=made_from_tags(plan.header.release, {chunk_plan_key(subset): plan_id}),
             metadata=dataset_metadata(published, opened.uri(dataset_path(subset))),
         )
 

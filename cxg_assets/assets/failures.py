@@ -10,11 +10,12 @@ from cxg_assets.ingest.errors import BadInput, CxgError
 
 @contextlib.contextmanager
 def as_failure() -> Iterator[None]:
-    """Turns an engine error into a `dagster.Failure` with the same message; bad input is never retried.
+    """Turns an engine error into a `dagster.Failure` with the same message.
 
-    An object that is not there is such an error too: a step only reads what is on record.
+    Retried, where a step has a policy for that, is what may be over by then: neither bad input nor an object that is
+    not there (a step only reads what is on record).
     """
     try:
         yield
     except (CxgError, FileNotFoundError) as error:
-        raise dg.Failure(str(error), allow_retries=not isinstance(error, BadInput)) from error
+        raise dg.Failure(str(error), allow_retries=not isinstance(error, BadInput | FileNotFoundError)) from error

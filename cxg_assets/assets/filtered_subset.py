@@ -4,7 +4,7 @@ import dagster as dg
 
 from cxg_assets.assets.failures import as_failure
 from cxg_assets.assets.keys import CENSUS_RELEASE, census_index_key, filtered_subset_key
-from cxg_assets.assets.upstream import latest_data_version, release_tags
+from cxg_assets.assets.upstream import latest_data_version, made_from_tags
 from cxg_assets.ingest.census import keep_open
 from cxg_assets.ingest.layout import subset_obs_path
 from cxg_assets.ingest.pipeline import load_index, make_subset
@@ -45,7 +45,7 @@ def build_filtered_subset(spec: SubsetSpec, destination: str, code_version: str)
             subset = make_subset(spec, index, default, locator, opened)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(subset.fingerprint),
-            tags=release_tags(subset.release),
+            tags=made_from_tags(subset.release, {census_index_key(spec.organism): version}),
             metadata=subset_metadata(subset, opened.uri(subset_obs_path(spec.name, subset.fingerprint))),
         )
 

@@ -10,10 +10,13 @@ from cxg_assets.assets.keys import (
     chunk_partitions,
     chunk_plan_key,
     h5ad_chunks_key,
+    make_missing_op_name,
     missing_chunks_job_name,
 )
+from cxg_assets.assets.killed_runs import process_tag
 from cxg_assets.assets.recording import ChunkRecorder, StepContext, make_chunks
 from cxg_assets.assets.upstream import latest_data_version, provenance_tags
+from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.fingerprint import ENCODING_VERSION
 from cxg_assets.ingest.pipeline import load_plan
 from cxg_assets.ingest.worker import IngestJob
@@ -24,12 +27,19 @@ from cxg_assets.resources.store import StoreResource
 PARTITIONS_PER_RUN = 1_000
 """A run over a range writes a planned event for each of its partitions before it starts, 7 ms each (measured)."""
 
+LAUNCH_RETRIES = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL)
+"""For a launch that dies: Ray does not start, or loses all its nodes. What the pool itself has tried in vain (a chunk,
+a store) ends the run, and so does bad input."""
+
 
 class MissingChunks(dg.Config):
     """Which chunks the job for missing chunks makes."""
 
     chunks: list[str] = []
     """Keys of chunks; empty for every chunk of the plan that has not landed."""
+
+    replace: bool = False
+    """Make the chunks again also where they have landed. They must be named then."""
 
 
 def build_h5ad_chunks(subset: str, destination: str) -> tuple[dg.AssetsDefinition, dg.JobDefinition]:
@@ -48,15 +58,25 @@ def build_h5ad_chunks(subset: str, destination: str) -> tuple[dg.AssetsDefinitio
         store: StoreResource,
         executor: RayPoolExecutor,
         keys: list[str] | None,
+        *,
+        replace: bool = False,
     ) -> None:
-        """Makes the chunks of a range of partitions, or (None) all that are missing."""
+        """Makes the chunks of a range of partitions, or (None) all that are missing.
+
+        Raises:
+            Failure: All are to be made again; chunks could not be made.
+        """
         plan_id = latest_data_version(context.instance, chunk_plan_key(subset))
+        context.instance.add_run_tags(context.run_id, process_tag())
         with as_failure():
+            if replace and keys is None:
+                raise BadInput("replace: chunks is empty; name the chunks that are to be made again")
             locator = store.locator(destination)
             plan = load_plan(locator.open(), subset, plan_id)
             wanted = plan.chunks if keys is None else plan.chunks_of(keys)
-            job = IngestJob(census=census.locator(plan.header.release), store=locator, header=plan.header)
-            tags = provenance_tags(context.instance, spec, plan.header.release)
+            census_locator = census.locator(plan.header.release)
+            job = IngestJob(census=census_locator, store=locator, header=plan.header, replace=replace)
+            tags = provenance_tags(context.instance, spec, plan.header.release, {chunk_plan_key(subset): plan_id})
             recorder = ChunkRecorder(context, key, plan, tags)
             in_range = isinstance(context, dg.AssetExecutionContext)
             make_chunks(context, recorder, job, plan, wanted, executor, record_again=in_range)
@@ -70,6 +90,7 @@ def build_h5ad_chunks(subset: str, destination: str) -> tuple[dg.AssetsDefinitio
         kinds={"ray", "h5ad"},
         code_version=spec.code_version,
         output_required=False,
+        retry_policy=LAUNCH_RETRIES,
         description=f"The cells of {subset} in h5ad files, one a partition, each recorded when it has landed.",
     )
     def h5ad_chunks(
@@ -80,7 +101,7 @@ def build_h5ad_chunks(subset: str, destination: str) -> tuple[dg.AssetsDefinitio
         # A generator that yields nothing: for a plain function Dagster would record every partition once more.
         yield
 
-    @dg.op(name=f"{subset}_make_missing_chunks")
+    @dg.op(name=make_missing_op_name(subset))
     def make_missing(
         context: dg.OpExecutionContext,
         config: MissingChunks,
@@ -88,12 +109,12 @@ def build_h5ad_chunks(subset: str, destination: str) -> tuple[dg.AssetsDefinitio
         store: StoreResource,
         executor: RayPoolExecutor,
     ) -> None:
-        make(context, census, store, executor, config.chunks or None)
+        make(context, census, store, executor, config.chunks or None, replace=config.replace)
 
     @dg.job(
         name=missing_chunks_job_name(subset),
         executor_def=dg.in_process_executor,
-        description=f"Makes the chunks of {subset} that have not landed, however scattered, in one run.",
+        description=f"Makes the chunks of {subset} that have not landed, or those that are named, in one run.",
     )
     def missing_chunks() -> None:
         make_missing()

@@ -46,6 +46,11 @@ def missing_chunks_job_name(subset: str) -> str:
     return f"{subset}_missing_chunks"
 
 
+def make_missing_op_name(subset: str) -> str:
+    """The one op of that job."""
+    return f"{subset}_make_missing_chunks"
+
+
 def publish_job_name(subset: str) -> str:
     """The job that publishes the dataset."""
     return f"{subset}_publish"

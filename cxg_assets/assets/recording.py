@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import dagster as dg
-from dagster import DagsterInstance
 
-from cxg_assets.assets.upstream import DATA_VERSION_TAG
+from cxg_assets.assets.keys import chunk_plan_key
+from cxg_assets.assets.partition_truth import chunk_record, show_as_failed
+from cxg_assets.assets.upstream import DATA_VERSION_TAG, latest_data_version
 from cxg_assets.ingest.landed import read_report
 from cxg_assets.ingest.pipeline import landed_sizes
 from cxg_assets.ingest.plan import Chunk, ChunkPlan
@@ -23,16 +24,13 @@ from cxg_assets.ingest.report import ChunkFailure, ChunkReport, RunSummary
 from cxg_assets.ingest.spans import plan_spans
 from cxg_assets.ingest.store import Store
 from cxg_assets.ingest.worker import IngestJob
-from cxg_assets.metadata import chunk_metadata, report_from, summary_metadata
+from cxg_assets.metadata import chunk_metadata, summary_metadata
 from cxg_assets.resources.executor import RayPoolExecutor
 
 StepContext = dg.AssetExecutionContext | dg.OpExecutionContext
 
 LOG_SECONDS = 10.0
 """Pace of the progress line in the run's log."""
-
-PAGE = 1_000
-"""Materializations fetched at once."""
 
 
 class ChunkRecorder:
@@ -52,6 +50,21 @@ class ChunkRecorder:
         self._plan = plan
         self._tags = tags
 
+    def require_current_plan(self) -> None:
+        """Ends the run when another plan was made meanwhile: the partitions are that plan's, and would tell wrong.
+
+        Raises:
+            Failure: Another plan was made.
+        """
+        plan, subset = self._plan.header.plan_id, self._plan.header.subset
+        current = latest_data_version(self._context.instance, chunk_plan_key(subset))
+        if current != plan:
+            raise dg.Failure(
+                f"{subset}: plan {current} was made while the chunks of plan {plan} were; this run ends. "
+                "What has landed stays where it is; run again for the chunks of the new plan",
+                allow_retries=False,
+            )
+
     def record(self, report: ChunkReport) -> None:
         """Logs one chunk as landed."""
         self._context.log_event(
@@ -65,6 +78,11 @@ class ChunkRecorder:
         # Dagster keeps every event that a step logs until the step ends; it is in the instance already.
         deque(self._context.consume_events(), maxlen=0)
 
+    def record_failed(self, failures: Iterable[ChunkFailure]) -> None:
+        """Lets the partitions of chunks that could not be made show as failed when the run has ended."""
+        if isinstance(self._context, dg.OpExecutionContext):
+            show_as_failed(self._context, self._key, (failure.chunk for failure in failures))
+
     def observe(self, summary: RunSummary) -> None:
         """Logs what a run did, as an observation of the whole asset."""
         self._context.log_event(dg.AssetObservation(asset_key=self._key, metadata=summary_metadata(summary)))
@@ -75,44 +93,20 @@ class ChunkRecorder:
         Args:
             store: The destination.
             chunks: Chunks that lie there.
-            again: Record also what this instance has on record: Dagster expects an event for each key of a range.
+            again: Record also what the partition shows already: Dagster expects an event for each key of a range.
         """
-        known = recorded_reports(self._context.instance, self._key, self._plan)
+        known = chunk_record(self._context.instance, self._plan, store)
         n_landed = 0
         for chunk in chunks:
-            report = known.get(chunk.key)
-            if report is None:
+            report = known.reports.get(chunk.key)
+            if report is None or chunk.key in known.elsewhere:
                 # Landed in a run that was killed before it could record it, or through another Dagster instance.
                 self.record(read_report(store, self._plan.header, chunk))
-            elif again:
+            elif again or not known.shows(chunk, self._tags):
+                # The last event of its partition is of another plan, or is a run that failed or was killed.
                 self.record(report)
             n_landed += 1
         return n_landed
-
-
-def recorded_reports(instance: DagsterInstance, key: dg.AssetKey, plan: ChunkPlan) -> dict[str, ChunkReport]:
-    """The latest report of each chunk that is on record with the plan's fingerprint, by chunk key.
-
-    Args:
-        instance: Where the materializations are.
-        key: The chunk asset.
-        plan: The plan.
-    """
-    wanted = {chunk.key: chunk.fingerprint for chunk in plan.chunks}
-    reports: dict[str, ChunkReport] = {}
-    cursor: str | None = None
-    while len(reports) < len(wanted):
-        page = instance.fetch_materializations(key, limit=PAGE, cursor=cursor)
-        for record in page.records:
-            event = record.asset_materialization
-            if event is None or event.partition is None or event.partition in reports:
-                continue
-            if (event.tags or {}).get(DATA_VERSION_TAG) == wanted.get(event.partition):
-                reports[event.partition] = report_from(event.metadata)
-        if not page.has_more:
-            break
-        cursor = page.cursor
-    return reports
 
 
 def make_chunks(
@@ -125,7 +119,7 @@ def make_chunks(
     *,
     record_again: bool,
 ) -> RunSummary:
-    """Makes those of the wanted chunks that have not landed, in one pool.
+    """Makes those of the wanted chunks that have not landed, in one pool; with `job.replace` all of them.
 
     Args:
         context: The step's.
@@ -137,16 +131,18 @@ def make_chunks(
         record_again: Record chunks that had landed before also when they are on record.
 
     Raises:
-        Failure: A chunk could not be made; the message names each. What landed is recorded.
+        Failure: A chunk could not be made, and the message names each; or another plan was made meanwhile. What landed
+            is recorded.
     """
     store = job.store.open()
     sizes = landed_sizes(store, plan)
-    missing = [chunk for chunk in wanted if chunk.key not in sizes]
-    n_skipped = recorder.record_landed(store, (chunk for chunk in wanted if chunk.key in sizes), again=record_again)
+    missing = [chunk for chunk in wanted if job.replace or chunk.key not in sizes]
+    landed = () if job.replace else (chunk for chunk in wanted if chunk.key in sizes)
+    n_skipped = recorder.record_landed(store, landed, again=record_again)
     context.log.info(f"{len(wanted):,} chunks wanted, {n_skipped:,} have landed before, {len(missing):,} to make")
     reports: list[ChunkReport] = []
     failures: list[ChunkFailure] = []
-    n_workers = n_retries = 0
+    n_workers = n_retries = n_deaths = 0
     seconds = 0.0
     if missing:
         job = _prove(context, job)
@@ -157,6 +153,7 @@ def make_chunks(
                     failures.append(result)
                     context.log.error(f"chunk {result.chunk} failed after {result.attempt} attempts: {result.error}")
                     continue
+                recorder.require_current_plan()
                 recorder.record(result)
                 reports.append(result)
                 if time.monotonic() - logged > LOG_SECONDS:
@@ -164,7 +161,7 @@ def make_chunks(
                     context.log.info(_progress(reports, missing, logged - began))
             # Taken before the pool ends: to shut a Ray down takes seconds, and all chunks have landed.
             seconds = time.monotonic() - began
-            n_workers, n_retries = pool.n_workers, pool.n_retries
+            n_workers, n_retries, n_deaths = pool.n_workers, pool.n_retries, pool.n_deaths
     summary = RunSummary(
         n_obs=sum(report.n_obs for report in reports),
         n_files=len(reports),
@@ -174,9 +171,12 @@ def make_chunks(
         ingest_seconds=seconds,
         workers=n_workers,
         retries=n_retries,
+        workers_lost=n_deaths,
+        launches=context.retry_number + 1,
     )
     recorder.observe(summary)
     if failures:
+        recorder.record_failed(failures)
         names = ", ".join(sorted(failure.chunk for failure in failures))
         raise dg.Failure(
             f"{len(failures)} of {len(wanted)} chunks failed: {names}. The first: {failures[0].error}. "
@@ -198,8 +198,11 @@ def _prove(context: StepContext, job: IngestJob) -> IngestJob:
     proven = probe_writing(job.store)
     for sentence in proven.lacks:
         context.log.warning(f"{proven.locator.url}: {sentence}")
-    job.census.open_x(job.header.x_uri, n_threads=1, buffer_bytes=BUFFER_BYTES).close()
-    return replace(job, store=proven.locator)
+    with job.census.open_x(job.header.x_uri, n_threads=1, buffer_bytes=BUFFER_BYTES) as x:
+        x_nnz = x.nnz
+    # After X: what was opened before is of this release too.
+    job.header.release.confirm(job.census)
+    return replace(job, store=proven.locator, x_nnz=x_nnz)
 
 
 def _progress(reports: Sequence[ChunkReport], missing: Sequence[Chunk], seconds: float) -> str:

@@ -1,5 +1,7 @@
 """What an asset was made from: the data version of each upstream asset, which is also its name in the store."""
 
+from collections.abc import Mapping
+
 import dagster as dg
 from dagster import DagsterInstance
 
@@ -9,6 +11,10 @@ from cxg_assets.metadata import release_from, release_metadata
 
 DATA_VERSION_TAG = "dagster/data_version"
 IS_USER_PROVIDED_TAG = "dagster/data_version_is_user_provided"
+CODE_VERSION_TAG = "dagster/code_version"
+INPUT_VERSION_TAG = "dagster/input_data_version/"
+POINTER_TAG = "dagster/input_event_pointer/"
+"""Both followed by the upstream asset."""
 
 
 def latest_data_version(instance: DagsterInstance, key: dg.AssetKey) -> str:
@@ -46,15 +52,23 @@ def release_observation(release: Release) -> dg.AssetObservation:
     )
 
 
-def release_tags(release: Release) -> dict[str, str]:
-    """The tag that says which release an asset was made from.
+def made_from_tags(release: Release, upstream: Mapping[dg.AssetKey, str] | None = None) -> dict[str, str]:
+    """The tags that say what an asset was made from.
 
-    Dagster would put the release that was observed last, which may be newer than the index that a subset is made from.
+    Dagster would put what is the latest when it records: the release that was observed last may be newer than the
+    index that a subset is made from, and a plan may be made again while files of the one before are.
+
+    Args:
+        release: The release.
+        upstream: Data version of what was read, by asset.
     """
-    return {f"dagster/input_data_version/{CENSUS_RELEASE.to_user_string()}": release.version}
+    versions = {CENSUS_RELEASE: release.version, **(upstream or {})}
+    return {f"{INPUT_VERSION_TAG}{key.to_user_string()}": version for key, version in versions.items()}
 
 
-def provenance_tags(instance: DagsterInstance, spec: dg.AssetSpec, release: Release) -> dict[str, str]:
+def provenance_tags(
+    instance: DagsterInstance, spec: dg.AssetSpec, release: Release, upstream: Mapping[dg.AssetKey, str]
+) -> dict[str, str]:
     """The tags by which Dagster tells whether a logged materialization is stale.
 
     Dagster sets them itself for an asset's own output, not for events that a step logs. Valid for upstream assets
@@ -64,15 +78,16 @@ def provenance_tags(instance: DagsterInstance, spec: dg.AssetSpec, release: Rele
         instance: Where the upstream materializations are.
         spec: The asset that is logged; its code_version and deps count.
         release: The release that it is made from.
+        upstream: Data version of what else was read, by asset.
     """
     tags = {IS_USER_PROVIDED_TAG: "true"}
     if spec.code_version is not None:
-        tags["dagster/code_version"] = spec.code_version
+        tags[CODE_VERSION_TAG] = spec.code_version
     for dep in spec.deps:
         records = instance.fetch_materializations(dep.asset_key, limit=1).records
         event = records[0].asset_materialization if records else None
         version = (event.tags or {}).get(DATA_VERSION_TAG, "INITIAL") if event is not None else "INITIAL"
         name = dep.asset_key.to_user_string()
-        tags[f"dagster/input_data_version/{name}"] = version
-        tags[f"dagster/input_event_pointer/{name}"] = str(records[0].storage_id) if records else "NULL"
-    return tags | release_tags(release)
+        tags[f"{INPUT_VERSION_TAG}{name}"] = version
+        tags[f"{POINTER_TAG}{name}"] = str(records[0].storage_id) if records else "NULL"
+    return tags | made_from_tags(release, upstream)

@@ -11,6 +11,7 @@ from cxg_assets.cli.doctor import doctor_command
 from cxg_assets.cli.index import index_command
 from cxg_assets.cli.ingest import ingest_command
 from cxg_assets.cli.new import new_command
+from cxg_assets.cli.prune import prune_command
 from cxg_assets.cli.status import status_command
 from cxg_assets.cli.ui import ui_command
 from cxg_assets.cli.verify import verify_command
@@ -27,8 +28,8 @@ def commands() -> None:
 
 
 for command in (
-    census_group, demo_command, doctor_command, index_command, ingest_command, new_command, status_command, ui_command,
-    verify_command,
+    census_group, demo_command, doctor_command, index_command, ingest_command, new_command, prune_command,
+    status_command, ui_command, verify_command,
 ):  # fmt: skip
     commands.add_command(command)
 

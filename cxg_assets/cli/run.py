@@ -4,7 +4,7 @@ import contextlib
 import gc
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -19,6 +19,7 @@ from cxg_assets.assets.keys import (
     prepare_job_name,
     publish_job_name,
 )
+from cxg_assets.assets.killed_runs import process_tag, report_killed_runs
 from cxg_assets.assets.upstream import latest_data_version
 from cxg_assets.cli.mixed_builds import refuse_mixed_builds
 from cxg_assets.cli.project import dagster_instance, existing_instance
@@ -28,6 +29,7 @@ from cxg_assets.ingest.census import keep_open
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import dataset_path
 from cxg_assets.ingest.pipeline import as_indexed, landed_sizes, load_plan
+from cxg_assets.ingest.plan import Chunk
 from cxg_assets.ingest.preflight import check_subset
 from cxg_assets.ingest.probe import probe
 from cxg_assets.ingest.report import RunSummary
@@ -97,23 +99,24 @@ def run_ingest(
         refuse_mixed_builds(release, spec, known, opened)
     check_subset(spec, census.locator(release))
     with dagster_instance() as instance:
+        report_killed_runs(instance)
         definitions = complete(subset_definitions(spec, destination), census=census, store=store, workers=workers)
-        error = _run(definitions, prepare_job_name(spec.name), instance)
+        error = run_job(definitions, prepare_job_name(spec.name), instance)
         if error:
             raise CxgError(error)
         plan = load_plan(opened, spec.name, latest_data_version(instance, chunk_plan_key(spec.name)))
         landed = landed_sizes(opened, plan)
-        n_missing = sum(chunk.n_obs for chunk in plan.chunks if chunk.key not in landed)
+        missing = [chunk for chunk in plan.chunks if chunk.key not in landed]
         # All that is imported by now stays: a full collection over it would hold the driver up for 0.4 s.
         gc.freeze()
         run_id = str(uuid.uuid4())
-        with _bar(instance, run_id, h5ad_chunks_key(spec.name), n_missing):
-            error = _run(definitions, missing_chunks_job_name(spec.name), instance, run_id)
+        with cells_bar(instance, run_id, h5ad_chunks_key(spec.name), missing):
+            error = run_job(definitions, missing_chunks_job_name(spec.name), instance, run_id=run_id)
         chunks = _summary_of(instance, h5ad_chunks_key(spec.name), run_id)
         if chunks is None:
             raise CxgError(error)
         if not error:
-            error = _run(definitions, publish_job_name(spec.name), instance)
+            error = run_job(definitions, publish_job_name(spec.name), instance)
     return IngestResult(
         chunks=chunks,
         total_seconds=time.monotonic() - began,
@@ -122,10 +125,29 @@ def run_ingest(
     )
 
 
-def _run(definitions: dg.Definitions, job: str, instance: DagsterInstance, run_id: str | None = None) -> str:
-    """Runs a job here. Returns why it failed; empty when it did not."""
+def run_job(
+    definitions: dg.Definitions,
+    job: str,
+    instance: DagsterInstance,
+    *,
+    run_id: str | None = None,
+    ops: Mapping[str, Any] | None = None,
+) -> str:
+    """Runs a job here.
+
+    Args:
+        definitions: Where it is defined.
+        job: Its name.
+        instance: Where it is recorded.
+        run_id: The run's id; None for a new one.
+        ops: Configuration of its ops, by name.
+
+    Returns:
+        Why it failed; empty when it did not.
+    """
+    config = _QUIET | {"ops": {name: {"config": values} for name, values in (ops or {}).items()}}
     result = definitions.resolve_job_def(job).execute_in_process(
-        instance=instance, run_config=_QUIET, raise_on_error=False, run_id=run_id
+        instance=instance, run_config=config, raise_on_error=False, run_id=run_id, tags=process_tag()
     )
     if result.success:
         return ""
@@ -135,7 +157,9 @@ def _run(definitions: dg.Definitions, job: str, instance: DagsterInstance, run_i
             if data.user_failure_data is not None and data.user_failure_data.description:
                 return data.user_failure_data.description
             if data.error is not None:
-                return f"{job}, step {event.step_key}: {data.error.message.strip()}"
+                # Dagster's own error says only where it was.
+                cause = data.error.cause or data.error
+                return f"{job}, step {event.step_key}: {cause.message.strip()}"
     return f"{job} failed; see run {result.run_id} in the UI"
 
 
@@ -150,14 +174,18 @@ def _summary_of(instance: DagsterInstance, key: dg.AssetKey, run_id: str) -> Run
 
 
 @contextlib.contextmanager
-def _bar(instance: DagsterInstance, run_id: str, key: dg.AssetKey, n_obs: int) -> Iterator[None]:
-    """A bar over the cells to make, moved by the run's materializations as they are recorded."""
-    with tqdm(total=n_obs, desc=key.path[0], unit=" cells", unit_scale=True) as bar:
+def cells_bar(instance: DagsterInstance, run_id: str, key: dg.AssetKey, chunks: Sequence[Chunk]) -> Iterator[None]:
+    """A bar over the cells of chunks to make, moved by the run's materializations as they are recorded.
+
+    What had landed before may be recorded by the same run, and is not counted.
+    """
+    left = {chunk.key: chunk.n_obs for chunk in chunks}
+    with tqdm(total=sum(left.values()), desc=key.path[0], unit=" cells", unit_scale=True) as bar:
 
         def follow(event: dg.EventLogEntry) -> None:
             made = event.asset_materialization
-            if made is not None and made.asset_key == key:
-                bar.update(int(made.metadata["n_obs"].value))  # type: ignore[arg-type]
+            if made is not None and made.asset_key == key and made.partition is not None:
+                bar.update(left.pop(made.partition, 0))
 
         instance.add_event_listener(run_id, follow)
         yield

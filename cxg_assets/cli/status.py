@@ -4,7 +4,7 @@ import click
 from dagster import DagsterInstance
 
 from cxg_assets.assets.keys import h5ad_chunks_key
-from cxg_assets.assets.recording import recorded_reports
+from cxg_assets.assets.partition_truth import chunk_record
 from cxg_assets.cli.project import current_plan, dagster_instance, default_store, load_subset, subset_names
 from cxg_assets.ingest.dataset import read_dataset
 from cxg_assets.ingest.pipeline import landed_sizes
@@ -36,7 +36,7 @@ def status_command(subset: str | None, destination: str | None, links: bool, hou
 
 def _describe(plan: ChunkPlan, landed: dict[str, int], store: Store, instance: DagsterInstance) -> list[str]:
     name, plan_id = plan.header.subset, plan.header.plan_id
-    reports = recorded_reports(instance, h5ad_chunks_key(name), plan)
+    reports = chunk_record(instance, plan, store).reports
     recorded = instance.get_materialized_partitions(h5ad_chunks_key(name))
     n_stale = len([chunk for chunk in plan.chunks if chunk.key in recorded and chunk.key not in reports])
     lines = [

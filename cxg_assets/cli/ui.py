@@ -6,6 +6,7 @@ import sys
 import click
 
 from cxg_assets import settings
+from cxg_assets.assets.killed_runs import report_killed_runs
 from cxg_assets.cli.project import dagster_instance
 
 
@@ -13,7 +14,8 @@ from cxg_assets.cli.project import dagster_instance
 @click.option("-p", "--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
 def ui_command(port: int) -> None:
     """Serves the Dagster UI with its daemon, on this machine only. Ctrl-C ends it."""
-    dagster_instance().dispose()
+    with dagster_instance() as instance:
+        report_killed_runs(instance)
     environment = os.environ | {"DAGSTER_HOME": str(settings.dagster_home()), "CXG_HOME": str(settings.home())}
     command = ["dagster", "dev", "-m", "cxg_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
     os.execve(sys.executable, [sys.executable, "-m", *command], environment)

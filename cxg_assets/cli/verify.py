@@ -1,4 +1,4 @@
-"""`cxg-assets verify`: a published dataset against its manifest, and against the Census."""
+"""`cxg-assets verify`: a published dataset against its manifest, and against the Census; repairs what is damaged."""
 
 import sys
 
@@ -6,20 +6,44 @@ import click
 from tqdm import tqdm
 
 from cxg_assets.cli.project import default_store, load_subset
-from cxg_assets.ingest.dataset import read_dataset
+from cxg_assets.cli.repair import run_repair
+from cxg_assets.ingest.dataset import Dataset, read_dataset
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.verify import verify
+from cxg_assets.ingest.store import Store
+from cxg_assets.ingest.verify import Kind, Problem, damaged_chunks, verify
 from cxg_assets.resources.census import CensusResource
 
 
 @click.command("verify")
 @click.argument("subset")
 @click.option("--deep", is_flag=True, help="Read every cell from the Census again and compare.")
+@click.option("--repair", is_flag=True, help="Make the chunks that are damaged or missing again, and publish again.")
 @click.option("--destination", help="s3://bucket/prefix or file:///folder. Default: as the YAML says.")
-def verify_command(subset: str, deep: bool, destination: str | None) -> None:
-    """Checks sizes and checksums of all chunks of SUBSET as published."""
+def verify_command(subset: str, deep: bool, repair: bool, destination: str | None) -> None:
+    """Checks sizes and checksums of all chunks of SUBSET as published, and that nothing is foreign."""
     declared = load_subset(subset)
-    store = default_store().locator(declared.destination if destination is None else destination).open()
+    url = declared.destination if destination is None else destination
+    store = default_store().locator(url).open()
+    dataset, problems = _verify(store, subset, deep)
+    if repair and problems and _can_repair(problems):
+        chunks = damaged_chunks(problems)
+        error = run_repair(declared, url, store, dataset, chunks)
+        if error:
+            click.echo(f"cxg-assets: {error}", err=True)
+            sys.exit(1)
+        made = f"made again: {', '.join(chunks)}; " if chunks else ""
+        click.echo(f"{subset}: {made}published again")
+        dataset, problems = _verify(store, subset, deep)
+    if problems:
+        found = f"{subset}: {len(problems)} problems in {dataset.n_chunks:,} chunks"
+        click.echo(found + _advice(subset, problems), err=True)
+        sys.exit(1)
+    compared = "sizes, checksums and every cell against the Census" if deep else "sizes and checksums"
+    click.echo(f"{subset}: {dataset.n_chunks:,} chunks, {dataset.n_obs:,} cells are right ({compared})")
+
+
+def _verify(store: Store, subset: str, deep: bool) -> tuple[Dataset, list[Problem]]:
+    """What is published, and what is wrong with it; the problems are told."""
     try:
         dataset = read_dataset(store, subset)
     except FileNotFoundError as error:
@@ -28,9 +52,23 @@ def verify_command(subset: str, deep: bool, destination: str | None) -> None:
     with tqdm(total=dataset.n_chunks, desc=f"verify {subset}", unit=" chunks") as bar:
         problems = verify(store, dataset, census, on_chunk=bar.update)
     for problem in problems:
-        click.echo(f"chunk {problem.chunk}: {problem.what}", err=True)
-    if problems:
-        click.echo(f"{subset}: {len(problems)} problems in {dataset.n_chunks:,} chunks", err=True)
-        sys.exit(1)
-    compared = "sizes, checksums and every cell against the Census" if deep else "sizes and checksums"
-    click.echo(f"{subset}: {dataset.n_chunks:,} chunks, {dataset.n_obs:,} cells are right ({compared})")
+        click.echo(f"chunk {problem.chunk}: {problem.what}" if problem.chunk else problem.what, err=True)
+    return dataset, problems
+
+
+def _can_repair(problems: list[Problem]) -> bool:
+    """Whether there is something to make again, and the plan and subset that it takes."""
+    kinds = {problem.kind for problem in problems}
+    return Kind.PLAN not in kinds and bool(kinds & {Kind.CHUNK, Kind.DATASET})
+
+
+def _advice(subset: str, problems: list[Problem]) -> str:
+    """What to do about the problems that do not say so themselves."""
+    advice = ""
+    if _can_repair(problems):
+        n_chunks = len(damaged_chunks(problems))
+        makes = f"makes {n_chunks:,} chunks again" if n_chunks else "publishes again"
+        advice += f"; cxg-assets verify {subset} --repair {makes}"
+    if any(problem.kind is Kind.FOREIGN for problem in problems):
+        advice += f"; cxg-assets prune {subset} lists what is foreign and removes it"
+    return advice

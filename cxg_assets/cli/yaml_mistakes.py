@@ -35,8 +35,8 @@ def describe_mistakes(file: Path, error: Exception) -> str:
             return f"{file}:{cause.problem_mark.line + 1}: this is not YAML: {cause.problem}"
     lines = str(causes[-1]).strip().splitlines() or [type(causes[-1]).__name__]
     if lines[0].startswith(str(file)):
-        # A template: the place comes first, the YAML around it next, and last what is wrong.
-        return f"{lines[0]}: {lines[-1]}"
+        # A template or a gene file: the place comes first, the YAML around it next, and last what is wrong.
+        return f"{lines[0]}: {lines[-1].removeprefix(f'{BadInput.__module__}.{BadInput.__name__}: ')}"
     reason = lines[0].rstrip(".")
     return f"{file}: {reason}; a subset has `type: cxg_assets.CensusSubset`, and its attributes below `attributes:`"
 

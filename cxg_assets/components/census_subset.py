@@ -23,6 +23,7 @@ from cxg_assets.assets.keys import (
 )
 from cxg_assets.checks import build_dataset_checks
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.fingerprint import ENCODING_VERSION
 from cxg_assets.ingest.spec import (
     DEFAULT_CHUNK_SIZE,
     DEFAULT_OBS_COLUMNS,
@@ -34,7 +35,20 @@ from cxg_assets.ingest.store import StoreLocator
 
 
 def _beside_the_yaml(context: dg.ResolutionContext, path: str | None) -> str | None:
-    return None if path is None else str(context.resolve_source_relative_path(path))
+    """The gene file, which lies in the folder of its YAML or below, also when links are followed.
+
+    A subset is its folder: it works on another machine, and no YAML can make another file appear in messages.
+    """
+    if path is None:
+        return None
+    folder = context.resolve_source_relative_path(".").resolve()
+    try:
+        file = (folder / path).resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a NUL
+        raise BadInput(f"genes.file: {path!r} is not the name of a file: {error}") from error
+    if not file.is_relative_to(folder):
+        raise BadInput(f"genes.file: {path!r} is outside of the folder of its YAML, {folder}; put the file there")
+    return str(file)
 
 
 class Genes(dg.Model, dg.Resolvable):
@@ -43,7 +57,7 @@ class Genes(dg.Model, dg.Resolvable):
     value_filter: str | None = Field(default=None, description="Filter over var, e.g. `n_measured_obs >= 10`.")
     feature_ids: list[str] | None = Field(default=None, description="Ensembl ids as var has them, without version.")
     file: Annotated[str | None, dg.Resolver(_beside_the_yaml, model_field_type=str)] = Field(
-        default=None, description="Text file with a feature_id on each line; relative to the YAML file."
+        default=None, description="Text file with a feature_id on each line, in the folder of the YAML file or below."
     )
 
     def selection(self) -> GeneSelection:
@@ -123,7 +137,16 @@ def subset_definitions(spec: SubsetSpec, destination: str) -> dg.Definitions:
         "max_obs": spec.max_obs,
         "genes": None if spec.genes is None else [spec.genes.value_filter, spec.genes.feature_ids],
     }
-    files = {"layer": spec.layer, "chunk_size": spec.chunk_size, "compression": spec.compression}
+    # With what a chunk tells of its origin in the words of the YAML: in other words, the same cells are another plan.
+    files = {
+        "layer": spec.layer,
+        "chunk_size": spec.chunk_size,
+        "compression": spec.compression,
+        "encoding_version": ENCODING_VERSION,
+        "value_filter": spec.value_filter,
+        "obs_columns": spec.obs_columns,
+        "genes": None if spec.genes is None else [spec.genes.value_filter, len(spec.genes.feature_ids or ())],
+    }
     h5ad_chunks, missing_chunks = build_h5ad_chunks(spec.name, destination)
     return dg.Definitions(
         assets=[

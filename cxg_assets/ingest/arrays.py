@@ -5,7 +5,6 @@ ISA-L, and stored as they are (`write_direct_chunk`). Any HDF5 reader opens them
 times as long (design measurement: 4,600 cells/s against 51,000).
 """
 
-import zlib
 from typing import Any
 
 import h5py
@@ -21,11 +20,15 @@ BLOCK = 65_536
 ISAL_LEVEL = 1
 """On shuffled counts level 2 takes as long for the same size, level 3 twice as long for a larger one (measured)."""
 
-SMALL_BYTES = 128 * 1024
-"""Below this zlib compresses, which are most columns of obs: ISA-L was seen to pack a column of 500 bytes in two ways,
-one time in many thousand, and equal content has to give equal bytes. It takes no time that could be measured."""
+ISAL_HEAD = 4
+"""Bytes that ISA-L gets alone, which makes equal content equal bytes.
 
-ZLIB_LEVEL = 1
+The loop that packs most of the input hashes, after the very first byte, a register that was not loaded for it: it
+holds the address of the compressor's state (`.write_first_byte` in igzip_icf_body_h1_gr_bt.asm of ISA-L 2.32.1). So the
+result depends on where the stack of a thread lies: some blocks of X are packed differently at one or two of 8192
+addresses, many short columns of obs at one to five of 512 (measured). A flushed start of 4 to 16 bytes is packed by
+another loop, which has no such fault, and the first one takes over behind it. It costs 3 % of the time, and 20 bytes.
+"""
 
 ZSTD_LEVEL = 3
 
@@ -124,9 +127,15 @@ def shuffle_deflate(values: np.ndarray) -> bytes:
         _shuffle_4(octets.reshape(-1), planes.reshape(-1))
     else:
         planes = np.ascontiguousarray(octets.T)
-    if planes.nbytes < SMALL_BYTES:
-        return zlib.compress(planes.tobytes(), level=ZLIB_LEVEL)
-    return isal_zlib.compress(planes, level=ISAL_LEVEL)
+    return _deflate(planes.reshape(-1))
+
+
+def _deflate(octets: np.ndarray) -> bytes:
+    """A zlib stream of the bytes, the same wherever and whenever it is made with this ISA-L on this kind of CPU."""
+    packer = isal_zlib.compressobj(ISAL_LEVEL)
+    parts = [packer.compress(octets[:ISAL_HEAD]), packer.flush(isal_zlib.Z_SYNC_FLUSH)]
+    parts += [packer.compress(octets[ISAL_HEAD:]), packer.flush()]
+    return b"".join(parts)
 
 
 @numba.njit(nogil=True, cache=True)

@@ -10,9 +10,9 @@ from cxg_assets.ingest.census import CensusLocator
 from cxg_assets.ingest.citations import COLUMNS, citations_csv, count_datasets
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import card_path, citations_path, dataset_path, manifest_path, subset_obs_path
-from cxg_assets.ingest.manifest import make_manifest, manifest_bytes, total
+from cxg_assets.ingest.manifest import IncompleteDataset, make_manifest, manifest_bytes, read_manifest, total
 from cxg_assets.ingest.pipeline import landed_sizes
-from cxg_assets.ingest.plan import ChunkPlan
+from cxg_assets.ingest.plan import ChunkPlan, PlanHeader
 from cxg_assets.ingest.release import Release
 from cxg_assets.ingest.report import ChunkReport
 from cxg_assets.ingest.store import Store
@@ -68,12 +68,16 @@ def publish(store: Store, plan: ChunkPlan, reports: Sequence[ChunkReport], censu
         census: Where the release is; only `census_info/datasets` is read.
 
     Raises:
-        IncompleteDataset: Not every chunk has landed as reported; nothing was written.
+        BadInput: The Census is another build now; nothing was written.
+        IncompleteDataset: Not every chunk has landed as reported, or one is not what was published before; nothing was
+            written.
     """
     header = plan.header
+    _refuse_damaged(store, header, reports)
     manifest = make_manifest(plan, reports, landed_sizes(store, plan))
     with census.open() as opened:
         datasets = opened.datasets(COLUMNS)
+    header.release.confirm(census)
     with store.local_copy(subset_obs_path(header.subset, header.subset_fingerprint)) as obs_file:
         counts = count_datasets(obs_file)
     dataset = Dataset(
@@ -97,6 +101,47 @@ def publish(store: Store, plan: ChunkPlan, reports: Sequence[ChunkReport], censu
     store.put(card_path(header.subset, header.plan_id), dataset_card(header, manifest))
     store.put(dataset_path(header.subset), json.dumps(asdict(dataset), indent=1).encode())
     return dataset
+
+
+def _refuse_damaged(store: Store, header: PlanHeader, reports: Sequence[ChunkReport]) -> None:
+    """Compares chunks of which only the file is known with what was published of this plan before.
+
+    A machine that has no record of them reads its reports from the files, also from a damaged one, and would publish
+    the checksum of the damage.
+
+    Raises:
+        IncompleteDataset: A file is not what was published.
+    """
+    read_back = [report for report in reports if report.attempt == 0]
+    path = manifest_path(header.subset, header.plan_id)
+    if not read_back or not store.exists(path):
+        return
+    try:
+        before = {row["chunk"]: row["sha256"] for row in read_manifest(store.get(path)).to_pylist()}
+    except CxgError as error:
+        raise IncompleteDataset(
+            f"{store.uri(path)} is damaged, and this machine has no other record of the chunks to compare them with "
+            f"({error}). Publish from the machine that made them; or delete it, publish again, and run "
+            f"cxg-assets verify {header.subset} --deep --repair"
+        ) from error
+    damaged = [report for report in read_back if before.get(report.chunk, report.sha256) != report.sha256]
+    if damaged:
+        first, more = damaged[0], f" and {len(damaged) - 1} more chunks" if len(damaged) > 1 else ""
+        raise IncompleteDataset(
+            f"{header.subset}, plan {header.plan_id}: chunk {first.chunk}{more}: {first.uri} has SHA-256 "
+            f"{first.sha256[:12]}…, {before[first.chunk][:12]}… was published; {remedy(store, header)}"
+        )
+
+
+def remedy(store: Store, header: PlanHeader) -> str:
+    """What to do about a damaged chunk of a plan, in words that end an error."""
+    try:
+        is_published = read_dataset(store, header.subset).plan_id == header.plan_id
+    except (CxgError, FileNotFoundError):
+        is_published = False
+    if is_published:
+        return f"cxg-assets verify {header.subset} --repair makes it again"
+    return "delete it and run again"
 
 
 def read_dataset(store: Store, subset: str) -> Dataset:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from cxg_assets.ingest.arrays import BLOCK, BlockedArray, create_array, fill_array
 from cxg_assets.ingest.csr import CsrRows
 from cxg_assets.ingest.errors import CxgError
-from cxg_assets.ingest.template import UNS_KEY, Template
+from cxg_assets.ingest.template import UNS_KEY, Template, is_text, refuse_nul
 
 _numbers = itertools.count()
 
@@ -60,7 +60,8 @@ class ChunkEncoder:
             fingerprint: Its fingerprint.
 
         Raises:
-            CxgError: A column of text, whole numbers or truth values misses some, which h5ad has no encoding for.
+            CxgError: A column of text, whole numbers or truth values misses some, which h5ad has no encoding for, or
+                a text has the character NUL in it.
 
         Returns:
             The bytes of the h5ad file.
@@ -92,14 +93,23 @@ class ChunkEncoder:
         for name in self._template.obs_columns:
             values = obs[name].combine_chunks()
             if isinstance(values, pa.DictionaryArray):
-                fill_array(self._dataset(f"obs/{name}/codes"), values.indices.fill_null(-1).to_numpy())
+                self._fill_codes(name, values.indices)
                 continue
             if values.null_count and not pa.types.is_floating(values.type):
                 raise CxgError(f"obs.{name}: {values.null_count} cells have no value; leave the column out")
-            if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+            if is_text(values.type):
+                refuse_nul(f"obs.{name}", values)
                 _fill_text(self._dataset(f"obs/{name}"), values)
             else:
                 fill_array(self._dataset(f"obs/{name}"), values.to_numpy(zero_copy_only=False))
+
+    def _fill_codes(self, name: str, indices: pa.Array) -> None:
+        dataset = self._dataset(f"obs/{name}/codes")
+        codes = (indices.cast(pa.int64()).fill_null(-1) if indices.null_count else indices).to_numpy()
+        recoded = self._template.recoded.get(name)
+        if recoded is not None:
+            codes = np.append(recoded, -1)[codes]  # a missing value's -1 picks the last
+        fill_array(dataset, codes.astype(dataset.dtype, copy=False))
 
     def _dataset(self, path: str) -> h5py.Dataset:
         """A dataset by its path; a third of what a lookup through `h5py.File` takes."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-ENCODING_VERSION = 3
+ENCODING_VERSION = 4
 """Version of the chunk format. Raise it with every change of `encoder.py`, `template.py` or `arrays.py` that changes
 the bytes of a chunk."""
 
@@ -42,6 +42,8 @@ class ChunkFingerprints:
             "release": release_fingerprint,
             "compression": compression,
             "obs_columns": list(obs_columns),
+            # Says where the joinids of the genes end: those of cells may be any bytes.
+            "n_vars": len(gene_joinids),
         }
         self._shared = hashlib.sha256(json.dumps(shared, sort_keys=True).encode())
         self._shared.update(gene_joinids.astype("<i8").tobytes())
@@ -54,6 +56,6 @@ class ChunkFingerprints:
             joinids: (n_obs,) int64 soma_joinids of its cells in order.
         """
         digest = self._shared.copy()
-        digest.update(f"|{chunk}|".encode())
+        digest.update(json.dumps(chunk).encode())
         digest.update(joinids.astype("<i8").tobytes())
         return digest.hexdigest()

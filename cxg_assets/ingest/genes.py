@@ -1,5 +1,7 @@
 """Which genes of var a subset keeps."""
 
+from collections import Counter
+
 import pyarrow as pa
 
 from cxg_assets.ingest.errors import BadInput
@@ -39,7 +41,7 @@ def _select_passing(var: pa.Table, value_filter: str) -> pa.Table:
 def _select_ids(var: pa.Table, feature_ids: tuple[str, ...]) -> pa.Table:
     wanted = set(feature_ids)
     if len(wanted) < len(feature_ids):
-        twice = sorted({gene for gene in wanted if feature_ids.count(gene) > 1})
+        twice = sorted(gene for gene, n_listed in Counter(feature_ids).items() if n_listed > 1)
         raise BadInput(f"genes.feature_ids: listed twice: {_some(twice)}; list each gene once")
     unknown = sorted(wanted - set(var["feature_id"].to_pylist()))
     if unknown:

@@ -6,6 +6,7 @@ from typing import Any
 
 import h5py
 
+from cxg_assets.ingest.dataset import remedy
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import chunk_path
 from cxg_assets.ingest.plan import Chunk, PlanHeader
@@ -30,11 +31,12 @@ def read_report(store: Store, header: PlanHeader, chunk: Chunk) -> ChunkReport:
             n_obs, n_vars = (int(size) for size in file["X"].attrs["shape"])
             nnz = len(file["X/data"])
     except (OSError, KeyError) as error:
-        raise CxgError(f"{store.uri(path)} is not a chunk of cxg_assets ({error}); delete it and run again") from error
+        what_to_do = remedy(store, header)
+        raise CxgError(f"{store.uri(path)} is not a chunk of cxg_assets ({error}); {what_to_do}") from error
     if fingerprint != chunk.fingerprint or n_obs != chunk.n_obs or n_vars != header.n_vars:
         raise CxgError(
             f"{store.uri(path)} has fingerprint {fingerprint[:8]} and {n_obs} cells, the plan expects "
-            f"{chunk.fingerprint[:8]} and {chunk.n_obs}: it was made from other inputs; delete it and run again"
+            f"{chunk.fingerprint[:8]} and {chunk.n_obs}: it was made from other inputs; {remedy(store, header)}"
         )
     return ChunkReport(
         chunk=chunk.key,

@@ -13,18 +13,25 @@ Folder names hold a digest of what made them, so a change of inputs never writes
 file is written after the files it tells of: where it is, they are whole.
 """
 
+import re
+
+from cxg_assets.ingest.errors import CxgError
+
 N_DIGITS = 16
 """Hex digits of a fingerprint in a name: 64 bits, so names of one folder do not collide by chance."""
 
 
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
 def index_path(release_version: str, organism: str) -> str:
     """The census index of one organism of a release."""
-    return f"index/{release_version}/{organism}.feather"
+    return f"{_index_folder(release_version)}/{organism}.feather"
 
 
 def index_json_path(release_version: str, organism: str) -> str:
     """What is known of a census index."""
-    return f"index/{release_version}/{organism}.json"
+    return f"{_index_folder(release_version)}/{organism}.json"
 
 
 def subset_obs_path(subset: str, fingerprint: str) -> str:
@@ -75,3 +82,10 @@ def citations_path(subset: str, plan_id: str) -> str:
 def dataset_path(subset: str) -> str:
     """The pointer to the published plan."""
     return f"{subset}/dataset.json"
+
+
+def _index_folder(release_version: str) -> str:
+    # A release's build date is whatever its Census says.
+    if not _PLAIN.fullmatch(release_version):
+        raise CxgError(f"the Census calls its build {release_version!r}, which cannot name a folder; is it a Census?")
+    return f"index/{release_version}"

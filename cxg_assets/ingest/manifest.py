@@ -82,5 +82,14 @@ def total(manifest: pa.Table, column: str) -> int:
 
 
 def read_manifest(data: bytes) -> pa.Table:
-    """Reads what `manifest_bytes` made."""
-    return pq.read_table(io.BytesIO(data))
+    """Reads what `manifest_bytes` made.
+
+    Raises:
+        CxgError: It is something else.
+    """
+    try:
+        # Not of BytesIO: pyarrow reads Python files ahead in threads, and a process that ends at once is aborted.
+        return pq.read_table(pa.BufferReader(data)).select(SCHEMA.names).cast(SCHEMA)
+    except (pa.ArrowException, OSError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise CxgError(f"it is not a manifest of this version of cxg_assets: {reason}") from error

@@ -3,9 +3,7 @@
 release → index → subset → plan → chunks (worker.py) → dataset (dataset.py)
 """
 
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 from cxg_assets.ingest.census import CensusLocator
 from cxg_assets.ingest.index import CensusIndex, write_index
@@ -20,6 +18,7 @@ from cxg_assets.ingest.layout import (
 )
 from cxg_assets.ingest.plan import ChunkPlan, make_plan, read_plan, write_plan
 from cxg_assets.ingest.release import Release
+from cxg_assets.ingest.scratch import scratch_folder
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.store import Store
 from cxg_assets.ingest.subset import FilteredSubset, write_subset
@@ -35,14 +34,16 @@ def make_index(census: CensusLocator, release: Release, organism: str, store: St
         store: The default store.
 
     Raises:
-        BadInput: The Census has no such organism.
+        BadInput: The Census has no such organism, or is another build now.
     """
     json_path = index_json_path(release.version, organism)
     if store.exists(json_path):
         return CensusIndex.from_json(store.get(json_path))
-    with tempfile.TemporaryDirectory(prefix="cxg-") as folder, census.open() as opened:
-        file = Path(folder) / "index.feather"
+    with scratch_folder() as folder, census.open() as opened:
+        file = folder / "index.feather"
         index = write_index(opened, release, organism, file)
+        # Minutes may have passed, and whoever finds this index takes it for this release's.
+        release.confirm(census)
         store.put_file(index_path(release.version, organism), file)
     store.put(json_path, index.to_json())
     return index
@@ -92,8 +93,8 @@ def make_subset(
     """
     with census.open() as opened:
         var, layers = opened.var(spec.organism), opened.layers(spec.organism)
-    with tempfile.TemporaryDirectory(prefix="cxg-") as folder:
-        obs_file, var_file = Path(folder) / "obs.feather", Path(folder) / "var.feather"
+    with scratch_folder() as folder:
+        obs_file, var_file = folder / "obs.feather", folder / "var.feather"
         with index_store.local_copy(index_path(index.release.version, spec.organism)) as index_file:
             subset = write_subset(spec, index, index_file, var, layers, obs_file, var_file)
         store.put_file(subset_obs_path(spec.name, subset.fingerprint), obs_file)
@@ -118,12 +119,12 @@ def store_plan(spec: SubsetSpec, subset: FilteredSubset, store: Store) -> ChunkP
         BadInput: There would be too many chunks, or the Census does not have the spec's layer.
     """
     with (
-        tempfile.TemporaryDirectory(prefix="cxg-") as folder,
+        scratch_folder() as folder,
         store.local_copy(subset_obs_path(spec.name, subset.fingerprint)) as obs_file,
         store.local_copy(subset_var_path(spec.name, subset.fingerprint)) as var_file,
     ):
         plan = make_plan(spec, subset, obs_file, var_file)
-        plan_file = Path(folder) / "plan.parquet"
+        plan_file = folder / "plan.parquet"
         write_plan(plan, plan_file)
         store.put_file(plan_path(spec.name, plan.header.plan_id), plan_file)
     return plan

@@ -93,6 +93,15 @@ class PlanHeader:
     n_vars: int
 
     @property
+    def cells_of_first(self) -> int:
+        """Cells of the first chunk, which is the largest.
+
+        The bytes of a chunk go by this and not by `chunk_size`: a subset that fits into one chunk is the same file at
+        any size that holds it, and has the same fingerprint.
+        """
+        return min(self.chunk_size, self.n_obs)
+
+    @property
     def provenance(self) -> dict[str, str]:
         """What every chunk's `uns` tells of its origin."""
         return {

@@ -4,12 +4,12 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cxg_assets.ingest.census import CensusLocator
-from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.s3 import S3Settings
 
 
@@ -69,6 +69,25 @@ class Release:
         )
 
 
+    def confirm(self, locator: CensusLocator) -> None:
+        """Makes sure that it is still this build that lies at its URI, now; it is opened for that alone.
+
+        Args:
+            locator: Where the build is.
+
+        Raises:
+            BadInput: It is another build.
+        """
+        with replace(locator, timestamp_ms=None).open() as census:
+            summary = census.summary()
+        if _fingerprint(self.uri, summary) != self.fingerprint:
+            raise BadInput(
+                f"census {self.uri}: it is build {summary.get('census_build_date')} now, and was {self.build} when "
+                "it was looked at: the Census was replaced. Observe census_release again, and make index, subset and "
+                "plan anew (cxg-assets ingest does all of it)"
+            )
+
+
 def public_bucket_config(region: str | None) -> dict[str, str]:
     """TileDB's settings for a public bucket of a region; none without a region."""
     return {} if region is None else S3Settings(anonymous=True, region=region).tiledb_config()
@@ -107,16 +126,19 @@ def read_release(
     missing = [label for label in ("census_build_date", "census_schema_version") if label not in summary]
     if missing:
         raise CxgError(f"census {uri}: census_info/summary has no {' and no '.join(missing)}")
-    identity = json.dumps([uri, sorted(summary.items())])
     return Release(
         name=name,
         build=build or summary["census_build_date"],
         uri=uri,
         region=region,
         schema_version=summary["census_schema_version"],
-        fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
+        fingerprint=_fingerprint(uri, summary),
         timestamp_ms=timestamp_ms,
         flags=flags,
         total_cell_count=int(summary.get("total_cell_count", 0)),
         unique_cell_count=int(summary.get("unique_cell_count", 0)),
     )
+
+
+def _fingerprint(uri: str, summary: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps([uri, sorted(summary.items())]).encode()).hexdigest()

@@ -78,6 +78,9 @@ class RunSummary:
         ingest_seconds: From the first span dispatched to the last chunk landed and recorded.
         workers: Ray actors at most.
         retries: Chunks that were tried again, each time counted.
+        workers_lost: Ray actors that died, or whose machine did.
+        launches: How often the step was begun, because Ray itself had died or did not start; all else here is of the
+            last time.
     """
 
     n_obs: int
@@ -88,6 +91,8 @@ class RunSummary:
     ingest_seconds: float
     workers: int
     retries: int
+    workers_lost: int = 0
+    launches: int = 1
 
     @property
     def mean_file_bytes(self) -> float:

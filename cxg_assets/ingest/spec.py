@@ -22,6 +22,13 @@ DEFAULT_CHUNK_SIZE = 10_000
 LAYERS = ("raw", "normalized")
 COMPRESSIONS = ("gzip", "lzf", "zstd", "none")
 
+RESERVED_NAMES = {
+    "census": "the assets of the Census itself are in that group",
+    "index": "the census indexes lie in that folder of the default store",
+    "subset": "every subset has a folder of that name inside its own, where a destination may be",
+}
+"""Names that a subset cannot have, and why."""
+
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _FEATURE_ID = re.compile(r"[A-Za-z0-9_.:-]+")
 
@@ -80,6 +87,8 @@ class SubsetSpec:
                     f"{attribute}: {value!r} is not allowed; use small letters, digits and underscores, "
                     "starting with a letter, at most 63"
                 )
+        if self.name in RESERVED_NAMES:
+            raise BadInput(f"name: {self.name!r} is taken: {RESERVED_NAMES[self.name]}; choose another")
         if self.value_filter is not None and not self.value_filter.strip():
             raise BadInput("value_filter: the filter is empty; leave it out to keep every cell")
         _require_positive("chunk_size", self.chunk_size)
@@ -87,6 +96,9 @@ class SubsetSpec:
             _require_positive("max_obs", self.max_obs)
         _require_one_of("layer", self.layer, LAYERS)
         _require_one_of("compression", self.compression, COMPRESSIONS)
+        for column in self.obs_columns:
+            if column in ("", ".", "_index") or not column.isprintable() or "/" in column:
+                raise BadInput(f"obs_columns: {column!r} cannot be the name of a column in h5ad; take it out")
         repeated = {column for column in self.obs_columns if self.obs_columns.count(column) > 1}
         if repeated:
             raise BadInput(f"obs_columns: {', '.join(sorted(repeated))} is listed twice")
@@ -101,7 +113,7 @@ def read_gene_file(path: Path) -> tuple[str, ...]:
         BadInput: The file cannot be read as text.
     """
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"genes.file: cannot read {path}: {error}") from error
     return tuple(gene for line in lines if (gene := line.split("#", 1)[0].strip()))

@@ -1,11 +1,10 @@
 """Where files go: one API for a local folder and for S3, over obstore.
 
-A put is atomic on both (S3 by its nature, the local store by writing aside and renaming), so an object that is listed
+A put is atomic on both (S3 by its nature, a folder by naming the file when it is written), so an object that is listed
 is whole.
 """
 
 import contextlib
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -18,9 +17,14 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, S3Store
 
 from cxg_assets.ingest.errors import BadInput, StoreError, Unreachable
+from cxg_assets.ingest.folder import create_file
 from cxg_assets.ingest.patience import Patience
 from cxg_assets.ingest.s3 import S3Settings
 from cxg_assets.ingest.s3_errors import explain, is_conflict, is_known, passes
+from cxg_assets.ingest.s3_store import s3_store
+from cxg_assets.ingest.scratch import scratch_folder
+from cxg_assets.ingest.store_url import check_path, check_url
+from cxg_assets.ingest.stored import Listed, Stored
 
 Result = TypeVar("Result")
 
@@ -40,10 +44,6 @@ MANY = 1_000
 """Retries of a request by obstore: time bounds them, not number. Its own ten may be over in two seconds (measured)."""
 
 ENCRYPTIONS = ("", "AES256", "aws:kms")
-
-REQUEST_SECONDS = 120
-"""A request that takes longer is cut and repeated: `MULTIPART_BYTES` at 0.6 MB/s. obstore's own 30 s are too few for
-a chunk on a slow line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,14 +73,7 @@ class StoreLocator:
             raise BadInput(f"destination: encryption {self.encryption!r} is unknown; choose AES256 or aws:kms")
         if self.kms_key_id and self.encryption != "aws:kms":
             raise BadInput("destination: a KMS key is given, but the encryption is not aws:kms")
-        parts = urlsplit(self.url)
-        if parts.query or parts.fragment:
-            raise BadInput(f"destination: {self.url!r} has a ? or #, which URLs do not allow in names; choose another")
-        if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
-            return
-        if parts.scheme == "s3" and parts.netloc:
-            return
-        raise BadInput(f"destination: {self.url!r} is not supported; give s3://bucket/prefix or file:///folder")
+        check_url(self.url)
 
     def completed(self) -> "StoreLocator":
         """The same with what the environment says of S3, for workers that have another environment.
@@ -118,27 +111,41 @@ class Store:
         if self._folder is None:
             # We repeat a request ourselves: obstore does not tell how often it did, repeats no conditional create and
             # no list whose answer was cut. Only what is sent or got in parts is better left to it.
-            self._store = _s3_store(locator, patience, max_retries=0)
-            self._patient = _s3_store(locator, patience, MANY)
+            self._store = s3_store(locator, patience, max_retries=0)
+            self._patient = s3_store(locator, patience, MANY)
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder, for what is only in folders; None for S3."""
+        return self._folder
 
     def uri(self, path: str) -> str:
         """The full URI of an object."""
         return f"{self.url}/{path}"
 
-    def put_chunk(self, path: str, data: bytes, fingerprint: str) -> "Stored":
+    def put_chunk(self, path: str, data: bytes, fingerprint: str, *, replace: bool = False) -> Stored:
         """Stores a chunk, unless there is one already: its name says what is in it.
 
         In S3 the object carries its fingerprint as user metadata.
 
+        Args:
+            path: Where it goes.
+            data: The file.
+            fingerprint: The chunk's.
+            replace: What lies there is damaged: the chunk takes its place. A reader sees the one or the other, whole.
+
         Raises:
             StoreError: The store did not take it.
         """
-        if self._folder is not None:
-            return Stored(created=True, retries=self._put(path, data, None))
+        folder = self._folder
+        if folder is not None:
+            if replace:
+                return Stored(created=True, retries=self._put(path, data, None))
+            return Stored(*self._do("write", path, lambda: create_file(folder, path, data, self._open(create=True))))
         attributes = {FINGERPRINT_ATTRIBUTE: fingerprint}
         if self._locator.storage_class:
             attributes["Storage-Class"] = self._locator.storage_class
-        if len(data) > MULTIPART_BYTES or not self._locator.conditional_create:
+        if replace or len(data) > MULTIPART_BYTES or not self._locator.conditional_create:
             # obstore knows no conditional create in parts.
             return Stored(created=True, retries=self._put(path, data, attributes))
 
@@ -180,13 +187,17 @@ class Store:
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """Sizes in bytes of all objects below a prefix, by path; one request for a thousand."""
+        return {path: listed.n_bytes for path, listed in self.objects(prefix).items()}
+
+    def objects(self, prefix: str) -> dict[str, Listed]:
+        """All objects below a prefix, by path; one request for a thousand."""
         if self._folder is not None and not self._folder.exists():
             return {}
         pages = self._do("list", prefix, lambda: list(self._open().list(prefix)))[0]
-        return {item["path"]: item["size"] for page in pages for item in page}
+        return {item["path"]: Listed(item["size"], item["last_modified"]) for page in pages for item in page}
 
     def delete(self, path: str) -> None:
-        """Removes an object."""
+        """Removes an object, and in a folder the folders that are empty then."""
         self._do("delete", path, lambda: self._open().delete(path))
 
     @contextlib.contextmanager
@@ -202,8 +213,8 @@ class Store:
             self._do("read", path, lambda: self._open().head(path))
             yield self._folder / path.lstrip("/")
             return
-        with tempfile.TemporaryDirectory(prefix="cxg-") as folder:
-            file = Path(folder) / Path(path).name
+        with scratch_folder() as folder:
+            file = folder / Path(path).name
             self._do("read", path, lambda: self._download(path, file))
             yield file
 
@@ -214,6 +225,8 @@ class Store:
             paths: The objects; whether they are there is not looked up.
             seconds: How long the URLs are good for.
         """
+        for path in paths:
+            check_path(path, self.url)
         if self._folder is not None:
             return [self.uri(path) for path in paths]
         if self._locator.s3.anonymous:
@@ -258,7 +271,7 @@ class Store:
             assert self._folder is not None
             if not create and not self._folder.exists():
                 raise FileNotFoundError(f"{self.url} is not there")
-            self._store = LocalStore(self._folder, mkdir=True)
+            self._store = LocalStore(self._folder, mkdir=True, automatic_cleanup=True)
         return self._store
 
     def _do(self, action: str, path: str, request: Callable[[], Result]) -> tuple[Result, int]:
@@ -266,7 +279,11 @@ class Store:
 
         Returns:
             What the request gave, and how often it was repeated.
+
+        Raises:
+            BadInput: The path could lie outside of the store.
         """
+        check_path(path, self.url)
         try:
             return self._patience.call(request, passes)
         except (BaseError, OSError) as error:
@@ -277,39 +294,3 @@ class Store:
             reason = self._locator.s3.redact(explain(error))
             # Without its cause: S3 repeats keys and tokens in some errors, and Dagster records causes.
             raise kind(f"cannot {action} {self.uri(path)}: {reason}") from None
-
-
-@dataclass(frozen=True)
-class Stored:
-    """What became of a chunk that was to be stored.
-
-    Attributes:
-        created: It is the one that lies there now; False when there was one already.
-        retries: How often the request was repeated.
-    """
-
-    created: bool
-    retries: int
-
-
-def _s3_store(locator: StoreLocator, patience: Patience, max_retries: int) -> S3Store:
-    parts = urlsplit(locator.url)
-    options = locator.s3.obstore_options(parts.netloc)
-    # To delete many objects at once takes checksums that not every S3 knows.
-    options["disable_bulk_delete"] = True
-    options["client_options"] |= {"timeout": timedelta(seconds=REQUEST_SECONDS)}
-    options["retry_config"] = {
-        "max_retries": max_retries,
-        "retry_timeout": timedelta(seconds=patience.limit_seconds),
-        "backoff": {
-            "init_backoff": timedelta(seconds=patience.first_seconds),
-            "max_backoff": timedelta(seconds=patience.longest_seconds),
-        },
-    }
-    if locator.checksums:
-        options["checksum_algorithm"] = "SHA256"
-    if locator.encryption:
-        options["server_side_encryption"] = locator.encryption
-    if locator.kms_key_id:
-        options["sse_kms_key_id"] = locator.kms_key_id
-    return S3Store(parts.netloc, prefix=parts.path.strip("/") or None, **options)

@@ -20,7 +20,7 @@ import pyarrow as pa
 from cxg_assets.ingest.census import CensusLocator
 from cxg_assets.ingest.csr import warm_up
 from cxg_assets.ingest.encoder import ChunkEncoder
-from cxg_assets.ingest.errors import CxgError, Unreachable
+from cxg_assets.ingest.errors import BadInput, CxgError, Unreachable
 from cxg_assets.ingest.feather import FeatherFile
 from cxg_assets.ingest.landed import read_report
 from cxg_assets.ingest.layout import chunk_path, subset_obs_path, subset_var_path
@@ -45,12 +45,17 @@ class IngestJob:
         store: The destination.
         header: What the chunks of the plan share.
         n_threads: TileDB threads of a worker.
+        x_nnz: Non-zeros of the whole X array. A worker that opens another (the Census was replaced) makes nothing of
+            it; None is not compared.
+        replace: Chunks that lie there are damaged: put the new ones over them.
     """
 
     census: CensusLocator
     store: StoreLocator
     header: PlanHeader
     n_threads: int = 1
+    x_nnz: int | None = None
+    replace: bool = False
 
 
 class Worker:
@@ -66,6 +71,7 @@ class Worker:
         """Opens the Census and the subset, and encodes what the chunks share, if that was not done.
 
         Raises:
+            BadInput: The Census is not the one that the run began with.
             CxgError: The Census or the subset cannot be opened.
         """
         self._open()
@@ -84,6 +90,7 @@ class Worker:
 
         Raises:
             Unreachable: The Census or the destination did not answer for minutes; the rest of the span was left.
+            MemoryError: This process got no more memory; the rest of the span was left.
             CxgError: The Census or the subset cannot be opened.
         """
         self._open()
@@ -102,13 +109,13 @@ class Worker:
         """
         uploads: deque[Future[ChunkReport | ChunkFailure]] = deque()
         failure: ChunkFailure | None = None
-        silence: Unreachable | None = None
+        end: Unreachable | MemoryError | None = None
         with ThreadPoolExecutor(N_UPLOADS) as pool, contextlib.closing(self._make(chunks)) as made:
             try:
                 for chunk in chunks:
                     try:
                         encoded = next(made)
-                    except Unreachable:
+                    except (Unreachable, MemoryError):
                         raise
                     except Exception as error:  # noqa: BLE001 - whatever it was, it is this chunk's result
                         failure = self._failure(chunk, attempt, error)
@@ -118,16 +125,16 @@ class Worker:
                     uploads.append(pool.submit(self._land, chunk, attempt, encoded))
                     while uploads and uploads[0].done():
                         yield uploads.popleft().result()
-            except Unreachable as error:
+            except (Unreachable, MemoryError) as error:
                 # The neighbours would wait for the same store, as long and in vain. What lands by now is told first.
-                silence = error
+                end = error
             while uploads:
                 try:
                     yield uploads.popleft().result()
-                except Unreachable as error:
-                    silence = error
-        if silence is not None:
-            raise silence
+                except (Unreachable, MemoryError) as error:
+                    end = error
+        if end is not None:
+            raise end
         if failure is not None and len(chunks) == 1:
             yield failure
 
@@ -166,10 +173,10 @@ class Worker:
         store = self._open().store
         began = time.perf_counter()
         try:
-            stored = store.put_chunk(path, encoded.image, chunk.fingerprint)
+            stored = store.put_chunk(path, encoded.image, chunk.fingerprint, replace=self._job.replace)
             seconds = time.perf_counter() - began
             found = None if stored.created else read_report(store, header, chunk)
-        except Unreachable:
+        except (Unreachable, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, it is this chunk's result
             return self._failure(chunk, attempt, error)
@@ -243,7 +250,13 @@ def _open_job(job: IngestJob, stack: ExitStack) -> _Opened:
         var = file.read()
     warm_up()
     array = job.census.open_x(header.x_uri, n_threads=job.n_threads, buffer_bytes=BUFFER_BYTES)
-    x = XReader(stack.enter_context(array), var["soma_joinid"].to_numpy())
+    stack.enter_context(array)
+    if job.x_nnz is not None and array.nnz != job.x_nnz:
+        raise BadInput(
+            f"census {job.census.uri}: X/{header.layer} has {array.nnz:,} non-zeros, and had {job.x_nnz:,} when "
+            "this run began: the Census was replaced. Make index, subset and plan anew"
+        )
+    x = XReader(array, var["soma_joinid"].to_numpy())
     template = make_template(
         var,
         obs.rows(0, 1),
@@ -251,6 +264,6 @@ def _open_job(job: IngestJob, stack: ExitStack) -> _Opened:
         obs_columns=header.obs_columns,
         provenance=header.provenance,
         compression=header.compression,
-        chunk_size=header.chunk_size,
+        chunk_size=header.cells_of_first,
     )
     return _Opened(store, obs, x, template)

@@ -26,10 +26,13 @@ OWN_RAY_OPTIONS: dict[str, Any] = {
     "configure_logging": False,
     # Reports are small and cells never pass through Ray's object store; this is near the least that Ray takes.
     "object_store_memory": 100 * 2**20,
-    # Ray would listen on the machine's outward address.
     "_node_ip_address": "127.0.0.1",
 }
-"""How a Ray is started that serves one run on one machine."""
+"""How a Ray is started that serves one run on one machine; `start_own_ray` sees that it listens there alone."""
+
+_ONE_MACHINE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Ray's switch for systems where it supports no clusters. With it Ray keeps to 127.0.0.1; without, it takes that
+address for the machine's outward one, and all its processes listen on every interface (seen with Ray 2.60)."""
 
 
 class RunRay(LocalRay):
@@ -80,10 +83,26 @@ def _start_or_join(address: str, options: dict[str, Any]) -> Any:
     known = address or os.environ.get("RAY_ADDRESS") or None
     if known:
         return ray.init(address=known, **options)
-    added = {name: value for name, value in WORKER_ENVIRONMENT.items() if name not in os.environ}
+    return start_own_ray(options)
+
+
+def start_own_ray(options: dict[str, Any]) -> Any:
+    """Starts a Ray on this machine that nobody else can reach, and joins it.
+
+    Args:
+        options: For `ray.init`, besides `OWN_RAY_OPTIONS`.
+    """
+    import ray
+    from ray._private import ray_constants
+
+    environment = {**WORKER_ENVIRONMENT, **_ONE_MACHINE}
+    added = {name: value for name, value in environment.items() if name not in os.environ}
     os.environ.update(added)
+    # Ray has read the switch when it was imported, which may be long ago.
+    allows_clusters, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
     try:
         return ray.init(**{**OWN_RAY_OPTIONS, "resources": {READY_NODE: 1}, **options})
     finally:
+        ray_constants.ENABLE_RAY_CLUSTER = allows_clusters
         for name in added:
             del os.environ[name]

@@ -17,8 +17,10 @@ import tiledbsoma as soma
 
 from cxg_assets.ingest.dataset import Dataset, publish, read_dataset
 from cxg_assets.ingest.errors import CxgError, StoreError
+from cxg_assets.ingest.landed import read_report
 from cxg_assets.ingest.layout import card_path, citations_path, dataset_path, manifest_path
 from cxg_assets.ingest.manifest import IncompleteDataset
+from cxg_assets.ingest.report import ChunkReport
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.store import StoreLocator
 from cxg_assets_tests.conftest import BLOOD_NORMAL, Bucket, Ingest
@@ -56,6 +58,75 @@ def test_an_incomplete_dataset_writes_nothing(made: Ingested) -> None:
         publish_all(made)
 
     assert made.store.sizes("") == before
+
+
+def read_back(made: Ingested) -> list[ChunkReport]:
+    """What a machine without record of the chunks knows of them."""
+    return [read_report(made.store, made.plan.header, chunk) for chunk in made.plan.chunks]
+
+
+def flip_a_bit(made: Ingested, number: int) -> str:
+    """Damages a chunk so that its size stays. Returns its URI."""
+    file = made.file(made.plan.chunks[number])
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    return file.as_uri()
+
+
+def test_a_machine_without_record_publishes_the_same_manifest(made: Ingested) -> None:
+    first = publish_all(made)
+    manifest = made.store.get(first.manifest_path)
+
+    again = publish(made.store, made.plan, read_back(made), made.census)
+
+    assert replace(again, published_at="") == replace(first, published_at="")
+    assert made.store.get(first.manifest_path) == manifest
+
+
+def test_a_damaged_chunk_that_is_read_back_is_not_published_as_right(made: Ingested) -> None:
+    dataset = publish_all(made)
+    uri = flip_a_bit(made, 1)
+    before = made.store.get(dataset.manifest_path)
+
+    message = f"chunk 00001: {uri} has SHA-256 .* was published; cxg-assets verify blood_normal --repair makes it again"
+    with pytest.raises(IncompleteDataset, match=message):
+        publish(made.store, made.plan, read_back(made), made.census)
+
+    assert made.store.get(dataset.manifest_path) == before
+    assert read_dataset(made.store, "blood_normal") == dataset
+
+
+def test_of_a_manifest_that_nothing_points_to_yet_a_damaged_chunk_is_to_be_deleted(made: Ingested) -> None:
+    publish_all(made)
+    made.store.delete(dataset_path("blood_normal"))
+    flip_a_bit(made, 2)
+
+    with pytest.raises(IncompleteDataset, match=r"chunk 00002: .* was published; delete it and run again"):
+        publish(made.store, made.plan, read_back(made), made.census)
+
+
+def test_a_chunk_that_was_made_again_is_published_whatever_its_bytes(made: Ingested) -> None:
+    publish_all(made)
+    flip_a_bit(made, 0)
+    first, *others = read_back(made)
+
+    dataset = publish(made.store, made.plan, [replace(first, attempt=1), *others], made.census)
+
+    manifest = pd.read_parquet(io.BytesIO(made.store.get(dataset.manifest_path)))
+    assert manifest.sha256[0] == first.sha256 != made.reports[0].sha256
+
+
+def test_a_damaged_manifest_is_made_again_where_the_chunks_are_on_record_only(made: Ingested) -> None:
+    dataset = publish_all(made)
+    whole = made.store.get(dataset.manifest_path)
+    made.store.put(dataset.manifest_path, whole[:100])
+
+    with pytest.raises(IncompleteDataset, match=r"manifest\.parquet is damaged, and this machine has no other record"):
+        publish(made.store, made.plan, read_back(made), made.census)
+    publish_all(made)
+
+    assert made.store.get(dataset.manifest_path) == whole
 
 
 @pytest.mark.parametrize("path", [manifest_path, citations_path, card_path])

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from cxg_assets.ingest.dataset import publish
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.landed import read_report
 from cxg_assets.ingest.spec import SubsetSpec
@@ -48,6 +49,19 @@ def test_a_file_that_is_not_a_chunk_is_named_with_what_to_do(
         file.write_bytes({"text": b"not an h5ad", "half": whole[: len(whole) // 2], "empty": b""}[damage])
 
     with pytest.raises(CxgError, match=f"{file.as_uri()} is not a chunk of cxg_assets .*; delete it and run again"):
+        read_report(made.store, made.plan.header, made.plan.chunks[0])
+
+
+def test_of_a_published_chunk_that_is_damaged_it_is_said_how_to_repair_it(
+    ingest: Ingest, spec: Callable[..., SubsetSpec], store_url: str
+) -> None:
+    made = ingest(spec(max_obs=50), store_url)
+    publish(made.store, made.plan, made.reports, made.census)
+    file = made.file(made.plan.chunks[0])
+    file.write_bytes(file.read_bytes()[:1_000])
+
+    message = f"{file.as_uri()} is not a chunk of cxg_assets .*; cxg-assets verify blood_normal --repair makes it again"
+    with pytest.raises(CxgError, match=message):
         read_report(made.store, made.plan.header, made.plan.chunks[0])
 
 

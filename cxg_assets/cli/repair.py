@@ -1,0 +1,92 @@
+"""Makes damaged chunks of a published dataset again and publishes it again, through the jobs that the UI shows."""
+
+import contextlib
+import uuid
+from collections.abc import Sequence
+
+import dagster as dg
+from dagster import DagsterInstance
+
+from cxg_assets.assets.h5ad_chunks import MissingChunks
+from cxg_assets.assets.keys import (
+    chunk_plan_key,
+    h5ad_chunks_key,
+    make_missing_op_name,
+    missing_chunks_job_name,
+    publish_job_name,
+)
+from cxg_assets.assets.partition_truth import chunk_record
+from cxg_assets.assets.upstream import latest_data_version
+from cxg_assets.cli.project import Subset, default_store, existing_instance
+from cxg_assets.cli.run import cells_bar, run_job
+from cxg_assets.components.census_subset import subset_definitions
+from cxg_assets.definitions import complete
+from cxg_assets.ingest.census import keep_open
+from cxg_assets.ingest.dataset import Dataset
+from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.pipeline import load_plan
+from cxg_assets.ingest.store import Store
+from cxg_assets.resources.census import CensusResource
+
+
+@keep_open()
+def run_repair(subset: Subset, destination: str, store: Store, dataset: Dataset, chunks: Sequence[str]) -> str:
+    """Makes chunks again where they have landed, records them, and publishes the dataset again.
+
+    Args:
+        subset: The subset as its YAML says it.
+        destination: URL of its store; empty for the default store.
+        store: That store, open.
+        dataset: What is published there.
+        chunks: Keys of the damaged chunks; none to only publish again.
+
+    Raises:
+        BadInput: What is published is not what is on record in this Dagster instance; nothing was written.
+
+    Returns:
+        Why it failed; empty when it did not.
+    """
+    name = subset.spec.name
+    with existing_instance() as instance:
+        _require_on_record(name, dataset, instance)
+        assert instance is not None
+        definitions = complete(
+            subset_definitions(subset.spec, destination), census=CensusResource(), store=default_store()
+        )
+        plan = load_plan(store, name, dataset.plan_id)
+        job = missing_chunks_job_name(name)
+        if chunks:
+            run_id = str(uuid.uuid4())
+            config = MissingChunks(chunks=list(chunks), replace=True).model_dump()
+            with cells_bar(instance, run_id, h5ad_chunks_key(name), plan.chunks_of(chunks)):
+                error = run_job(definitions, job, instance, run_id=run_id, ops={make_missing_op_name(name): config})
+            if error:
+                return error
+        if len(chunk_record(instance, plan, store).reports) < len(plan.chunks):
+            # An ingest that came upon the damage has recorded none of the chunks after it.
+            error = run_job(definitions, job, instance)
+            if error:
+                return error
+        return run_job(definitions, publish_job_name(name), instance)
+
+
+def _require_on_record(name: str, dataset: Dataset, instance: DagsterInstance | None) -> None:
+    """Refuses to repair what this Dagster instance does not know.
+
+    Raises:
+        BadInput: Another plan is on record, or none.
+    """
+    on_record = ""
+    if instance is not None:
+        with contextlib.suppress(dg.Failure):
+            on_record = latest_data_version(instance, chunk_plan_key(name))
+    if not on_record:
+        raise BadInput(
+            f"{name}: plan {dataset.plan_id} is published, and this Dagster instance has no plan on record; "
+            f"cxg-assets ingest {name}, with the options that it was made with, puts it on record. Then repair it"
+        )
+    if on_record != dataset.plan_id:
+        raise BadInput(
+            f"{name}: plan {dataset.plan_id} is published, and plan {on_record} is on record in this Dagster instance; "
+            f"cxg-assets ingest {name} makes and publishes what the YAML says now"
+        )

@@ -1,0 +1,109 @@
+"""Compares chunks, value by value, with what the Census's own client returns for their cells and genes."""
+
+import contextlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import anndata
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from cxg_assets.ingest.census import Census, CensusLocator
+from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.feather import FeatherFile
+from cxg_assets.ingest.layout import subset_obs_path, subset_var_path
+from cxg_assets.ingest.plan import Chunk, ChunkPlan
+from cxg_assets.ingest.store import Store
+from cxg_assets.ingest.template import UNS_KEY
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What chunks are compared with.
+
+    Attributes:
+        census: The Census.
+        cells: soma_joinids of the subset, in plan order.
+        genes: soma_joinids of its genes, (n_vars,) int64.
+    """
+
+    census: Census
+    cells: FeatherFile
+    genes: np.ndarray
+
+    def differences(self, data: bytes, plan: ChunkPlan, chunk: Chunk) -> list[str]:
+        """What of a chunk's file is not as the Census has it, each in words."""
+        try:
+            adata = _read(data)
+        except Exception as error:  # noqa: BLE001 - whatever anndata makes of a damaged file
+            return [f"it cannot be read by anndata: {' '.join(str(error).split())}"]
+        return list(self._compare(adata, plan, chunk))
+
+    def _compare(self, adata: anndata.AnnData, plan: ChunkPlan, chunk: Chunk) -> Iterator[str]:
+        import cellxgene_census
+
+        header = plan.header
+        expected = cellxgene_census.get_anndata(
+            self.census.root,
+            header.organism,
+            X_name=header.layer,
+            obs_coords=self._joinids(plan, chunk),
+            var_coords=self.genes,
+            obs_column_names=["soma_joinid", *header.obs_columns],
+        )
+        for axis in ("obs", "var"):
+            mine, theirs = getattr(adata, axis).reset_index(drop=True), getattr(expected, axis).reset_index(drop=True)
+            try:
+                pd.testing.assert_frame_equal(mine, theirs)
+            except AssertionError as error:
+                yield f"{axis} differs from the Census: {' '.join(str(error).split())}"
+        if adata.obs_names.tolist() != expected.obs["soma_joinid"].astype(str).tolist():
+            yield "obs_names are not the soma_joinids of the cells"
+        if adata.shape != expected.shape:
+            yield f"X has shape {adata.shape}, the Census gives {expected.shape}"
+            return
+        for part in ("indptr", "indices", "data"):
+            if not np.array_equal(getattr(adata.X, part), getattr(expected.X, part)):
+                yield f"X differs from the Census in its {part}"
+        made_from = adata.uns[UNS_KEY]["census_uri"]
+        if made_from != self.census.uri:
+            yield f"made from {made_from}, compared with {self.census.uri}"
+
+
+    def _joinids(self, plan: ChunkPlan, chunk: Chunk) -> np.ndarray:
+        """soma_joinids of a chunk's cells, (n_obs,) int64."""
+        try:
+            return self.cells.rows(chunk.row_start, chunk.row_stop)["soma_joinid"].to_numpy()
+        except (pa.ArrowException, OSError) as error:
+            header = plan.header
+            raise CxgError(
+                f"{subset_obs_path(header.subset, header.subset_fingerprint)} is damaged ({error}); "
+                f"cxg-assets ingest {header.subset} makes it again"
+            ) from error
+
+
+@contextlib.contextmanager
+def open_truth(store: Store, plan: ChunkPlan, census: CensusLocator) -> Iterator[Truth]:
+    """Opens the Census, and the cells and genes that the subset selected from it.
+
+    Raises:
+        FileNotFoundError: A file of the subset is not there.
+        ArrowInvalid: A file of the subset is damaged.
+        CxgError: The Census cannot be opened.
+    """
+    header = plan.header
+    paths = [path(header.subset, header.subset_fingerprint) for path in (subset_obs_path, subset_var_path)]
+    with contextlib.ExitStack() as stack:
+        cells, genes = (
+            stack.enter_context(FeatherFile(stack.enter_context(store.local_copy(path)), columns=("soma_joinid",)))
+            for path in paths
+        )
+        yield Truth(stack.enter_context(census.open()), cells, genes.read()["soma_joinid"].to_numpy())
+
+
+def _read(data: bytes) -> anndata.AnnData:
+    file: Any = io.BytesIO(data)  # anndata reads file objects, but only says so of paths
+    return anndata.read_h5ad(file)

@@ -1,0 +1,268 @@
+"""Pruning removes what nobody needs, never what is published, and can be killed at any point."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cxg_assets.ingest.dataset import publish, read_dataset
+from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.layout import dataset_path, plan_path, subset_json_path
+from cxg_assets.ingest.prune import Entry, Inventory, prune, take_inventory
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.store import Store, StoreLocator
+from cxg_assets.ingest.verify import verify
+from cxg_assets_tests.conftest import BLOOD_NORMAL, Bucket, Ingest
+from cxg_assets_tests.ingested import Ingested
+
+MakeSpec = Callable[..., SubsetSpec]
+NAME = "blood_normal"
+
+CHUNK_SIZES = (20, 25, 30, 40)
+"""Of the plans, in the order in which they are made. Each is of a subset of its own."""
+
+
+@pytest.fixture(scope="module")
+def four(ingest: Ingest, spec: MakeSpec, tmp_path_factory: pytest.TempPathFactory) -> list[Ingested]:
+    """Four plans of a subset in one folder, oldest first; nothing is published."""
+    return make_plans(ingest, spec, tmp_path_factory.mktemp("prune").as_uri())
+
+
+@pytest.fixture
+def plans(four: list[Ingested], tmp_path: Path) -> list[Ingested]:
+    """A copy of the four plans; the second is published."""
+    shutil.copytree(four[0].locator.url.removeprefix("file://"), tmp_path / "store")
+    locator = StoreLocator(url=(tmp_path / "store").as_uri())
+    copied = [replace(made, locator=locator, store=locator.open()) for made in four]
+    publish(copied[1].store, copied[1].plan, copied[1].reports, copied[1].census)
+    return copied
+
+
+def make_plans(ingest: Ingest, spec: MakeSpec, store: str | StoreLocator) -> list[Ingested]:
+    made = []
+    for number, chunk_size in enumerate(CHUNK_SIZES):
+        made.append(ingest(spec(value_filter=BLOOD_NORMAL, max_obs=60 - number, chunk_size=chunk_size), store))
+        if isinstance(store, str):
+            path = Path(store.removeprefix("file://")) / plan_path(NAME, plan_id(made[-1]))
+            os.utime(path, (time.time() - 1_000 + number, time.time() - 1_000 + number))
+    return made
+
+
+def plan_id(made: Ingested) -> str:
+    return made.plan.header.plan_id
+
+
+def by_place(inventory: Inventory) -> dict[str, Entry]:
+    return {entry.place.removeprefix(f"{NAME}/"): entry for entry in inventory.entries}
+
+
+def going(inventory: Inventory) -> set[str]:
+    return {entry.place.removeprefix(f"{NAME}/") for entry in inventory.going}
+
+
+def of_plan(made: Ingested) -> set[str]:
+    """The plan's folder and its subset's."""
+    return {plan_id(made), f"subset/{made.subset.fingerprint[:16]}"}
+
+
+@pytest.mark.parametrize("keep", [0, 1, 2, 3])
+def test_what_is_published_stays_and_the_newest_others(plans: list[Ingested], keep: int) -> None:
+    store = plans[0].store
+    first, published, third, last = plans
+    goes = {0: [first, third, last], 1: [first, third], 2: [first], 3: []}[keep]
+
+    inventory = take_inventory(store, NAME, keep)
+
+    assert going(inventory) == set().union(*map(of_plan, goes))
+    assert by_place(inventory)[plan_id(published)].why == "published"
+    prune(store, inventory)
+    assert verify(store, read_dataset(store, NAME), published.census) == []
+    assert take_inventory(store, NAME, keep).going == ()
+    left = [made for made in plans if made not in goes]
+    assert {path.split("/")[1] for path in store.sizes(NAME)} == {"dataset.json", "subset", *map(plan_id, left)}
+
+
+def test_a_plan_and_a_subset_on_record_stay(plans: list[Ingested]) -> None:
+    first, _, third, last = plans
+
+    inventory = take_inventory(plans[0].store, NAME, 0, on_record=[plan_id(first), last.subset.fingerprint])
+
+    assert going(inventory) == of_plan(third) | {plan_id(last)}
+    assert by_place(inventory)[plan_id(first)].why == "on record in Dagster"
+
+
+def test_to_look_removes_nothing(plans: list[Ingested]) -> None:
+    before = plans[0].store.sizes("")
+
+    take_inventory(plans[0].store, NAME, 0)
+
+    assert plans[0].store.sizes("") == before
+
+
+def test_an_entry_tells_what_a_plan_is(plans: list[Ingested]) -> None:
+    inventory = take_inventory(plans[0].store, NAME, 1)
+
+    entry = by_place(inventory)[plan_id(plans[3])]
+    sizes = plans[3].store.sizes(entry.place)
+    assert (entry.kind, entry.n_chunks, entry.n_bytes) == ("plan", len(plans[3].plan.chunks), sum(sizes.values()))
+    planned = plans[3].file(plans[3].plan.chunks[0]).parent / "plan.parquet"
+    assert entry.modified.timestamp() == pytest.approx(planned.stat().st_mtime)
+    assert entry.why == "one of the newest"
+    places = [entry.place for entry in inventory.entries if entry.kind == "plan"]
+    assert places == [f"{NAME}/{plan_id(made)}" for made in plans[::-1]]
+
+
+@pytest.mark.parametrize("n_removed", range(7))
+def test_when_it_was_killed_the_next_one_removes_the_rest(plans: list[Ingested], n_removed: int) -> None:
+    """Objects are removed in the order of an entry's paths; a kill leaves the last of them."""
+    store = plans[0].store
+    inventory = take_inventory(store, NAME, 0)
+    paths = [path for entry in inventory.going for path in entry.paths]
+    for path in paths[: len(paths) * n_removed // 6]:
+        store.delete(path)
+
+    prune(store, take_inventory(store, NAME, 0))
+
+    assert not set(paths) & set(store.sizes(""))
+    assert verify(store, read_dataset(store, NAME), None) == []
+
+
+def test_of_a_plan_the_manifest_goes_first_and_the_plan_last(plans: list[Ingested]) -> None:
+    store = plans[3].store
+    publish(store, plans[3].plan, plans[3].reports, plans[3].census)
+
+    entry = by_place(take_inventory(store, NAME, 0))[plan_id(plans[1])]
+
+    assert entry.goes
+    assert entry.paths[0].endswith("/manifest.parquet")
+    assert entry.paths[-1].endswith("/plan.parquet")
+
+
+def test_foreign_objects_and_folders_without_a_plan_go(plans: list[Ingested]) -> None:
+    store = plans[0].store
+    kept = plan_id(plans[1])
+    foreign = [f"{kept}/notes.txt", f"{kept}/00000-0123456789abcdef.h5ad", "0123456789abcdef/00000-1.h5ad"]
+    for path in foreign:
+        store.put(f"{NAME}/{path}", b"1")
+
+    inventory = take_inventory(store, NAME, 3)
+
+    assert going(inventory) == set(foreign)
+    prune(store, inventory)
+    assert verify(store, read_dataset(store, NAME), None) == []
+    assert not set(foreign) & {path.removeprefix(f"{NAME}/") for path in store.sizes(NAME)}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "index/2025/homo_sapiens.feather",
+        "lung_normal/0123456789abcdef/00000-1.h5ad",
+        f"{NAME}_2/0123456789abcdef/00000-1.h5ad",
+        f"{NAME}/notes.txt",
+        f"{NAME}/other/dataset.json",
+        f"{NAME}/other/0123456789abcdef/00000-1.h5ad",
+        f"{NAME}/subset/0123456789abcdef/plan.parquet",
+    ],
+)
+def test_what_has_not_a_name_of_the_subset_is_not_touched(plans: list[Ingested], path: str) -> None:
+    store = plans[0].store
+    store.put(path, b"1")
+
+    inventory = take_inventory(store, NAME, 0)
+
+    assert path not in [path for entry in inventory.entries for path in entry.paths]
+    prune(store, inventory)
+    assert store.get(path) == b"1"
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b"not json"])
+def test_where_it_is_not_known_what_is_published_nothing_is_pruned(plans: list[Ingested], text: bytes) -> None:
+    store = plans[0].store
+    store.put(dataset_path(NAME), text)
+
+    with pytest.raises(CxgError, match=r"dataset\.json is not a dataset\.json of this version .* Nothing is pruned"):
+        take_inventory(store, NAME, 0)
+
+
+def test_where_nothing_is_published_the_newest_stay(plans: list[Ingested]) -> None:
+    store = plans[0].store
+    store.delete(dataset_path(NAME))
+
+    assert going(take_inventory(store, NAME, 2)) == of_plan(plans[0]) | of_plan(plans[1])
+
+
+def test_when_another_plan_is_published_meanwhile_the_rest_is_left(plans: list[Ingested]) -> None:
+    store = plans[0].store
+    inventory = take_inventory(store, NAME, 0)
+    publish(store, plans[2].plan, plans[2].reports, plans[2].census)
+    before = store.sizes("")
+
+    with pytest.raises(CxgError, match=f"plan {plan_id(plans[2])} is published now, {plan_id(plans[1])} was"):
+        prune(store, inventory)
+
+    assert store.sizes("") == before
+
+
+@pytest.mark.parametrize("damage", [None, b"no parquet"])
+@pytest.mark.parametrize("number", [0, 1])
+def test_of_a_plan_that_stays_but_cannot_be_read_nothing_goes(
+    plans: list[Ingested], number: int, damage: bytes | None
+) -> None:
+    """The first is on record, the second is published. All subsets stay, as it may use any."""
+    store = plans[0].store
+    path = plan_path(NAME, plan_id(plans[number]))
+    store.delete(path)
+    if damage is not None:
+        store.put(path, damage)
+    chunks = {plans[number].plan.path(chunk) for chunk in plans[number].plan.chunks}
+
+    inventory = take_inventory(store, NAME, 0, on_record=[plan_id(plans[0])])
+
+    assert going(inventory) == {plan_id(plans[2]), plan_id(plans[3])}
+    prune(store, inventory)
+    assert chunks <= set(store.sizes(NAME))
+
+
+def test_what_a_killed_writer_left_goes_after_an_hour(plans: list[Ingested]) -> None:
+    folder = plans[1].file(plans[1].plan.chunks[0]).parent
+    names = ["00000-1.h5ad#1", "manifest.parquet#2"]
+    for name in names:
+        (folder / name).write_bytes(b"1")
+    hours_ago = time.time() - 2 * 3600
+    os.utime(folder / names[0], (hours_ago, hours_ago))
+
+    inventory = take_inventory(plans[0].store, NAME, 3)
+
+    assert going(inventory) == {f"{plan_id(plans[1])}/{names[0]}"}
+    prune(plans[0].store, inventory)
+    assert not (folder / names[0]).exists()
+    assert (folder / names[1]).exists()
+
+
+def test_of_a_subset_the_json_goes_first(plans: list[Ingested]) -> None:
+    entry = by_place(take_inventory(plans[0].store, NAME, 0))[f"subset/{plans[0].subset.fingerprint[:16]}"]
+
+    assert entry.paths[0] == subset_json_path(NAME, plans[0].subset.fingerprint)
+    assert len(entry.paths) == 3
+
+
+def test_it_prunes_in_s3(ingest: Ingest, spec: MakeSpec, s3: Bucket) -> None:
+    made = make_plans(ingest, spec, s3.locator())
+    store: Store = made[0].store
+    publish(store, made[0].plan, made[0].reports, made[0].census)
+    store.put(f"{NAME}/{plan_id(made[0])}/notes", b"1")
+
+    prune(store, take_inventory(store, NAME, 0))
+
+    assert verify(store, read_dataset(store, NAME), made[0].census) == []
+    folders = {path.split("/")[1] for path in store.sizes(NAME)}
+    assert folders == {"dataset.json", "subset", plan_id(made[0])}
+
+
+def test_an_empty_destination_has_nothing_to_prune(store_url: str) -> None:
+    assert take_inventory(StoreLocator(url=store_url).open(), NAME, 0).entries == ()
