@@ -5,7 +5,7 @@ import json
 import time
 from pathlib import Path
 
-from benchmarks.ray_options import RAY_OPTIONS
+from cxg_assets.resources.ray_cluster import start_own_ray
 
 
 class EmptyActor:
@@ -36,7 +36,7 @@ def main() -> None:
     import ray
 
     began = time.monotonic()
-    ray.init(**RAY_OPTIONS)
+    start_own_ray({})
     started = time.monotonic()
     ray.get(ray.remote(EmptyActor).remote().ready.remote())
     empty = time.monotonic()

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from benchmarks.peers.common import ORGANISM, VAR_COLUMNS, PeerJob, parse_job, write_result
-from benchmarks.ray_options import RAY_OPTIONS
+from cxg_assets.resources.ray_cluster import start_own_ray
 
 if TYPE_CHECKING:
     import anndata
@@ -92,7 +92,7 @@ def main() -> None:
     import ray
 
     job, result_file = parse_job(__doc__)
-    ray.init(num_cpus=job.workers, **RAY_OPTIONS)
+    start_own_ray({"num_cpus": job.workers})
     began = time.monotonic()
     actors = [ray.remote(IngestBatch).remote(job) for _ in range(job.workers)]
     ray.get([actor.ready.remote() for actor in actors])

@@ -16,6 +16,9 @@ from typing import Any
 
 FAULTS = ("slow_down", "reset", "reset_request", "truncate", "stall", "lost_answer", "corrupt")
 
+REFUSALS = ("denied",)
+"""Answers that no repetition changes."""
+
 REQUEST_BODY_FAULTS = ("reset_request", "corrupt")
 """They happen to a PUT that has a body."""
 
@@ -32,7 +35,7 @@ class Faults:
             sees nothing. `reset`: half of the answer, then RST. `reset_request`: RST after half of a PUT's body, the
             server sees nothing. `truncate`: half of a body, then FIN. `stall`: half of the answer, a pause, the rest.
             `lost_answer`: the server has done it, the connection is closed without an answer. `corrupt`: one byte of
-            a PUT's body is another.
+            a PUT's body is another. `denied`: 403 AccessDenied, the server sees nothing.
         seed: Of the random numbers; with requests one after the other, the same requests are hurt every time.
         limit: Faults in all; None is as many as come.
         methods: Only these are hurt; all if empty.
@@ -48,9 +51,9 @@ class Faults:
     stall_seconds: float = 5.0
 
     def __post_init__(self) -> None:
-        unknown = set(self.rates) - set(FAULTS)
-        if unknown or sum(self.rates.values()) > 1:
-            raise ValueError(f"faults are {', '.join(FAULTS)}, with rates of at most 1 together; not {self.rates}")
+        known = (*FAULTS, *REFUSALS)
+        if set(self.rates) - set(known) or sum(self.rates.values()) > 1:
+            raise ValueError(f"faults are {', '.join(known)}, with rates of at most 1 together; not {self.rates}")
 
 
 @dataclass(frozen=True)

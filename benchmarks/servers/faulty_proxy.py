@@ -16,14 +16,15 @@ import sys
 import time
 from typing import Any
 
-from benchmarks.servers.faults import ANSWER_BODY_FAULTS, FAULTS, REQUEST_BODY_FAULTS, Faults
+from benchmarks.servers.faults import ANSWER_BODY_FAULTS, FAULTS, REFUSALS, REQUEST_BODY_FAULTS, Faults
 
 HEAD_BYTES = 2**18
 
-_SLOW_DOWN = (
-    b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>SlowDown</Code>'
-    b"<Message>Please reduce your request rate.</Message><RequestId>0</RequestId></Error>"
-)
+_ERRORS = {
+    "slow_down": ("503 Slow Down", "SlowDown", "Please reduce your request rate."),
+    "denied": ("403 Forbidden", "AccessDenied", "Access Denied"),
+}
+"""Status line, code and message of the errors that the proxy answers itself."""
 
 
 class Proxy:
@@ -114,8 +115,8 @@ class Proxy:
             _reset(writer)
             return False
         body = await _read_body(reader, fields)
-        if fault == "slow_down":
-            await _send(writer, _slow_down(method))
+        if fault in ("slow_down", "denied"):
+            await _send(writer, _error(method, *_ERRORS[fault]))
             return True
         if fault == "corrupt":
             body = _with_wrong_byte(body)
@@ -161,7 +162,7 @@ class Proxy:
         if self._left == 0 or faults.path not in target or (faults.methods and method not in faults.methods):
             return ""
         draw = self._random.random()
-        for fault in FAULTS:
+        for fault in (*FAULTS, *REFUSALS):
             if fault in REQUEST_BODY_FAULTS and (method != "PUT" or not length):
                 continue
             if fault in ANSWER_BODY_FAULTS and method not in ("GET", "POST"):
@@ -228,9 +229,13 @@ async def _read_chunks(reader: asyncio.StreamReader) -> bytes:
     return bytes(wire)
 
 
-def _slow_down(method: str) -> bytes:
-    head = f"HTTP/1.1 503 Slow Down\r\nContent-Type: application/xml\r\nContent-Length: {len(_SLOW_DOWN)}\r\n\r\n"
-    return head.encode() + (b"" if method == "HEAD" else _SLOW_DOWN)
+def _error(method: str, status: str, code: str, message: str) -> bytes:
+    body = (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code>'
+        f"<Message>{message}</Message><RequestId>0</RequestId></Error>"
+    )
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/xml\r\nContent-Length: {len(body)}\r\n\r\n"
+    return (head if method == "HEAD" else head + body).encode()
 
 
 def _with_wrong_byte(body: bytes) -> bytes:

@@ -1,0 +1,247 @@
+"""The faults: each begins to make a dataset, breaks something on the way, and brings it to its end all the same."""
+
+import contextlib
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.chaos.look import require_not_half_published, wait_for_processes
+from benchmarks.chaos.ui import CHUNKS, MAKE_MISSING, PREPARE, PUBLISH, start_daemon, start_ui
+from benchmarks.chaos.world import ChaosError, Program, World, wait_until
+from benchmarks.servers.faults import Faults
+from cxg_assets_tests.webserver import free_port
+
+LINE_SECONDS = 0.5
+"""So long each chunk takes to be stored, so that there is a while in which something can be broken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One fault.
+
+    Attributes:
+        name: For the table and the command line.
+        inject: Makes the dataset with the fault on the way. Returns the prefix of an undisturbed dataset to compare
+            with where it is not the one that was begun: another plan, or another Census.
+    """
+
+    name: str
+    inject: Callable[[World], str | None]
+
+
+def undisturbed(world: World) -> None:
+    """Nothing is broken."""
+    world.slow_line(LINE_SECONDS)
+    world.ingest().expect(0)
+
+
+def worker_killed(world: World) -> None:
+    """SIGKILL to an actor in the middle of a span."""
+    program = _begun(world)
+    os.kill(_next_worker(program, []), signal.SIGKILL)
+    program.expect(0)
+
+
+def workers_killed_in_turn(world: World) -> None:
+    """SIGKILL to four actors, one after the other: the first two, and those that replaced them."""
+    program = _begun(world)
+    killed: list[int] = []
+    for _ in range(4):
+        world.wait_landed(world.puts().total() + 2, program)
+        killed.append(_next_worker(program, killed))
+        os.kill(killed[-1], signal.SIGKILL)
+    program.expect(0)
+
+
+def run_killed(world: World) -> None:
+    """SIGKILL to the process of the run; then the command again."""
+    program = _begun(world)
+    program.kill()
+    wait_for_processes(world)
+    require_not_half_published(world)
+    world.slow_line(0)
+    world.ingest().expect(0)
+
+
+def destination_away(world: World) -> None:
+    """The destination cuts all connections and takes no new ones for 20 seconds."""
+    program = _begun(world)
+    world.proxy.begin_outage(20)
+    program.expect(0)
+
+
+def chunk_fails(world: World) -> None:
+    """One chunk is refused whenever it is stored; when that is over, the command again."""
+    world.proxy.set(Faults(rates={"denied": 1.0}, methods=("PUT",), path="/00003-"))
+    program = world.ingest()
+    program.expect(1)
+    if "00003" not in program.said or "1 failed" not in program.said:
+        raise ChaosError(f"the failed chunk is not named: {program.said}")
+    require_not_half_published(world)
+    n_landed = world.puts().total()
+    world.slow_line(0)
+    world.ingest().expect(0)
+    if world.puts().total() != n_landed + 1:
+        raise ChaosError(f"{world.puts().total() - n_landed} chunks were made for the one that was missing")
+
+
+def worker_out_of_memory(world: World) -> None:
+    """One actor gets no more memory than it has."""
+    program = _begun(world)
+    worker = _next_worker(program, [])
+    size = int(Path(f"/proc/{worker}/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.prlimit(worker, resource.RLIMIT_AS, (size, size))
+    program.expect(0)
+
+
+def two_runs(world: World) -> None:
+    """Two machines begin the same plan at once."""
+    world.slow_line(LINE_SECONDS)
+    other = world.folder / "other-home"
+    programs = [
+        world.ingest(name="first"),
+        world.ingest(name="second", CXG_HOME=str(other), DAGSTER_HOME=str(other / "dagster")),
+    ]
+    for program in programs:
+        program.expect(0)
+
+
+def new_plan(world: World) -> str:
+    """While a plan is made, another takes its place: the first run ends, the second publishes."""
+    program = _begun(world)
+    another = ("-c", str(world.chunk_size * 3 // 2))
+    world.ingest(*another, name="another-plan").expect(0)
+    program.expect(1)
+    if "was made while the chunks of plan" not in program.said:
+        raise ChaosError(f"the first run does not say that its plan is not the current one any more: {program.said}")
+    return world.make_undisturbed(*another)
+
+
+def census_replaced(world: World) -> str:
+    """Another build, made earlier, is moved to the Census's place; then the command again."""
+    own, other = world.folder / "census", world.folder / "another-build"
+    for path, source in ((own, world.census), (other, world.census.with_name(f"{world.census.name}-another"))):
+        shutil.copytree(source, path, copy_function=os.link)
+    world.census = own
+    program = _begun(world)
+    own.rename(world.folder / "replaced")
+    other.rename(own)
+    program.expect(1)
+    if "the Census was replaced" not in program.said:
+        raise ChaosError(f"the cause is not named: {program.said}")
+    require_not_half_published(world)
+    world.slow_line(0)
+    world.ingest().expect(0)
+    return world.make_undisturbed()
+
+
+def node_killed(world: World) -> None:
+    """Ray runs on two nodes, joined over loopback; all of one is killed."""
+    port = free_port()
+    local = {"RAY_AUTH_MODE": "disabled", "RAY_TMPDIR": "/tmp"}
+    nodes = [
+        world.start(name, [sys.executable, "-m", "benchmarks.chaos.loopback_ray", "start", *arguments], **local)
+        for name, arguments in (
+            ("head", ["--head", "--port", str(port), "--include-dashboard", "false", *_OF_A_NODE]),
+            ("node", ["--address", f"127.0.0.1:{port}", *_OF_A_NODE]),
+        )
+    ]
+    joined = {**local, "RAY_ADDRESS": f"127.0.0.1:{port}", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    wait_until("both nodes are up", lambda: all("runtime started" in node.said for node in nodes))
+    program = _begun(world, **joined)
+    wait_until("the second node has a worker", nodes[1].workers)
+    for pid in nodes[1].sampler.living():
+        os.kill(pid, signal.SIGKILL)
+    program.expect(0)
+    nodes[0].stop()
+
+
+def disk_full(world: World) -> None:
+    """A worker dies, and the one in its place finds no room for its files. Needs root, to mount a small disk."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(world.scratch)], check=True)
+    try:
+        program = _begun(world)
+        with (world.scratch / "filled").open("wb") as filled, contextlib.suppress(OSError):
+            while True:
+                filled.write(bytes(2**16))
+        os.kill(_next_worker(program, []), signal.SIGKILL)
+        program.expect(0)
+    finally:
+        subprocess.run(["umount", str(world.scratch)], check=True)
+
+
+def terminated_in_ui(world: World) -> None:
+    """A run is terminated in the UI; then the same job again."""
+    ui = start_ui(world)
+    ui.server.run_job(PREPARE)
+    world.slow_line(LINE_SECONDS)
+    run_id = ui.server.launch_job(MAKE_MISSING)
+    world.wait_landed(world.random.randint(2, 5), ui.webserver)
+    ui.server.terminate(run_id)
+    status = ui.server.wait_for_run(run_id)
+    if status != "CANCELED":
+        raise ChaosError(f"the terminated run ended with {status}")
+    wait_until("its workers end", lambda: not ui.webserver.workers())
+    require_not_half_published(world)
+    world.slow_line(0)
+    ui.server.run_job(MAKE_MISSING)
+    ui.server.run_job(PUBLISH)
+    ui.stop()
+
+
+def daemon_restarted(world: World) -> None:
+    """The daemon is killed while a backfill that it has launched is under way, and started again."""
+    ui = start_ui(world)
+    ui.server.run_job(PREPARE)
+    world.slow_line(LINE_SECONDS)
+    backfill = ui.server.launch_backfill(CHUNKS)
+    world.wait_landed(world.random.randint(2, 5), ui.daemon)
+    ui.daemon.kill()
+    ui.daemon = start_daemon(world)
+    status = ui.server.wait_for_backfill(backfill)
+    if status != "COMPLETED_SUCCESS":
+        raise ChaosError(f"the backfill ended with {status}")
+    ui.server.run_job(PUBLISH)
+    ui.stop()
+
+
+_OF_A_NODE = ("--node-ip-address", "127.0.0.1", "--num-cpus", "1", "--block")
+
+FAULTS = (
+    Fault(name="worker-killed", inject=worker_killed),
+    Fault(name="workers-killed-in-turn", inject=workers_killed_in_turn),
+    Fault(name="run-killed", inject=run_killed),
+    Fault(name="destination-away", inject=destination_away),
+    Fault(name="chunk-fails", inject=chunk_fails),
+    Fault(name="worker-out-of-memory", inject=worker_out_of_memory),
+    Fault(name="two-runs", inject=two_runs),
+    Fault(name="new-plan", inject=new_plan),
+    Fault(name="census-replaced", inject=census_replaced),
+    Fault(name="node-killed", inject=node_killed),
+    Fault(name="disk-full", inject=disk_full),
+    Fault(name="terminated-in-ui", inject=terminated_in_ui),
+    Fault(name="daemon-restarted", inject=daemon_restarted),
+)
+
+
+def _begun(world: World, **environment: str) -> Program:
+    """The command when its first chunks have landed."""
+    world.slow_line(LINE_SECONDS)
+    program = world.ingest(**environment)
+    world.wait_landed(world.random.randint(2, 5), program)
+    return program
+
+
+def _next_worker(program: Program, killed: list[int]) -> int:
+    """The oldest actor that was not killed yet."""
+
+    def living() -> list[int]:
+        return sorted(set(program.workers()) - set(killed))
+
+    return wait_until("there is a worker", living)[0]

@@ -1,0 +1,60 @@
+"""The UI as two programs, the webserver and the daemon, over definitions that make what the command makes."""
+
+import sys
+from dataclasses import dataclass
+
+from benchmarks.chaos.world import WORKERS, Program, World, wait_until
+from benchmarks.contenders import ALL_CELLS, COMMAND, SUBSET
+from cxg_assets.assets.keys import h5ad_chunks_key, missing_chunks_job_name, prepare_job_name, publish_job_name
+from cxg_assets_tests.webserver import Webserver, free_port
+
+_DEFINITIONS = """\
+from dataclasses import replace
+
+from cxg_assets.cli.project import load_subset
+from cxg_assets.components.census_subset import subset_definitions
+from cxg_assets.definitions import complete
+
+spec = replace(load_subset({subset!r}).spec, value_filter={value_filter!r}, chunk_size={chunk_size})
+defs = complete(subset_definitions(spec, ""), workers={workers})
+"""
+
+PREPARE = prepare_job_name(SUBSET)
+MAKE_MISSING = missing_chunks_job_name(SUBSET)
+PUBLISH = publish_job_name(SUBSET)
+CHUNKS = list(h5ad_chunks_key(SUBSET).path)
+
+
+@dataclass
+class Ui:
+    """A running UI."""
+
+    server: Webserver
+    webserver: Program
+    daemon: Program
+
+    def stop(self) -> None:
+        """Ends both, as Ctrl-C does."""
+        self.webserver.stop()
+        self.daemon.stop()
+
+
+def start_ui(world: World) -> Ui:
+    """Starts both programs, and waits until the code location is loaded."""
+    world.start("status", [str(COMMAND), "status", SUBSET]).expect(0)  # makes the Dagster instance
+    text = _DEFINITIONS.format(
+        subset=SUBSET, value_filter=ALL_CELLS, chunk_size=world.chunk_size, workers=WORKERS
+    )
+    (world.folder / "made_by_ui.py").write_text(text)
+    port = free_port()
+    server = Webserver(f"http://127.0.0.1:{port}")
+    command = [sys.executable, "-m", "dagster_webserver", "-f", "made_by_ui.py", "-h", "127.0.0.1", "-p", str(port)]
+    webserver = world.start("webserver", command)
+    daemon = start_daemon(world)
+    wait_until("the code location loads", server.is_ready)
+    return Ui(server, webserver, daemon)
+
+
+def start_daemon(world: World) -> Program:
+    """Starts the daemon alone."""
+    return world.start("daemon", [sys.executable, "-m", "dagster._daemon", "run", "-f", "made_by_ui.py"])

@@ -1,0 +1,240 @@
+"""One try-out: a census, an empty bucket behind a proxy, a Dagster home, and programs that run in it."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contenders import ALL_CELLS, COMMAND, SUBSET
+from benchmarks.measure import end_processes
+from benchmarks.process_tree import TreeSampler
+from benchmarks.servers.faults import Faults, FaultyProxy
+from cxg_assets_tests.strict_s3 import BUCKET, REGION, Key, StrictS3, serve_strict_s3
+
+PREFIX = "datasets"
+
+UNDISTURBED = "undisturbed"
+
+WORKERS = 2
+
+LOOK_SECONDS = 0.1
+
+WAIT_SECONDS = 300.0
+"""Whatever is waited for takes seconds; beyond this it does not come."""
+
+
+class ChaosError(Exception):
+    """A try-out did not go as it must."""
+
+
+@dataclass
+class Program:
+    """A program and all that it starts."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    sampler: TreeSampler
+
+    def wait(self) -> int:
+        """Waits for its end. Returns its exit code."""
+        wait_until(f"{self.log.stem} ends", lambda: self.process.poll() is not None)
+        return self.process.returncode
+
+    def expect(self, exit_code: int) -> None:
+        """Waits for its end, which must be of a kind.
+
+        Raises:
+            ChaosError: It was another.
+        """
+        if self.wait() != exit_code:
+            code = self.process.returncode
+            raise ChaosError(f"{self.log.stem} ended with {code} instead of {exit_code}: {self.said}")
+
+    @property
+    def said(self) -> str:
+        """The end of what it printed."""
+        return self.log.read_text(errors="replace").replace("\r", "\n").strip()[-1_500:]
+
+    def kill(self) -> None:
+        """SIGKILL, to the program itself alone."""
+        self.process.kill()
+        self.process.wait(WAIT_SECONDS)
+
+    def stop(self) -> None:
+        """SIGINT, as Ctrl-C sends it, and waits for the end."""
+        self.process.send_signal(signal.SIGINT)
+        self.wait()
+
+    def workers(self) -> list[int]:
+        """Process ids of its Ray actors that live."""
+        return [pid for pid in self.sampler.living() if _title(pid).startswith("ray::Worker")]
+
+
+@dataclass
+class World:
+    """Everything of one try-out. Close it through `new_world`.
+
+    Attributes:
+        census: Folder of the Census.
+        folder: For homes, logs and temporary files.
+        server: The bucket's server.
+        proxy: What programs reach it through.
+        chunk_size: Cells of a chunk.
+        random: Decides when something happens.
+        programs: All that were started.
+    """
+
+    census: Path
+    folder: Path
+    server: StrictS3
+    proxy: FaultyProxy
+    chunk_size: int
+    random: random.Random
+    programs: list[Program] = field(default_factory=list)
+
+    @property
+    def home(self) -> Path:
+        """`CXG_HOME` of programs, if they are given no other."""
+        return self.folder / "home"
+
+    @property
+    def scratch(self) -> Path:
+        """`TMPDIR` of programs."""
+        return self.folder / "scratch"
+
+    @property
+    def destination(self) -> str:
+        """URL of the store."""
+        return f"s3://{BUCKET}/{PREFIX}"
+
+    def environment(self, **changes: str) -> dict[str, str]:
+        """Variables of a program: none of this process's that tell of S3 or of another Dagster or Ray."""
+        ours = ("AWS_", "CXG_", "DAGSTER_", "RAY_")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        key = Key()
+        return kept | {
+            "CXG_CENSUS_URI": str(self.census),
+            "CXG_STORE_URL": self.destination,
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.proxy.port}",
+            "AWS_ACCESS_KEY_ID": key.id,
+            "AWS_SECRET_ACCESS_KEY": key.secret,
+            "AWS_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "CXG_HOME": str(self.home),
+            "DAGSTER_HOME": str(self.home / "dagster"),
+            "TMPDIR": str(self.scratch),
+            "RAY_TMPDIR": "/tmp",  # Ray's sockets have names of at most 107 bytes
+            **changes,
+        }
+
+    def ingest(self, *arguments: str, name: str = "ingest", **environment: str) -> Program:
+        """Begins to make the dataset of all cells."""
+        command = [
+            str(COMMAND), "ingest", SUBSET, "--value-filter", ALL_CELLS, "-c", str(self.chunk_size),
+            "-d", str(WORKERS), *arguments,
+        ]  # fmt: skip
+        return self.start(name, command, **environment)
+
+    def make_undisturbed(self, *arguments: str) -> str:
+        """Makes the dataset once more, elsewhere in the bucket and with a home of its own. Returns its prefix."""
+        home = self.folder / UNDISTURBED / "home"
+        self.slow_line(0)
+        self.ingest(
+            *arguments, name=UNDISTURBED, CXG_HOME=str(home), DAGSTER_HOME=str(home / "dagster"),
+            CXG_STORE_URL=f"s3://{BUCKET}/{UNDISTURBED}",
+        ).expect(0)  # fmt: skip
+        return UNDISTURBED
+
+    def start(self, name: str, command: Sequence[str], **environment: str) -> Program:
+        """Starts a program; its log has its name and number."""
+        log = self.folder / f"{name}-{len(self.programs)}.log"
+        with log.open("wb") as sink:
+            process = subprocess.Popen(
+                command, stdout=sink, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                env=self.environment(**environment), cwd=self.folder,
+                # A shell that works in the background hands down an ignored SIGINT.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+            )  # fmt: skip
+        program = Program(process, log, TreeSampler(process.pid).start())
+        self.programs.append(program)
+        return program
+
+    def slow_line(self, seconds: float) -> None:
+        """Each chunk takes so long to be stored from now on; 0 is as fast as it goes."""
+        rates = {"stall": 1.0} if seconds else {}
+        self.proxy.set(Faults(rates=rates, methods=("PUT",), path=".h5ad", stall_seconds=seconds))
+
+    def puts(self) -> Counter[str]:
+        """How often each chunk was stored, by path in the store."""
+        return Counter(
+            asked.path.partition(f"/{PREFIX}/")[2]
+            for asked in self.server.requests("PUT")
+            if f"/{PREFIX}/" in asked.path and asked.path.endswith(".h5ad") and asked.status == 200
+        )
+
+    def wait_landed(self, n_chunks: int, program: Program | None = None) -> None:
+        """Waits until so many chunks were stored, while a program runs."""
+
+        def landed() -> bool:
+            if program is not None and program.process.poll() is not None:
+                raise ChaosError(f"{program.log.stem} ended before {n_chunks} chunks had landed: {program.said}")
+            return self.puts().total() >= n_chunks
+
+        wait_until(f"{n_chunks} chunks land", landed)
+
+
+@contextlib.contextmanager
+def new_world(census: Path, folder: Path, chunk_size: int, seed: int) -> Iterator[World]:
+    """A world of its own; whatever still runs in it ends with the block.
+
+    Args:
+        census: Folder of the Census.
+        folder: Does not exist yet, or is empty.
+        chunk_size: Cells of a chunk.
+        seed: Of the random numbers that decide when something happens.
+    """
+    for name in ("server", "home", "scratch"):
+        (folder / name).mkdir(parents=True)
+    with serve_strict_s3(folder / "server") as server, FaultyProxy(_port(server.endpoint)) as proxy:
+        world = World(census, folder, server, proxy, chunk_size, random.Random(seed))
+        try:
+            yield world
+        finally:
+            for program in world.programs:
+                end_processes(program.sampler.living)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    program.process.wait(10)
+                program.sampler.stop()
+
+
+def wait_until(what: str, found: Callable[[], Any], seconds: float = WAIT_SECONDS) -> Any:
+    """Asks until there is an answer that counts, and returns it.
+
+    Raises:
+        ChaosError: There was none.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answer := found():
+            return answer
+        time.sleep(LOOK_SECONDS)
+    raise ChaosError(f"{what}: not within {seconds:.0f} s")
+
+
+def _port(endpoint: str) -> int:
+    return int(endpoint.rpartition(":")[2])
+
+
+def _title(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return ""
+
+

@@ -1,0 +1,122 @@
+"""A client of a running Dagster webserver: what the UI does, over the same GraphQL."""
+
+import json
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+_LAUNCH_JOB = """
+mutation ($selector: JobOrPipelineSelector!) {
+  launchRun(executionParams: {selector: $selector, runConfigData: "{}"}) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+  }
+}"""
+
+_LAUNCH_BACKFILL = """
+mutation ($key: AssetKeyInput!) {
+  launchPartitionBackfill(backfillParams: {assetSelection: [$key], allPartitions: true}) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+  }
+}"""
+
+_TERMINATE = """
+mutation ($id: String!) { terminateRun(runId: $id) { __typename ... on TerminateRunFailure { message } } }"""
+
+_RUN_STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+
+_BACKFILL_STATUS = """
+query ($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }"""
+
+_REPOSITORIES = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"
+
+
+@dataclass(frozen=True)
+class Webserver:
+    """A running UI."""
+
+    url: str
+
+    def query(self, text: str, **variables: Any) -> dict[str, Any]:
+        """The data that a GraphQL query answers."""
+        body = json.dumps({"query": text, "variables": variables}).encode()
+        request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            content = json.load(answer)
+        assert "errors" not in content, content["errors"]
+        return content["data"]
+
+    def is_ready(self) -> bool:
+        """Whether it answers, and the code location is loaded."""
+        try:
+            data = self.query(_REPOSITORIES)
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return False
+        return bool(data["repositoriesOrError"].get("nodes"))
+
+    def launch_job(self, job: str) -> str:
+        """Launches a job of the code location. Returns the run's id."""
+        [node] = self.query(_REPOSITORIES)["repositoriesOrError"]["nodes"]
+        location = node["location"]["name"]
+        selector = {"repositoryName": node["name"], "repositoryLocationName": location, "jobName": job}
+        launched = self.query(_LAUNCH_JOB, selector=selector)["launchRun"]
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        return launched["run"]["runId"]
+
+    def launch_backfill(self, asset: list[str]) -> str:
+        """Launches a backfill of all partitions of an asset. Returns its id."""
+        launched = self.query(_LAUNCH_BACKFILL, key={"path": asset})["launchPartitionBackfill"]
+        assert launched["__typename"] == "LaunchBackfillSuccess", launched
+        return launched["backfillId"]
+
+    def terminate(self, run_id: str) -> None:
+        """Terminates a run, as the button in the UI does."""
+        answer = self.query(_TERMINATE, id=run_id)["terminateRun"]
+        assert answer["__typename"] == "TerminateRunSuccess", answer
+
+    def wait_for_run(self, run_id: str, seconds: float = 240) -> str:
+        """Waits for a run's end. Returns its status."""
+
+        def ended() -> str:
+            status = self.query(_RUN_STATUS, id=run_id)["runOrError"]["status"]
+            return status if status in ("SUCCESS", "FAILURE", "CANCELED") else ""
+
+        return wait_until(f"run {run_id} ends", ended, seconds)
+
+    def wait_for_backfill(self, backfill_id: str, seconds: float = 300) -> str:
+        """Waits for a backfill's end. Returns its status."""
+
+        def ended() -> str:
+            status = self.query(_BACKFILL_STATUS, id=backfill_id)["partitionBackfillOrError"]["status"]
+            return status if status.startswith(("COMPLETED", "FAILED", "CANCELED")) else ""
+
+        return wait_until(f"backfill {backfill_id} ends", ended, seconds)
+
+    def run_job(self, job: str) -> None:
+        """Launches a job and waits until it has succeeded."""
+        status = self.wait_for_run(self.launch_job(job))
+        assert status == "SUCCESS", f"{job} ended with {status}"
+
+
+def wait_until(what: str, found: Callable[[], Any], seconds: float) -> Any:
+    """Asks again until there is an answer that counts, and returns it."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answer := found():
+            return answer
+        time.sleep(0.5)
+    raise AssertionError(f"{what}: not within {seconds} s")
+
+
+def free_port() -> int:
+    """A port on 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
