@@ -7,6 +7,9 @@
 | `spec` | a function: a `SubsetSpec` with small defaults |
 | `store_url` | URL of a folder that does not exist yet |
 | `s3` | an empty bucket on an S3 server over HTTP: URL, settings, boto3 client |
+| `no_aws` | nothing of AWS or of proxies in the environment; profile files in `tmp_path` |
+| `server` | an S3 server that is as strict as Amazon's and obeys the rules a test gives it, with `no_aws` |
+| `public` | the public Census on this machine, and the environment of its clients, with `no_aws` |
 | `index_store` | the default store of the session: census indexes are made once |
 | `ingest` | a function: takes a spec to landed chunks, see `Ingest` and `ingested.Ingested` |
 | `ray_session` | a real Ray of two CPUs |
@@ -30,8 +33,10 @@ from cxg_assets.ingest.release import Release, read_release
 from cxg_assets.ingest.s3 import S3Settings
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
 from cxg_assets.ingest.store import Store, StoreLocator
-from cxg_assets.resources.ray_cluster import OWN_RAY_OPTIONS
+from cxg_assets.resources.ray_cluster import start_own_ray
 from cxg_assets_tests.ingested import Ingested, ingest_subset
+from cxg_assets_tests.public_census import PublicCensus, serve_public_census
+from cxg_assets_tests.strict_s3 import Rules, StrictS3, forget_aws, serve_strict_s3
 
 N_OBS = 2_600
 """Human cells of the demo census: two rows of X tiles and two fragments, which meet inside the first row of tiles."""
@@ -194,11 +199,43 @@ def s3(s3_endpoint: str) -> Bucket:
     return Bucket(name=name, url=f"s3://{name}", settings=settings, client=client)
 
 
+@pytest.fixture
+def no_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    forget_aws(monkeypatch, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def running_strict_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StrictS3]:
+    with serve_strict_s3(tmp_path_factory.mktemp("strict-s3")) as running:
+        yield running
+
+
+@pytest.fixture
+def server(no_aws: None, running_strict_s3: StrictS3) -> StrictS3:
+    """A server that behaves as S3 does until a test says otherwise."""
+    running_strict_s3.obey(Rules())
+    return running_strict_s3
+
+
+@pytest.fixture(scope="session")
+def running_public_census(census_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PublicCensus]:
+    with serve_public_census(Path(census_uri), tmp_path_factory.mktemp("public")) as running:
+        yield running
+
+
+@pytest.fixture
+def public(no_aws: None, running_public_census: PublicCensus, monkeypatch: pytest.MonkeyPatch) -> PublicCensus:
+    """The public Census as it was first, and not asked anything yet."""
+    running_public_census.use(monkeypatch)
+    running_public_census.reset()
+    return running_public_census
+
+
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[None]:
     """A Ray of two CPUs for the whole session; the executor joins a Ray that runs, as it would join a cluster."""
     import ray
 
-    ray.init(num_cpus=2, **OWN_RAY_OPTIONS)
+    start_own_ray({"num_cpus": 2})
     yield
     ray.shutdown()

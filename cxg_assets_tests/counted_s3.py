@@ -78,7 +78,7 @@ def run_server(log: Path, bucket: str, prefix: str) -> Iterator[str]:
             assert server.stdout is not None
             yield f"127.0.0.1:{int(server.stdout.readline())}"
         finally:
-            server.terminate()
+            server.kill()  # where SIGINT is ignored Dagster makes its process, and what it starts, ignore SIGTERM too
 
 
 def tiledb_settings(endpoint: str) -> dict[str, str]:

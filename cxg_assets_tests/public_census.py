@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cxg_assets_tests.counted_s3 import run_server, tiledb_settings, upload
 from cxg_assets_tests.release_directory_server import Asked, ReleaseDirectory, serve_directory
 
@@ -102,6 +104,11 @@ class PublicCensus:
     def s3_requests(self) -> Counter[str]:
         """How often each request to S3 was made: method, place within the Census (of a list: its prefix), range."""
         return Counter(self.s3_log.read_text().splitlines())
+
+    def use(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Sets the environment of this process to that of a client."""
+        for name, value in (self.environment | {"CXG_CENSUS_ENDPOINT_URL": self.endpoint_url}).items():
+            monkeypatch.setenv(name, value)
 
     def reset(self) -> None:
         """Brings the directory's content back, and forgets all requests."""

@@ -163,4 +163,4 @@ def serve_strict_s3(folder: Path) -> Iterator[StrictS3]:
             served.obey(Rules())
             yield served
         finally:
-            process.terminate()
+            process.kill()  # where SIGINT is ignored Dagster makes its process, and what it starts, ignore SIGTERM too

@@ -20,8 +20,7 @@ from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
 from cxg_assets.sensors import NEW_RELEASE_JOB
-from cxg_assets_tests.public_census import PublicCensus, serve_public_census
-from cxg_assets_tests.strict_s3 import forget_aws
+from cxg_assets_tests.public_census import PublicCensus
 
 NAME = "new_census_release"
 OLD, NEW = "2025-11-08", "2025-11-17"
@@ -63,21 +62,6 @@ class Watch:
         """Does what a request asks for."""
         job = self.definitions.resolve_job_def(NEW_RELEASE_JOB)
         assert job.execute_in_process(instance=self.instance).success
-
-
-@pytest.fixture(scope="module")
-def served(census_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PublicCensus]:
-    with serve_public_census(Path(census_uri), tmp_path_factory.mktemp("public")) as public:
-        yield public
-
-
-@pytest.fixture
-def public(served: PublicCensus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PublicCensus:
-    forget_aws(monkeypatch, tmp_path)
-    for name, value in (served.environment | {"CXG_CENSUS_ENDPOINT_URL": served.endpoint_url}).items():
-        monkeypatch.setenv(name, value)
-    served.reset()
-    return served
 
 
 @pytest.fixture

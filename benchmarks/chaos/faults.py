@@ -20,6 +20,9 @@ from cxg_assets_tests.webserver import free_port
 LINE_SECONDS = 0.5
 """So long each chunk takes to be stored, so that there is a while in which something can be broken."""
 
+SLOW_LINE_SECONDS = 10.0
+"""So long for the chunks of a plan while another is made: the command needs some seconds to begin."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
@@ -28,7 +31,7 @@ class Fault:
     Attributes:
         name: For the table and the command line.
         inject: Makes the dataset with the fault on the way. Returns the prefix of an undisturbed dataset to compare
-            with where it is not the one that was begun: another plan, or another Census.
+            with, where it is not the one that was begun: another plan, or another Census.
     """
 
     name: str
@@ -115,6 +118,8 @@ def two_runs(world: World) -> None:
 def new_plan(world: World) -> str:
     """While a plan is made, another takes its place: the first run ends, the second publishes."""
     program = _begun(world)
+    [folder] = {path.rpartition("/")[0] for path in world.puts()}
+    world.slow_line(SLOW_LINE_SECONDS, folder)
     another = ("-c", str(world.chunk_size * 3 // 2))
     world.ingest(*another, name="another-plan").expect(0)
     program.expect(1)
@@ -146,7 +151,7 @@ def node_killed(world: World) -> None:
     port = free_port()
     local = {"RAY_AUTH_MODE": "disabled", "RAY_TMPDIR": "/tmp"}
     nodes = [
-        world.start(name, [sys.executable, "-m", "benchmarks.chaos.loopback_ray", "start", *arguments], **local)
+        world.start(name, [sys.executable, str(_LOOPBACK_RAY), "start", *arguments], **local)
         for name, arguments in (
             ("head", ["--head", "--port", str(port), "--include-dashboard", "false", *_OF_A_NODE]),
             ("node", ["--address", f"127.0.0.1:{port}", *_OF_A_NODE]),
@@ -160,6 +165,14 @@ def node_killed(world: World) -> None:
         os.kill(pid, signal.SIGKILL)
     program.expect(0)
     nodes[0].stop()
+
+
+def ray_killed(world: World) -> None:
+    """SIGKILL to Ray itself: the launch has died, and Dagster begins the step again."""
+    program = _begun(world)
+    os.kill(program.find("raylet/raylet"), signal.SIGKILL)
+    world.slow_line(0)
+    program.expect(0)
 
 
 def disk_full(world: World) -> None:
@@ -211,6 +224,7 @@ def daemon_restarted(world: World) -> None:
     ui.stop()
 
 
+_LOOPBACK_RAY = Path(__file__).with_name("loopback_ray.py")
 _OF_A_NODE = ("--node-ip-address", "127.0.0.1", "--num-cpus", "1", "--block")
 
 FAULTS = (
@@ -224,6 +238,7 @@ FAULTS = (
     Fault(name="new-plan", inject=new_plan),
     Fault(name="census-replaced", inject=census_replaced),
     Fault(name="node-killed", inject=node_killed),
+    Fault(name="ray-killed", inject=ray_killed),
     Fault(name="disk-full", inject=disk_full),
     Fault(name="terminated-in-ui", inject=terminated_in_ui),
     Fault(name="daemon-restarted", inject=daemon_restarted),

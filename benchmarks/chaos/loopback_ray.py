@@ -1,4 +1,4 @@
-"""`python -m benchmarks.chaos.loopback_ray start …`: Ray's own command, for nodes that listen on 127.0.0.1 alone.
+"""`python loopback_ray.py start …`: Ray's own command, for nodes that listen on 127.0.0.1 alone.
 
 Ray takes 127.0.0.1 for the outward address of the machine, and refuses a second node where it is told not to
 (`ray_cluster._ONE_MACHINE`).

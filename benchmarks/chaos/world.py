@@ -76,6 +76,11 @@ class Program:
         """Process ids of its Ray actors that live."""
         return [pid for pid in self.sampler.living() if _title(pid).startswith("ray::Worker")]
 
+    def find(self, text: str) -> int:
+        """Process id of the one that it has started with this in its command line."""
+        [found] = [pid for pid in self.sampler.living() if text in _title(pid).split(" ", 1)[0]]
+        return found
+
 
 @dataclass
 class World:
@@ -166,10 +171,15 @@ class World:
         self.programs.append(program)
         return program
 
-    def slow_line(self, seconds: float) -> None:
-        """Each chunk takes so long to be stored from now on; 0 is as fast as it goes."""
+    def slow_line(self, seconds: float, path: str = ".h5ad") -> None:
+        """Each chunk takes so long to be stored from now on; 0 is as fast as it goes.
+
+        Args:
+            seconds: How long.
+            path: Only chunks with this in their path.
+        """
         rates = {"stall": 1.0} if seconds else {}
-        self.proxy.set(Faults(rates=rates, methods=("PUT",), path=".h5ad", stall_seconds=seconds))
+        self.proxy.set(Faults(rates=rates, methods=("PUT",), path=path, stall_seconds=seconds))
 
     def puts(self) -> Counter[str]:
         """How often each chunk was stored, by path in the store."""

@@ -1,6 +1,8 @@
 """`stable` of the public Census as an asset: what an observation records, and what is stale when it has moved."""
 
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +31,7 @@ from cxg_assets.resources.store import StoreResource
 from cxg_assets_tests.assets.conftest import Platform
 from cxg_assets_tests.assets.test_graph import publish_all, stale
 from cxg_assets_tests.conftest import BLOOD_NORMAL
-from cxg_assets_tests.public_census import PublicCensus, serve_public_census
+from cxg_assets_tests.public_census import PublicCensus
 from cxg_assets_tests.strict_s3 import forget_aws
 
 NAME = "blood_normal"
@@ -69,36 +71,54 @@ class StablePlatform(Platform):
         return found | {chunk.key: stale(self, h5ad_chunks_key(NAME), chunk.key) for chunk in self.plan.chunks}
 
 
+pytestmark = pytest.mark.usefixtures("ray_session")  # before a test changes the environment
+
 ALL = ["census_index", "filtered_subset", "chunk_plan", "dataset", *CHUNKS]
 
 
-@pytest.fixture(scope="module")
-def served(census_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PublicCensus]:
-    with serve_public_census(Path(census_uri), tmp_path_factory.mktemp("public")) as public:
-        yield public
-
-
-@pytest.fixture
-def public(ray_session: None, served: PublicCensus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PublicCensus:
-    forget_aws(monkeypatch, tmp_path)
-    for name, value in (served.environment | {"CXG_CENSUS_ENDPOINT_URL": served.endpoint_url}).items():
-        monkeypatch.setenv(name, value)
-    served.reset()
-    return served
+@contextmanager
+def stable_platform(folder: Path, uri: str, spec: Callable[..., SubsetSpec]) -> Iterator[StablePlatform]:
+    """A platform whose instance and store are in this folder."""
+    (folder / "dagster").mkdir(exist_ok=True)
+    small = spec(value_filter=BLOOD_NORMAL, chunk_size=20, max_obs=60)
+    with DagsterInstance.local_temp(str(folder / "dagster")) as instance:
+        yield StablePlatform(instance, small, uri, (folder / "store").as_uri())
 
 
 @pytest.fixture
 def platform(public: PublicCensus, tmp_path: Path, spec: Callable[..., SubsetSpec]) -> Iterator[StablePlatform]:
-    (tmp_path / "dagster").mkdir()
-    small = spec(value_filter=BLOOD_NORMAL, chunk_size=20, max_obs=60)
-    with DagsterInstance.local_temp(str(tmp_path / "dagster")) as instance:
-        yield StablePlatform(instance, small, public.uri, (tmp_path / "store").as_uri())
+    with stable_platform(tmp_path, public.uri, spec) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def prepared_folder(
+    running_public_census: PublicCensus, tmp_path_factory: pytest.TempPathFactory, spec: Callable[..., SubsetSpec]
+) -> Path:
+    """Instance and store after an index, a subset and a plan of the old build."""
+    folder = tmp_path_factory.mktemp("prepared")
+    with pytest.MonkeyPatch.context() as monkeypatch, stable_platform(folder, running_public_census.uri, spec) as made:
+        forget_aws(monkeypatch, folder)
+        running_public_census.use(monkeypatch)
+        assert made.prepare().success
+    return folder
 
 
 @pytest.fixture
-def published(platform: StablePlatform) -> StablePlatform:
-    publish_all(platform)
-    return platform
+def prepared(
+    prepared_folder: Path, public: PublicCensus, tmp_path: Path, spec: Callable[..., SubsetSpec]
+) -> Iterator[StablePlatform]:
+    """A copy of that, which a test may change."""
+    shutil.copytree(prepared_folder, tmp_path, dirs_exist_ok=True)
+    with stable_platform(tmp_path, public.uri, spec) as copy:
+        yield copy
+
+
+@pytest.fixture
+def published(prepared: StablePlatform) -> StablePlatform:
+    assert prepared.make_missing().success
+    assert prepared.publish().success
+    return prepared
 
 
 def summary_of(census: soma.Collection) -> dict[str, str]:
@@ -143,36 +163,34 @@ def test_all_is_stale_when_stable_has_moved_and_fresh_when_it_was_made_again(
 
 
 def test_a_chunk_of_an_older_plan_than_the_observation_tells_the_plans_release_and_is_stale(
-    platform: StablePlatform, public: PublicCensus
+    prepared: StablePlatform, public: PublicCensus
 ) -> None:
-    assert platform.prepare().success
     public.releases["stable"] = NEW
-    observation = platform.observe()
+    observation = prepared.observe()
 
-    assert platform.make_missing(["00001"]).success
+    assert prepared.make_missing(["00001"]).success
 
-    [event] = platform.chunk_events()
-    assert (event.tags or {})[RELEASE_TAG] == platform.plan.header.release.version
+    [event] = prepared.chunk_events()
+    assert (event.tags or {})[RELEASE_TAG] == prepared.plan.header.release.version
     assert (event.tags or {})[RELEASE_TAG] != (observation.tags or {})["dagster/data_version"]
-    assert stale(platform, h5ad_chunks_key(NAME), "00001") == "STALE"
+    assert stale(prepared, h5ad_chunks_key(NAME), "00001") == "STALE"
 
 
 def test_runs_of_chunks_tell_the_plans_release_and_ask_the_directory_nothing(
-    platform: StablePlatform, public: PublicCensus
+    prepared: StablePlatform, public: PublicCensus
 ) -> None:
-    assert platform.prepare().success
     public.releases["stable"] = NEW
-    platform.observe()
+    prepared.observe()
     public.asked.clear()
 
-    assert platform.make_range("00000", "00001").success
-    assert platform.make_missing().success
-    assert platform.publish().success
+    assert prepared.make_range("00000", "00001").success
+    assert prepared.make_missing().success
+    assert prepared.publish().success
 
     assert public.asked == []
-    tags = {event.partition: (event.tags or {})[RELEASE_TAG] for event in platform.chunk_events()}
-    assert tags == dict.fromkeys(CHUNKS, platform.plan.header.release.version)
-    assert {stale(platform, h5ad_chunks_key(NAME), key) for key in CHUNKS} == {"STALE"}
+    tags = {event.partition: (event.tags or {})[RELEASE_TAG] for event in prepared.chunk_events()}
+    assert tags == dict.fromkeys(CHUNKS, prepared.plan.header.release.version)
+    assert {stale(prepared, h5ad_chunks_key(NAME), key) for key in CHUNKS} == {"STALE"}
 
 
 def test_an_index_without_an_observation_looks_for_itself_says_so_and_is_fresh(platform: StablePlatform) -> None:

@@ -5,11 +5,12 @@
 | `home` | an empty CXG_HOME; the Census is the session's demo census |
 | `defs` | an empty folder in place of `cxg_assets/defs` |
 | `finished` | one `cxg-assets ingest`: its home, what it said, its JSON; nobody changes it |
-| `finished_home` | a copy of that home that a test may change, as CXG_HOME |
+| `finished_home` | that home as CXG_HOME; a test may change it, afterwards it is as it was |
 """
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory, census_uri: str, ray_sess
 
 
 @pytest.fixture
-def finished_home(home: Path, finished: Finished) -> Path:
-    shutil.copytree(finished.home, home)
-    return home
+def finished_home(finished: Finished, census_uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    # In its own place, as what is on record tells where the files are.
+    kept = finished.home.with_name("kept")
+    shutil.copytree(finished.home, kept)
+    move_to(finished.home, census_uri, monkeypatch)
+    yield finished.home
+    shutil.rmtree(finished.home)
+    kept.rename(finished.home)

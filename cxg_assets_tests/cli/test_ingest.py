@@ -27,6 +27,8 @@ SUMMARY_KEYS = {
     "hours_per_million_obs",
     "workers",
     "retries",
+    "workers_lost",
+    "launches",
     "dataset_uri",
 }
 

@@ -1,6 +1,6 @@
 """`cxg-assets status`: landed, missing and stale chunks, what is published, and links to download."""
 
-from collections.abc import Iterator
+import uuid
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import parse_qsl, urlsplit
@@ -12,7 +12,7 @@ from cxg_assets.assets.keys import h5ad_chunks_key
 from cxg_assets.cli.project import dagster_instance, default_store
 from cxg_assets_tests.cli.command import cxg_assets, files_below
 from cxg_assets_tests.cli.conftest import SUBSET, Finished
-from cxg_assets_tests.strict_s3 import BUCKET, Key, StrictS3, forget_aws, serve_strict_s3
+from cxg_assets_tests.strict_s3 import BUCKET, Key, StrictS3
 
 
 def test_a_finished_subset_shows_its_counts_and_that_this_plan_is_published(
@@ -57,24 +57,20 @@ def test_an_unknown_subset_is_answered_with_those_there_are(home: Path) -> None:
 
 
 @pytest.fixture
-def finished_in_s3(finished_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictS3]:
+def finished_in_s3(finished_home: Path, server: StrictS3, monkeypatch: pytest.MonkeyPatch) -> None:
     """The finished subset in a bucket that nobody may read without keys."""
-    (tmp_path / "s3").mkdir()
-    with serve_strict_s3(tmp_path / "s3") as server:
-        forget_aws(monkeypatch, tmp_path)
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{server.endpoint}")
-        monkeypatch.setenv("AWS_REGION", "us-east-1")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", Key().id)
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", Key().secret)
-        monkeypatch.setenv("CXG_STORE_URL", f"s3://{BUCKET}/cells")
-        store = default_store().locator().open()
-        for path in files_below(finished_home / "store" / SUBSET):
-            store.put_file(f"{SUBSET}/{path}", finished_home / "store" / SUBSET / path)
-        yield server
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{server.endpoint}")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", Key().id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", Key().secret)
+    monkeypatch.setenv("CXG_STORE_URL", f"s3://{BUCKET}/{uuid.uuid4().hex}")
+    store = default_store().locator().open()
+    for path in files_below(finished_home / "store" / SUBSET):
+        store.put_file(f"{SUBSET}/{path}", finished_home / "store" / SUBSET / path)
 
 
 def test_links_to_a_bucket_are_good_for_anybody_and_give_the_chunks(
-    finished_in_s3: StrictS3, finished: Finished, monkeypatch: pytest.MonkeyPatch
+    finished_in_s3: None, finished: Finished, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chunks = [file.read_bytes() for file in sorted((finished.home / "store").rglob("*.h5ad"))]
 
@@ -93,7 +89,7 @@ def test_links_to_a_bucket_are_good_for_anybody_and_give_the_chunks(
             download(wrong)
 
 
-def test_only_chunks_that_have_landed_get_a_link(finished_in_s3: StrictS3, finished: Finished) -> None:
+def test_only_chunks_that_have_landed_get_a_link(finished_in_s3: None, finished: Finished) -> None:
     store = default_store().locator().open()
     lost = next(path for path in store.sizes("") if path.endswith(".h5ad"))
     store.delete(lost)
@@ -112,11 +108,11 @@ def test_links_of_a_folder_are_the_files_themselves(finished: Finished, finished
     assert [line for line in shown if line.startswith("file://")] == files
 
 
-def test_without_being_asked_for_there_are_no_links(finished_in_s3: StrictS3) -> None:
+def test_without_being_asked_for_there_are_no_links(finished_in_s3: None) -> None:
     assert "http" not in cxg_assets("status", SUBSET).stdout
 
 
-def test_links_are_kept_nowhere(finished_in_s3: StrictS3, finished_home: Path) -> None:
+def test_links_are_kept_nowhere(finished_in_s3: None, finished_home: Path) -> None:
     assert cxg_assets("status", SUBSET, "--links").exit_code == 0
 
     kept = [file for file in finished_home.rglob("*") if file.is_file() and b"X-Amz-" in file.read_bytes()]

@@ -18,7 +18,8 @@ from cxg_assets.ingest.report import ChunkFailure, ChunkReport
 from cxg_assets.ingest.spans import Span
 from cxg_assets.ingest.store import Store, StoreLocator
 from cxg_assets.ingest.worker import IngestJob, Worker
-from cxg_assets.resources.executor import MAX_SILENCES, RayPoolExecutor
+from cxg_assets.resources.executor import RayPoolExecutor
+from cxg_assets.resources.pool import MAX_SILENCES
 from cxg_assets.resources.ray_cluster import RunRay
 from cxg_assets_tests.faults.network import Network, Planned
 

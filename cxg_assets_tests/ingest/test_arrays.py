@@ -1,5 +1,8 @@
 """Arrays written block by block read back the same through h5py, and the filters are HDF5's own."""
 
+import threading
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import h5py
@@ -101,3 +104,20 @@ def test_values_that_the_caller_changes_later_were_taken_as_they_were() -> None:
         array.close()
 
         assert dataset[:].tolist() == list(range(20))
+
+
+def test_equal_content_gives_equal_bytes_wherever_the_stack_of_a_thread_lies() -> None:
+    rng = np.random.default_rng(5)
+    columns = [rng.choice(6, 500, p=rng.dirichlet(np.full(6, 0.25))).astype(np.int8) for _ in range(40)]
+    threads = 300
+    all_alive = threading.Barrier(threads)
+
+    def pack(_: int) -> list[bytes]:
+        all_alive.wait()
+        return [shuffle_deflate(column) for column in columns]
+
+    with ThreadPoolExecutor(threads) as pool:
+        first, *others = pool.map(pack, range(threads))
+
+    assert [zlib.decompress(packed) for packed in first] == [column.tobytes() for column in columns]
+    assert all(packed == first for packed in others)

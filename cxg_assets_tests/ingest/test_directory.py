@@ -3,8 +3,6 @@
 import contextlib
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import cellxgene_census
@@ -16,25 +14,11 @@ import cxg_assets
 from cxg_assets.ingest import directory
 from cxg_assets.ingest.directory import ReleaseAddress, resolve_release
 from cxg_assets.ingest.errors import BadInput, CxgError
-from cxg_assets_tests.public_census import MIRROR, RETRACTED, PublicCensus, serve_public_census
+from cxg_assets_tests.public_census import MIRROR, RETRACTED, PublicCensus
 from cxg_assets_tests.release_directory_server import Answer
 
 RELEASE_JSON = f"{directory.DIRECTORY_URL}release.json"
 MIRRORS_JSON = f"{directory.DIRECTORY_URL}mirrors.json"
-
-
-@pytest.fixture(scope="module")
-def served(census_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PublicCensus]:
-    with serve_public_census(Path(census_uri), tmp_path_factory.mktemp("public")) as public:
-        yield public
-
-
-@pytest.fixture
-def public(served: PublicCensus, monkeypatch: pytest.MonkeyPatch) -> PublicCensus:
-    for name, value in served.environment.items():
-        monkeypatch.setenv(name, value)
-    served.reset()
-    return served
 
 
 def bad_input(name: str, mirror: str = "") -> str:

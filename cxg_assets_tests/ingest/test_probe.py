@@ -1,7 +1,6 @@
 """A destination is proven before any work; nothing is left there, and each reason has its own message."""
 
 import socket
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,8 +22,6 @@ from cxg_assets_tests.strict_s3 import (
     Key,
     Rules,
     StrictS3,
-    forget_aws,
-    serve_strict_s3,
 )
 
 
@@ -59,19 +56,11 @@ def test_a_file_in_the_place_of_the_destination_is_bad_input(tmp_path: Path) -> 
         probe(StoreLocator(url=(tmp_path / "file" / "below").as_uri()))
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StrictS3]:
-    with serve_strict_s3(tmp_path_factory.mktemp("s3")) as served:
-        yield served
-
-
 @pytest.fixture
-def server(running: StrictS3, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> StrictS3:
-    """A server that behaves as S3 does, and nobody waits for it."""
-    forget_aws(monkeypatch, tmp_path)
+def server(server: StrictS3, monkeypatch: pytest.MonkeyPatch) -> StrictS3:
+    """Nobody waits for it."""
     monkeypatch.setattr(probe_module, "SHORT", ONCE)
-    running.obey(Rules())
-    return running
+    return server
 
 
 def left_behind(server: StrictS3, locator: StoreLocator) -> list[str]:

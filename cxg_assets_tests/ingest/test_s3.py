@@ -2,7 +2,7 @@
 
 import json
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from cxg_assets.ingest.census import CensusLocator
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.s3 import S3Settings
-from cxg_assets_tests.strict_s3 import ONCE, Key, Rules, StrictS3, forget_aws, serve_strict_s3
+from cxg_assets_tests.strict_s3 import ONCE, Key, Rules, StrictS3
 
 KEY = Key()
 ENV_KEYS = {"AWS_ACCESS_KEY_ID": "AKIDENVIRONMENT", "AWS_SECRET_ACCESS_KEY": "secret-of-env"}
@@ -36,9 +36,7 @@ aws_session_token = token-of-lab
 """
 
 
-@pytest.fixture(autouse=True)
-def _no_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    forget_aws(monkeypatch, tmp_path)
+pytestmark = pytest.mark.usefixtures("no_aws")
 
 
 @pytest.fixture
@@ -56,12 +54,6 @@ def process_profile(tmp_path: Path) -> str:
     (tmp_path / "keys.json").write_text(json.dumps(given))
     (tmp_path / "aws-config").write_text(f"[profile sso]\ncredential_process = cat {tmp_path}/keys.json\n")
     return "sso"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StrictS3]:
-    with serve_strict_s3(tmp_path_factory.mktemp("s3")) as served:
-        yield served
 
 
 def ask_by_obstore(server: StrictS3, settings: S3Settings) -> None:

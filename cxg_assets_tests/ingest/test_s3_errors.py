@@ -25,8 +25,6 @@ from cxg_assets_tests.strict_s3 import (
     Key,
     Rules,
     StrictS3,
-    forget_aws,
-    serve_strict_s3,
 )
 
 TEMPORARY = Key(id="ASIATEMPORARY0000001", secret="temporary-secret", token="temporary/token==")
@@ -42,15 +40,7 @@ NO_SECURE = "there is no secure connection to the S3 server; check that AWS_ENDP
 OF_A_DUMP = ("\n", "Debug", "<", "source:", "RetryError", "retries", "[Exception", "Remote IP", "Headers", "std::")
 
 
-@pytest.fixture(autouse=True)
-def _no_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    forget_aws(monkeypatch, tmp_path)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StrictS3]:
-    with serve_strict_s3(tmp_path_factory.mktemp("s3")) as served:
-        yield served
+pytestmark = pytest.mark.usefixtures("no_aws")
 
 
 def write_by_obstore(settings: S3Settings, bucket: str) -> None:

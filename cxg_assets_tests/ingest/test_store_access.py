@@ -2,7 +2,7 @@
 
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,29 +16,12 @@ from cxg_assets_tests.strict_s3 import (
     Key,
     Rules,
     StrictS3,
-    forget_aws,
-    serve_strict_s3,
 )
 
 AMAZON = "s3.us-east-1.amazonaws.com"
 
 
-@pytest.fixture(autouse=True)
-def _no_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    forget_aws(monkeypatch, tmp_path)
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StrictS3]:
-    with serve_strict_s3(tmp_path_factory.mktemp("s3")) as served:
-        yield served
-
-
-@pytest.fixture
-def server(running: StrictS3) -> StrictS3:
-    """A server that behaves as S3 does."""
-    running.obey(Rules())
-    return running
+pytestmark = pytest.mark.usefixtures("no_aws")
 
 
 @pytest.fixture

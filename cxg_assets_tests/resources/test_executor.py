@@ -1,9 +1,13 @@
 """The pool on a real Ray."""
 
 import os
+import pickle
+import resource
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +16,37 @@ import pytest
 
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.layout import subset_obs_path
-from cxg_assets.ingest.process import WORKER_ENVIRONMENT
 from cxg_assets.ingest.report import ChunkFailure, ChunkReport
 from cxg_assets.ingest.spans import Span, plan_spans
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.store import StoreLocator
 from cxg_assets.ingest.worker import IngestJob
-from cxg_assets.resources.executor import Pool, RayPoolExecutor
+from cxg_assets.resources.executor import RayPoolExecutor
+from cxg_assets.resources.pool import Pool
 from cxg_assets.resources.ray_cluster import RunRay
 from cxg_assets_tests.conftest import BLOOD_NORMAL
 from cxg_assets_tests.ingested import Ingested, plan_subset
 
 N_CHUNKS = 20
 """Chunks of the planned subset."""
+
+OUT_OF_MEMORY = """
+import pickle, sys
+import dagster as dg
+from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.spans import Span
+from cxg_assets.resources.executor import RayPoolExecutor
+from cxg_assets.resources.ray_cluster import RunRay, start_own_ray
+
+job, chunks = pickle.load(open(sys.argv[1], "rb"))
+start_own_ray({"num_cpus": 1, "_system_config": {"memory_usage_threshold": 0.01, "memory_monitor_refresh_ms": 100}})
+executor = RayPoolExecutor(ray=RunRay(), workers=1)
+try:
+    with executor.launch(job, len(chunks), dg.build_op_context()) as pool:
+        list(pool.run([Span(chunks)]))
+except CxgError as error:
+    print(error)
+"""
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -41,23 +63,10 @@ def planned(spec: Callable[..., SubsetSpec], release, index_store, store_url: st
     )  # fmt: skip
 
 
-def process_environment(pid: int) -> dict[str, str]:
-    """The variables a process was started with."""
-    pairs = Path(f"/proc/{pid}/environ").read_bytes().decode().rstrip("\0").split("\0")
-    return dict(pair.split("=", 1) for pair in pairs)
-
-
 @pytest.fixture
 def pool(planned: Ingested) -> Iterator[Pool]:
     with RayPoolExecutor(ray=RunRay(), workers=2).launch(planned.job, N_CHUNKS, dg.build_op_context()) as launched:
         yield launched
-
-
-def test_workers_of_a_ray_that_was_joined_are_started_with_their_environment(planned: Ingested, pool: Pool) -> None:
-    results = list(pool.run(plan_spans(planned.plan.chunks, pool.n_workers)))
-
-    for pid in {int(result.worker.split(":")[1]) for result in results}:
-        assert set(WORKER_ENVIRONMENT.items()) <= set(process_environment(pid).items())
 
 
 def test_every_chunk_is_reported_once_and_equals_what_one_process_makes(
@@ -85,6 +94,18 @@ def test_a_killed_worker_is_replaced_and_no_chunk_is_lost_or_made_twice(planned:
     assert pool.n_deaths == 1
 
 
+def test_what_one_worker_cannot_do_another_does(planned: Ingested, pool: Pool) -> None:
+    first = list(pool.run([Span(planned.plan.chunks[:1]), Span(planned.plan.chunks[1:2])]))
+    crippled = int(first[0].worker.split(":")[1])
+    resource.prlimit(crippled, resource.RLIMIT_FSIZE, (1_000, 1_000))
+    rest = list(pool.run([Span((chunk,)) for chunk in planned.plan.chunks[2:]]))
+
+    assert sorted(result.chunk for result in [*first, *rest]) == [chunk.key for chunk in planned.plan.chunks]
+    assert all(isinstance(result, ChunkReport) for result in rest)
+    assert crippled not in {int(result.worker.split(":")[1]) for result in rest}
+    assert pool.n_retries == sum(result.attempt == 2 for result in rest) > 0
+
+
 def test_a_chunk_that_cannot_land_is_tried_three_times_and_named_while_the_others_land(
     planned: Ingested, pool: Pool
 ) -> None:
@@ -109,6 +130,19 @@ def test_a_worker_that_cannot_open_the_subset_fails_the_chunks_with_the_cause(pl
     assert all(isinstance(result, ChunkFailure) and name in result.error for result in results)
 
 
+def test_workers_that_find_another_census_than_the_run_began_with_make_nothing_and_are_not_asked_again(
+    planned: Ingested,
+) -> None:
+    job = replace(planned.job, x_nnz=7)
+    with RayPoolExecutor(ray=RunRay(), workers=2).launch(job, N_CHUNKS, dg.build_op_context()) as pool:
+        results = list(pool.run([Span((chunk,)) for chunk in planned.plan.chunks]))
+
+    assert sorted(result.chunk for result in results) == [chunk.key for chunk in planned.plan.chunks]
+    assert all(isinstance(result, ChunkFailure) and "the Census was replaced" in result.error for result in results)
+    assert pool.n_retries == 0
+    assert not any(planned.file(chunk).exists() for chunk in planned.plan.chunks)
+
+
 def test_workers_that_die_before_they_make_anything_end_the_run(planned: Ingested) -> None:
     deadly = _KillsWhoeverUnpicklesIt(**vars(planned.job))
     executor = RayPoolExecutor(ray=RunRay(), workers=1)
@@ -117,6 +151,20 @@ def test_workers_that_die_before_they_make_anything_end_the_run(planned: Ingeste
         pytest.raises(CxgError, match="workers died one after the other and made nothing"),
     ):
         list(pool.run([Span(planned.plan.chunks[:3])]))
+
+
+def test_workers_that_ray_ends_for_want_of_memory_end_the_run_with_that_cause(
+    planned: Ingested, tmp_path: Path
+) -> None:
+    # A process of its own: the tests share one Ray, and this one is told that 1 % of the memory is all there is.
+    given = tmp_path / "given.pickle"
+    given.write_bytes(pickle.dumps((planned.job, planned.plan.chunks)))
+    finished = subprocess.run(
+        [sys.executable, "-c", OUT_OF_MEMORY, str(given)], capture_output=True, text=True, check=True
+    )
+
+    assert "workers died one after the other and made nothing" in finished.stdout
+    assert "low on memory" in finished.stdout
 
 
 def test_more_workers_than_cpus_share_them(planned: Ingested) -> None:

@@ -1,0 +1,51 @@
+"""Fixtures: a small census with another build beside it, and the dataset as it is without faults."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from benchmarks.chaos.checks import Outcome, check
+from benchmarks.chaos.faults import undisturbed
+from benchmarks.chaos.look import chunks
+from benchmarks.chaos.world import World, new_world
+from cxg_assets.demo import build_census
+
+OutcomeOf = Callable[[Callable[[World], str | None]], Outcome]
+
+N_OBS = 2_600
+CHUNK_SIZE = 130
+N_CHUNKS = N_OBS // CHUNK_SIZE
+SEED = 1
+
+
+@pytest.fixture(scope="session")
+def chaos_census(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("chaos-census")
+    build_census(folder / "demo-another", n_obs=N_OBS * 3 // 4, seed=2)
+    build_census(folder / "demo", n_obs=N_OBS, seed=1)
+    return folder / "demo"
+
+
+@pytest.fixture(scope="session")
+def expected(chaos_census: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Digest of each chunk of an undisturbed run, by path in the store."""
+    with new_world(chaos_census, tmp_path_factory.mktemp("undisturbed"), CHUNK_SIZE, SEED) as world:
+        undisturbed(world)
+        found = chunks(world)
+        check(world, found, deep=True)
+    return found
+
+
+@pytest.fixture
+def outcome_of(chaos_census: Path, expected: dict[str, str], tmp_path: Path) -> Iterator[OutcomeOf]:
+    """A function: makes the dataset with a fault on the way, and checks all that must hold afterwards."""
+    with ExitStack() as stack:
+
+        def run(inject: Callable[[World], str | None]) -> Outcome:
+            world = stack.enter_context(new_world(chaos_census, tmp_path, CHUNK_SIZE, SEED))
+            other = inject(world)
+            return check(world, expected if other is None else chunks(world, other), deep=other is not None)
+
+        yield run
