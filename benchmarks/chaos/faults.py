@@ -21,7 +21,7 @@ LINE_SECONDS = 0.5
 """So long each chunk takes to be stored, so that there is a while in which something can be broken."""
 
 SLOW_LINE_SECONDS = 10.0
-"""So long for the chunks of a plan while another is made: the command needs some seconds to begin."""
+"""Where something else takes many seconds meanwhile: a command to begin, a server to notice that it was left."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +212,8 @@ def daemon_restarted(world: World) -> None:
     """The daemon is killed while a backfill that it has launched is under way, and started again."""
     ui = start_ui(world)
     ui.server.run_job(PREPARE)
-    world.slow_line(LINE_SECONDS)
+    # The code server that the daemon leaves behind ends 20 s later; the run must be under way by then.
+    world.slow_line(SLOW_LINE_SECONDS)
     backfill = ui.server.launch_backfill(CHUNKS)
     world.wait_landed(world.random.randint(2, 5), ui.daemon)
     ui.daemon.kill()

@@ -33,8 +33,8 @@ class ChunkRecord:
     """What a Dagster instance has on record of a plan's chunks.
 
     Attributes:
-        reports: The latest report of each chunk that was made for this plan, by chunk key; rather one of this store than
-            of another. Their URIs are those in this store: it may be a copy, or have been moved.
+        reports: The latest report of each chunk that was made for this plan, by chunk key; of another store where
+            there is none of this one. Their URIs are those in this store: it may be a copy, or have been moved.
         elsewhere: Keys of the reports that are of another store.
         latest: Tags of the latest materialization of each partition, of whichever plan.
         materialized: Keys of the partitions that Dagster shows as materialized: neither failed nor materializing.
