@@ -73,6 +73,7 @@ def build_h5ad_chunks(subset: str, destination: str) -> tuple[dg.AssetsDefinitio
                 raise BadInput("replace: chunks is empty; name the chunks that are to be made again")
             locator = store.locator(destination)
             plan = load_plan(locator.open(), subset, plan_id)
+            plan.require_known_format()
             wanted = plan.chunks if keys is None else plan.chunks_of(keys)
             census_locator = census.locator(plan.header.release)
             job = IngestJob(census=census_locator, store=locator, header=plan.header, replace=replace)

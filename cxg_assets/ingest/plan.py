@@ -75,6 +75,7 @@ class PlanHeader:
         chunk_size: Cells per chunk asked for.
         n_obs: Cells of all chunks.
         n_vars: Genes.
+        encoding_version: Version of the chunk format that the fingerprints stand for.
     """
 
     plan_id: str
@@ -91,6 +92,7 @@ class PlanHeader:
     chunk_size: int
     n_obs: int
     n_vars: int
+    encoding_version: int = ENCODING_VERSION
 
     @property
     def cells_of_first(self) -> int:
@@ -117,7 +119,7 @@ class PlanHeader:
             "layer": self.layer,
             "value_filter": self.value_filter,
             "genes": self.genes,
-            "encoding_version": str(ENCODING_VERSION),
+            "encoding_version": str(self.encoding_version),
         }
 
 
@@ -142,6 +144,19 @@ class ChunkPlan:
     def path(self, chunk: Chunk) -> str:
         """Where the chunk lies, relative to the destination."""
         return chunk_path(self.header.subset, self.header.plan_id, chunk.key, chunk.fingerprint)
+
+    def require_known_format(self) -> None:
+        """Refuses a plan whose fingerprints stand for chunks of another format: ours would lie under their names.
+
+        Raises:
+            BadInput: Another version of this program made the plan.
+        """
+        if self.header.encoding_version != ENCODING_VERSION:
+            raise BadInput(
+                f"plan {self.header.plan_id} of {self.header.subset} is of chunks of format "
+                f"{self.header.encoding_version}, this version of cxg_assets makes format {ENCODING_VERSION}; "
+                "materialize chunk_plan again (cxg-assets ingest does)"
+            )
 
     def chunks_of(self, keys: Iterable[str]) -> tuple[Chunk, ...]:
         """The chunks with these keys, in plan order.
@@ -247,6 +262,8 @@ def read_plan(path: Path) -> ChunkPlan:
     table = pq.read_table(path)
     text = (table.schema.metadata or {}).get(_HEADER)
     header = {} if text is None else json.loads(text)
+    if header:
+        header.setdefault("encoding_version", 3)  # the last one that plans did not tell
     if set(header) != {field.name for field in fields(PlanHeader)}:
         raise CxgError(f"{path.name} is not a chunk plan of this version of cxg_assets; materialize chunk_plan again")
     header |= {"release": Release.from_fields(header["release"]), "obs_columns": tuple(header["obs_columns"])}

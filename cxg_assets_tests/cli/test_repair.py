@@ -123,7 +123,8 @@ def test_what_only_tells_of_the_chunks_is_published_again_and_no_chunk_is_made(f
 
 
 def test_a_damaged_manifest_is_not_made_of_chunks_that_are_known_from_their_files_only(finished_home: Path) -> None:
-    # The folder was copied: nothing is on record of the chunks in this place.
+    with dagster_instance() as instance:
+        instance.wipe_assets([h5ad_chunks_key(SUBSET)])
     [manifest] = (finished_home / "store").rglob("manifest.parquet")
     whole = checksums(manifest)
     manifest.write_bytes(manifest.read_bytes()[:100])

@@ -1,5 +1,6 @@
 """A plan puts every cell in exactly one chunk, in order, and comes back as it was stored."""
 
+import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -217,3 +218,21 @@ def test_more_chunks_than_dagster_recommends_are_refused_with_a_size_that_fits(
     check_n_chunks(spec(chunk_size=1), MAX_CHUNKS)
     with pytest.raises(BadInput, match="a chunk_size of 2 or more fits"):
         check_n_chunks(spec(chunk_size=1), MAX_CHUNKS + 1)
+
+
+def test_a_plan_of_another_chunk_format_can_be_read_and_no_chunk_is_made_of_it(tmp_path: Path) -> None:
+    plan = plan_of(np.arange(20))
+    path = tmp_path / "plan.parquet"
+    write_plan(plan, path)
+    table = pq.read_table(path)
+    [(key, text)] = (table.schema.metadata or {}).items()
+    header = json.loads(text)
+    del header["encoding_version"]  # as plans were before chunks of format 4
+    pq.write_table(table.replace_schema_metadata({key: json.dumps(header).encode()}), path)
+
+    before = read_plan(path)
+
+    assert before.chunks == plan.chunks
+    plan.require_known_format()
+    with pytest.raises(BadInput, match="is of chunks of format 3, this version of cxg_assets makes format"):
+        before.require_known_format()
