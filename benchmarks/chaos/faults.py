@@ -158,7 +158,7 @@ def node_killed(world: World) -> None:
         )
     ]
     joined = {**local, "RAY_ADDRESS": f"127.0.0.1:{port}", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-    wait_until("both nodes are up", lambda: all("runtime started" in node.said for node in nodes))
+    wait_until("both nodes are up", lambda: all("will now block forever" in node.said for node in nodes))
     program = _begun(world, **joined)
     wait_until("the second node has a worker", nodes[1].workers)
     for pid in nodes[1].sampler.living():
@@ -170,7 +170,10 @@ def node_killed(world: World) -> None:
 def ray_killed(world: World) -> None:
     """SIGKILL to Ray itself: the launch has died, and Dagster begins the step again."""
     program = _begun(world)
+    # Workers notice that they have lost Ray after some seconds.
+    world.slow_line(SLOW_LINE_SECONDS)
     os.kill(program.find("raylet/raylet"), signal.SIGKILL)
+    wait_until("the workers end", lambda: not program.workers())
     world.slow_line(0)
     program.expect(0)
 

@@ -102,7 +102,7 @@ def build_h5ad_chunks(subset: str, destination: str) -> tuple[dg.AssetsDefinitio
         # A generator that yields nothing: for a plain function Dagster would record every partition once more.
         yield
 
-    @dg.op(name=make_missing_op_name(subset))
+    @dg.op(name=make_missing_op_name(subset), retry_policy=LAUNCH_RETRIES)
     def make_missing(
         context: dg.OpExecutionContext,
         config: MissingChunks,

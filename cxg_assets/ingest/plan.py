@@ -92,7 +92,7 @@ class PlanHeader:
     chunk_size: int
     n_obs: int
     n_vars: int
-    encoding_version: int = ENCODING_VERSION
+    encoding_version: int
 
     @property
     def cells_of_first(self) -> int:
@@ -204,6 +204,7 @@ def make_plan(spec: SubsetSpec, subset: FilteredSubset, obs_path: Path, var_path
         chunk_size=spec.chunk_size,
         n_obs=subset.n_obs,
         n_vars=subset.n_vars,
+        encoding_version=ENCODING_VERSION,
     )
     with FeatherFile(var_path, columns=("soma_joinid",)) as var:
         gene_joinids = var.read()["soma_joinid"].to_numpy()

@@ -120,8 +120,6 @@ class Pool:
         Yields:
             One result for each chunk, as it comes. A failure is only yielded after `max_attempts`.
         """
-        import ray
-
         self._waiting.extend(_Waiting(span) for span in spans)
         seen = time.monotonic()
         while self._waiting or self._tasks:
@@ -133,8 +131,6 @@ class Pool:
                     self._open(ref)
             if self._open_actors():
                 seen = time.monotonic()
-            elif not any(node["Alive"] for node in ray.nodes()):
-                raise CxgError("Ray has died: none of its nodes is alive. See its logs, and the machine's memory")
             elif time.monotonic() - seen > NO_WORKER_SECONDS:
                 raise self._no_worker()
 
@@ -151,6 +147,7 @@ class Pool:
     def _dispatch(self) -> None:
         """Replaces the dead, and gives spans to the actors that have the fewest, at most `SPANS_IN_FLIGHT` to each."""
         while self._waiting and len(self._actors) < self.n_workers:
+            _require_living_node()
             self._start_actor()
         kept: list[_Waiting] = []
         while self._waiting:
@@ -298,6 +295,19 @@ class Pool:
             f"Ray had no place for a worker in {NO_WORKER_SECONDS / 60:.0f} minutes: each needs "
             f"{self._cpus_per_worker:g} CPUs. See `ray status` for who has them"
         )
+
+
+def _require_living_node() -> None:
+    """Makes sure that Ray still runs on the driver's machine: otherwise it ends this process at the next actor.
+
+    Raises:
+        CxgError: It does not.
+    """
+    import ray
+
+    own = ray.get_runtime_context().get_node_id()
+    if not any(node["NodeID"] == own and node["Alive"] for node in ray.nodes()):
+        raise CxgError("Ray has died on this machine. See its logs, and the memory of the machine")
 
 
 def _first_line(error: Exception) -> str:
