@@ -8,32 +8,9 @@ from typing import Any
 import anndata
 import pytest
 
-from cxg_assets_tests.e2e.conftest import WORKSPACE, Webserver, wait_until
+from cxg_assets_tests.e2e.conftest import WORKSPACE, Ui
 
 CHUNKS = ["blood_normal", "h5ad_chunks"]
-
-LAUNCH_JOB = """
-mutation ($selector: JobOrPipelineSelector!) {
-  launchRun(executionParams: {selector: $selector, runConfigData: "{}"}) {
-    __typename
-    ... on LaunchRunSuccess { run { runId } }
-    ... on PythonError { message }
-  }
-}"""
-
-RUN_STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-
-LAUNCH_BACKFILL = """
-mutation ($key: AssetKeyInput!) {
-  launchPartitionBackfill(backfillParams: {assetSelection: [$key], allPartitions: true}) {
-    __typename
-    ... on LaunchBackfillSuccess { backfillId }
-    ... on PythonError { message }
-  }
-}"""
-
-BACKFILL_STATUS = """
-query ($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }"""
 
 PARTITIONS = """
 query ($key: AssetKeyInput!) {
@@ -49,50 +26,23 @@ query ($key: AssetKeyInput!) {
 LINEAGE = "{ assetNodes { assetKey { path } dependencyKeys { path } } }"
 
 
-def run_job(server: Webserver, job: str) -> None:
-    """Launches a job and waits until it has succeeded."""
-    selector = {"repositoryName": "__repository__", "repositoryLocationName": location(server), "jobName": job}
-    launched = server.query(LAUNCH_JOB, selector=selector)["launchRun"]
-    assert launched["__typename"] == "LaunchRunSuccess", launched
-    run_id = launched["run"]["runId"]
-
-    def ended() -> str:
-        status = server.query(RUN_STATUS, id=run_id)["runOrError"]["status"]
-        return status if status in ("SUCCESS", "FAILURE", "CANCELED") else ""
-
-    assert wait_until(f"{job} ends", ended, 180) == "SUCCESS"
-
-
-def location(server: Webserver) -> str:
-    """Name of the code location."""
-    data = server.query("{ repositoriesOrError { ... on RepositoryConnection { nodes { location { name } } } } }")
-    [node] = data["repositoriesOrError"]["nodes"]
-    return node["location"]["name"]
-
-
-def partitions(server: Webserver) -> dict[str, Any]:
-    return server.query(PARTITIONS, key={"path": CHUNKS})["assetNodeOrError"]
+def partitions(ui: Ui) -> dict[str, Any]:
+    return ui.server.query(PARTITIONS, key={"path": CHUNKS})["assetNodeOrError"]
 
 
 @pytest.fixture(scope="module")
-def backfilled(ui: Webserver) -> Webserver:
+def backfilled(ui: Ui) -> Ui:
     """The UI after its user materialized the plan and launched a backfill of all chunks."""
-    run_job(ui, "blood_normal_prepare")
-    launched = ui.query(LAUNCH_BACKFILL, key={"path": CHUNKS})["launchPartitionBackfill"]
-    assert launched["__typename"] == "LaunchBackfillSuccess", launched
-
-    def ended() -> str:
-        status = ui.query(BACKFILL_STATUS, id=launched["backfillId"])["partitionBackfillOrError"]["status"]
-        return status if status.startswith(("COMPLETED", "FAILED", "CANCELED")) else ""
-
-    assert wait_until("the backfill ends", ended, 240) == "COMPLETED_SUCCESS"
+    ui.server.run_job("blood_normal_prepare")
+    backfill_id = ui.server.launch_backfill(CHUNKS)
+    assert ui.server.wait_for_backfill(backfill_id) == "COMPLETED_SUCCESS"
     return ui
 
 
-def test_the_lineage_leads_from_the_release_to_the_dataset(ui: Webserver) -> None:
+def test_the_lineage_leads_from_the_release_to_the_dataset(ui: Ui) -> None:
     edges = {
         ("/".join(node["assetKey"]["path"]), "/".join(key["path"]))
-        for node in ui.query(LINEAGE)["assetNodes"]
+        for node in ui.server.query(LINEAGE)["assetNodes"]
         for key in node["dependencyKeys"]
     }
     assert edges >= {
@@ -105,7 +55,7 @@ def test_the_lineage_leads_from_the_release_to_the_dataset(ui: Webserver) -> Non
     }
 
 
-def test_a_backfill_ends_with_every_partition_materialized_and_its_figures_on_it(backfilled: Webserver) -> None:
+def test_a_backfill_ends_with_every_partition_materialized_and_its_figures_on_it(backfilled: Ui) -> None:
     node = partitions(backfilled)
     stats = node["partitionStats"]
     assert stats["numPartitions"] >= 3
@@ -120,8 +70,8 @@ def test_a_backfill_ends_with_every_partition_materialized_and_its_figures_on_it
         assert values["cells_per_second"]["floatValue"] > 0
 
 
-def test_the_dataset_is_published_from_the_ui(backfilled: Webserver) -> None:
-    run_job(backfilled, "blood_normal_publish")
+def test_the_dataset_is_published_from_the_ui(backfilled: Ui) -> None:
+    backfilled.server.run_job("blood_normal_publish")
     assert (backfilled.home / "store" / "blood_normal" / "dataset.json").is_file()
 
 
