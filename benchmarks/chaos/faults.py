@@ -199,6 +199,7 @@ def terminated_in_ui(world: World) -> None:
     world.slow_line(LINE_SECONDS)
     run_id = ui.server.launch_job(MAKE_MISSING)
     world.wait_landed(world.random.randint(2, 5), ui.webserver)
+    world.slow_line(SLOW_LINE_SECONDS)
     ui.server.terminate(run_id)
     status = ui.server.wait_for_run(run_id)
     if status != "CANCELED":

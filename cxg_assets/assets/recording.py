@@ -5,6 +5,7 @@ materialization a chunk, with its metadata, data version and provenance, so that
 the rest.
 """
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,7 @@ import dagster as dg
 from cxg_assets.assets.keys import chunk_plan_key
 from cxg_assets.assets.partition_truth import chunk_record, show_as_failed
 from cxg_assets.assets.upstream import DATA_VERSION_TAG, latest_data_version
+from cxg_assets.ingest.errors import Unreachable
 from cxg_assets.ingest.landed import read_report
 from cxg_assets.ingest.pipeline import landed_sizes
 from cxg_assets.ingest.plan import Chunk, ChunkPlan
@@ -133,6 +135,7 @@ def make_chunks(
     Raises:
         Failure: A chunk could not be made, and the message names each; or another plan was made meanwhile. What landed
             is recorded.
+        BadInput: The Census was replaced meanwhile; what landed before is recorded.
     """
     store = job.store.open()
     sizes = landed_sizes(store, plan)
@@ -177,6 +180,9 @@ def make_chunks(
     recorder.observe(summary)
     if failures:
         recorder.record_failed(failures)
+        # Whatever the chunks say: where the Census was replaced it is that, and to run again would not help.
+        with contextlib.suppress(Unreachable):
+            job.header.release.confirm(job.census)
         names = ", ".join(sorted(failure.chunk for failure in failures))
         raise dg.Failure(
             f"{len(failures)} of {len(wanted)} chunks failed: {names}. The first: {failures[0].error}. "

@@ -201,8 +201,7 @@ class Pool:
         except RayTaskError:
             pass
         except RayError as error:
-            for failure in self._bury(actor, error):
-                raise AssertionError(f"an actor without spans lost {failure}") from error
+            self._take_out(actor, error)
             return
         actor.opening = None
 
@@ -251,18 +250,27 @@ class Pool:
             if self._silences >= MAX_SILENCES * self.n_workers:
                 yield from self._give_up(f"not tried any more: {cause}")
 
-    def _bury(self, actor: _Actor, error: Exception) -> Iterator[ChunkFailure]:
-        """Takes a dead actor out. The chunk it was making is tried again alone: it may be what killed it."""
+    def _take_out(self, actor: _Actor, error: Exception) -> str:
+        """Takes a dead actor out. Returns the reason in words.
+
+        Raises:
+            CxgError: Workers die one after the other without making anything.
+        """
         self.n_deaths += 1
         self._idle_deaths += 1
-        reason = f"a worker died: {_first_line(error)}"
         if self._idle_deaths >= MAX_IDLE_DEATHS * self.n_workers:
             raise CxgError(
                 f"{self._idle_deaths} workers died one after the other and made nothing; the last: {error}. "
                 "See the logs of Ray, the memory of the machine, and that cxg_assets is installed on every node"
             )
-        logger.warning("%s", reason)
         self._actors.remove(actor)
+        reason = f"a worker died: {_first_line(error)}"
+        logger.warning("%s", reason)
+        return reason
+
+    def _bury(self, actor: _Actor, error: Exception) -> Iterator[ChunkFailure]:
+        """Takes a dead actor out. The chunk it was making is tried again alone: it may be what killed it."""
+        reason = self._take_out(actor, error)
         lost = [stream for stream, task in self._tasks.items() if task.actor is actor]
         for position, stream in enumerate(lost):
             task = self._tasks.pop(stream)
