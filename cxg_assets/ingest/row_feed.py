@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,20 +40,21 @@ class RowFeed:
             the blocks that rows were taken from so far. What else TileDB repeats quietly it does not tell.
     """
 
-    def __init__(self, x: XReader, joinids: np.ndarray, nnz: np.ndarray) -> None:
+    def __init__(self, x: XReader, joinids: np.ndarray, nnz: np.ndarray, thread: ThreadPoolExecutor) -> None:
         """Begins to read the first block.
 
         Args:
             x: The layer.
             joinids: (n_rows,) int64 soma_joinids.
             nnz: (n_rows,) expected non-zeros of each row.
+            thread: Reads; one block at a time.
         """
         self.read_seconds = 0.0
         self.read_retries = 0
         self._x = x
         self._joinids = joinids
         self._blocks = plan_blocks(joinids, nnz)
-        self._thread = ThreadPoolExecutor(1)
+        self._thread = thread
         self._next = self._read_next()
         self._block: _Block | None = None
         self._used = 0
@@ -82,7 +83,8 @@ class RowFeed:
 
     def close(self) -> None:
         """Waits for a read under way and drops it."""
-        self._thread.shutdown(cancel_futures=True)
+        if self._next is not None and not self._next.cancel():
+            wait([self._next])
 
     def _read_next(self) -> Future[_Block] | None:
         block = next(self._blocks, None)

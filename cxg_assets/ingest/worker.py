@@ -10,10 +10,11 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pyarrow as pa
 
@@ -31,6 +32,7 @@ from cxg_assets.ingest.row_feed import RowFeed
 from cxg_assets.ingest.spans import Span
 from cxg_assets.ingest.store import Store, StoreLocator
 from cxg_assets.ingest.template import Template, make_template
+from cxg_assets.ingest.threads import started_threads
 
 N_UPLOADS = 2
 """Chunks of a worker that are being stored at once; the next one waits, so that memory stays bounded."""
@@ -110,7 +112,7 @@ class Worker:
         uploads: deque[Future[ChunkReport | ChunkFailure]] = deque()
         failure: ChunkFailure | None = None
         end: Unreachable | MemoryError | None = None
-        with ThreadPoolExecutor(N_UPLOADS) as pool, contextlib.closing(self._make(chunks)) as made:
+        with contextlib.closing(self._make(chunks)) as made, _waiting_for(uploads):
             try:
                 for chunk in chunks:
                     try:
@@ -122,7 +124,7 @@ class Worker:
                         break
                     if len(uploads) == N_UPLOADS:
                         yield uploads.popleft().result()
-                    uploads.append(pool.submit(self._land, chunk, attempt, encoded))
+                    uploads.append(self._open().uploading.submit(self._land, chunk, attempt, encoded))
                     while uploads and uploads[0].done():
                         yield uploads.popleft().result()
             except (Unreachable, MemoryError) as error:
@@ -142,7 +144,7 @@ class Worker:
         """Reads and encodes chunks in order; each is yielded when it is whole."""
         opened = self._open()
         obs = pa.concat_tables([opened.obs.rows(chunk.row_start, chunk.row_stop) for chunk in chunks])
-        rows = RowFeed(opened.x, obs["soma_joinid"].to_numpy(), cell_nnz(obs) * opened.x.share)
+        rows = RowFeed(opened.x, obs["soma_joinid"].to_numpy(), cell_nnz(obs) * opened.x.share, opened.reading)
         with contextlib.closing(rows):
             start = 0
             for chunk in chunks:
@@ -236,9 +238,12 @@ class _Opened:
     obs: FeatherFile
     x: XReader
     template: Template
+    reading: ThreadPoolExecutor
+    uploading: ThreadPoolExecutor
 
 
 def _open_job(job: IngestJob, stack: ExitStack) -> _Opened:
+    reading, uploading = (stack.enter_context(started_threads(n)) for n in (1, N_UPLOADS))
     header = job.header
     store = job.store.open()
     obs_path = subset_obs_path(header.subset, header.subset_fingerprint)
@@ -266,4 +271,13 @@ def _open_job(job: IngestJob, stack: ExitStack) -> _Opened:
         compression=header.compression,
         chunk_size=header.cells_of_first,
     )
-    return _Opened(store, obs, x, template)
+    return _Opened(store, obs, x, template, reading, uploading)
+
+
+@contextlib.contextmanager
+def _waiting_for(futures: Collection[Future[Any]]) -> Iterator[None]:
+    """At the end of the block waits for what is in the collection then."""
+    try:
+        yield
+    finally:
+        wait(list(futures))

@@ -11,8 +11,8 @@ from cxg_assets.ingest.errors import BadInput, CxgError, Unreachable
 from cxg_assets.ingest.plan import Chunk
 from cxg_assets.ingest.report import ChunkFailure, ChunkReport
 from cxg_assets.ingest.spans import Span
-from cxg_assets.ingest.worker import IngestJob, Worker
-from cxg_assets.resources.ray_cluster import worker_runtime_env
+from cxg_assets.ingest.worker import IngestJob
+from cxg_assets.resources.actor import Actor, require_living_node, start_actor
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,10 @@ LATECOMER_SECONDS = 30.0
 NO_WORKER_SECONDS = 600.0
 """A cluster may take minutes to bring up a node. Without any worker for so long the run ends."""
 
+SILENT_SECONDS = 1_800.0
+"""A worker that has work and says nothing for so long is taken for dead. A store that is away is told of after 145 s at
+most, and a chunk takes seconds."""
+
 MAX_IDLE_DEATHS = 3
 """Workers may die so often in a row without any result; then it is not a chunk's fault and the run ends."""
 
@@ -38,19 +42,10 @@ Result = ChunkReport | ChunkFailure
 
 
 @dataclass(eq=False)
-class _Actor:
-    """A worker. `opening` is what tells that it has opened the Census; None from then on."""
-
-    handle: Any
-    opening: Any
-    n_spans: int = 0
-
-
-@dataclass(eq=False)
 class _Task:
     """A span that an actor works on; `left` are the chunks it has not told of."""
 
-    actor: _Actor
+    actor: Actor
     attempt: int
     left: list[Chunk]
 
@@ -60,7 +55,7 @@ class _Waiting:
     """A span that no actor has; `not_on` is the one that it has failed on."""
 
     span: Span
-    not_on: _Actor | None = None
+    not_on: Actor | None = None
 
 
 class Pool:
@@ -78,9 +73,8 @@ class Pool:
         self.n_deaths = 0
         self._job = job
         self._cpus_per_worker = cpus_per_worker
-        self._runtime_env = worker_runtime_env()
         self._max_attempts = max_attempts
-        self._actors: list[_Actor] = []
+        self._actors: list[Actor] = []
         self._tasks: dict[Any, _Task] = {}
         self._waiting: deque[_Waiting] = deque()
         self._idle_deaths = 0
@@ -129,6 +123,7 @@ class Pool:
                     yield from self._next_result(ref)
                 else:
                     self._open(ref)
+            yield from self._end_the_silent()
             if self._open_actors():
                 seen = time.monotonic()
             elif time.monotonic() - seen > NO_WORKER_SECONDS:
@@ -147,7 +142,7 @@ class Pool:
     def _dispatch(self) -> None:
         """Replaces the dead, and gives spans to the actors that have the fewest, at most `SPANS_IN_FLIGHT` to each."""
         while self._waiting and len(self._actors) < self.n_workers:
-            _require_living_node()
+            require_living_node()
             self._start_actor()
         kept: list[_Waiting] = []
         while self._waiting:
@@ -162,19 +157,17 @@ class Pool:
             self._give(min(others or actors, key=lambda actor: actor.n_spans), waiting.span)
         self._waiting.extendleft(reversed(kept))
 
-    def _give(self, actor: _Actor, span: Span) -> None:
+    def _give(self, actor: Actor, span: Span) -> None:
         stream = actor.handle.run.options(num_returns="streaming").remote(span)
         self._tasks[stream] = _Task(actor, span.attempt, list(span.chunks))
+        if not actor.n_spans:
+            actor.heard = time.monotonic()
         actor.n_spans += 1
 
     def _start_actor(self) -> None:
-        import ray
+        self._actors.append(start_actor(self._job, self._cpus_per_worker))
 
-        options = {"num_cpus": self._cpus_per_worker, "max_restarts": 0, "runtime_env": self._runtime_env}
-        handle = ray.remote(**options)(Worker).remote(self._job)
-        self._actors.append(_Actor(handle, handle.open.remote()))
-
-    def _open_actors(self) -> list[_Actor]:
+    def _open_actors(self) -> list[Actor]:
         """Those who can be given work. One that waits for a place in the cluster would keep it from the others."""
         return [actor for actor in self._actors if actor.opening is None]
 
@@ -210,6 +203,7 @@ class Pool:
         from ray.exceptions import RayError, RayTaskError
 
         task = self._tasks[stream]
+        task.actor.heard = time.monotonic()
         try:
             result: Any = ray.get(next(stream))
         except StopIteration:
@@ -235,6 +229,14 @@ class Pool:
             else:
                 yield from self._retry([chunk], task, result.error)
 
+    def _end_the_silent(self) -> Iterator[ChunkFailure]:
+        import ray
+
+        for actor in [actor for actor in self._actors if actor.n_spans]:
+            if time.monotonic() - actor.heard > SILENT_SECONDS:
+                ray.kill(actor.handle)
+                yield from self._bury(actor, CxgError(f"it said nothing for {SILENT_SECONDS:.0f} seconds"))
+
     def _end(self, stream: Any) -> None:
         self._tasks.pop(stream).actor.n_spans -= 1
 
@@ -250,7 +252,7 @@ class Pool:
             if self._silences >= MAX_SILENCES * self.n_workers:
                 yield from self._give_up(f"not tried any more: {cause}")
 
-    def _take_out(self, actor: _Actor, error: Exception) -> str:
+    def _take_out(self, actor: Actor, error: Exception) -> str:
         """Takes a dead actor out. Returns the reason in words.
 
         Raises:
@@ -268,7 +270,7 @@ class Pool:
         logger.warning("%s", reason)
         return reason
 
-    def _bury(self, actor: _Actor, error: Exception) -> Iterator[ChunkFailure]:
+    def _bury(self, actor: Actor, error: Exception) -> Iterator[ChunkFailure]:
         """Takes a dead actor out. The chunk it was making is tried again alone: it may be what killed it."""
         reason = self._take_out(actor, error)
         lost = [stream for stream, task in self._tasks.items() if task.actor is actor]
@@ -303,19 +305,6 @@ class Pool:
             f"Ray had no place for a worker in {NO_WORKER_SECONDS / 60:.0f} minutes: each needs "
             f"{self._cpus_per_worker:g} CPUs. See `ray status` for who has them"
         )
-
-
-def _require_living_node() -> None:
-    """Makes sure that Ray still runs on the driver's machine: otherwise it ends this process at the next actor.
-
-    Raises:
-        CxgError: It does not.
-    """
-    import ray
-
-    own = ray.get_runtime_context().get_node_id()
-    if not any(node["NodeID"] == own and node["Alive"] for node in ray.nodes()):
-        raise CxgError("Ray has died on this machine. See its logs, and the memory of the machine")
 
 
 def _first_line(error: Exception) -> str:
