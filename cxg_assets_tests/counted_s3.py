@@ -136,3 +136,8 @@ def _serve(log: TextIO, bucket: str, prefix: str) -> None:
 if __name__ == "__main__":
     with Path(sys.argv[1]).open("a") as opened:
         _serve(opened, *sys.argv[2:])
+
+
+def tells_the_build(request: str) -> bool:
+    """Whether a request is one of those that find out which build a Census is: for its root or for its summary."""
+    return "census_data" not in request and "census_info/datasets" not in request

@@ -18,7 +18,7 @@ from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.store import StoreLocator
 from cxg_assets.ingest.worker import IngestJob, Worker
 from cxg_assets_tests.conftest import BLOOD_NORMAL
-from cxg_assets_tests.counted_s3 import CountedCensus, serve_census
+from cxg_assets_tests.counted_s3 import CountedCensus, serve_census, tells_the_build
 
 N_FRAGMENTS = 2
 """Of X of the demo census."""
@@ -56,12 +56,11 @@ def test_an_ingest_asks_for_nothing_twice(
             reports = [result for result in worker.run(Span(plan.chunks)) if isinstance(result, ChunkReport)]
         publish(locator.open(), plan, reports, census)
 
-    # Once the index is there, it is looked whether the Census is still the same build.
-    assert [request for request, n in in_s3.requests().items() if n > 1 and not _of_root_or_summary(request)] == []
+    assert [request for request, n in in_s3.requests().items() if n > 1 and not tells_the_build(request)] == []
     assert n_planning <= 210
     # Five folders are listed, schema and metadata read; of each fragment its size and its footer, in two steps.
     assert n_opening == 7 + 3 * N_FRAGMENTS
-    assert in_s3.requests().total() <= n_planning + n_opening + 45
+    assert in_s3.requests().total() <= n_planning + n_opening + 80
 
 
 def test_with_an_index_the_census_is_opened_at_the_time_of_the_index_alone(
@@ -92,7 +91,3 @@ def test_workers_need_nothing_but_x(in_s3: CountedCensus, spec: Callable[..., Su
     requests = in_s3.requests()
     assert requests.total() > 0
     assert [request for request in requests if " census_data/homo_sapiens/ms/RNA/X/raw/" not in request] == []
-
-
-def _of_root_or_summary(request: str) -> bool:
-    return "census_data" not in request and "census_info/datasets" not in request
