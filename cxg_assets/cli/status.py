@@ -19,9 +19,11 @@ from cxg_assets.ingest.store import Store
 @click.option("--hours", default=1.0, show_default=True, help="How long links are good for.", type=click.FloatRange(0))
 def status_command(subset: str | None, destination: str | None, links: bool, hours: float) -> None:
     """Shows chunks landed, missing and stale, bytes and throughput, of SUBSET or of every subset."""
+    # Before the instance is made: a wrong name makes none.
+    subsets = [load_subset(name) for name in ([subset] if subset is not None else subset_names())]
     with dagster_instance() as instance:
-        for name in [subset] if subset is not None else subset_names():
-            declared = load_subset(name)
+        for declared in subsets:
+            name = declared.spec.name
             store = default_store().locator(declared.destination if destination is None else destination).open()
             plan = current_plan(name, store, instance)
             if plan is None:
