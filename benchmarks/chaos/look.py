@@ -10,7 +10,7 @@ import boto3
 import dagster as dg
 from dagster import DagsterInstance
 
-from benchmarks.chaos.world import PREFIX, WAIT_SECONDS, ChaosError, World, wait_until
+from benchmarks.chaos.world import PREFIX, ChaosError, World, wait_until
 from benchmarks.contenders import SUBSET
 from cxg_assets.assets.keys import chunk_plan_key, h5ad_chunks_key
 from cxg_assets.assets.upstream import latest_data_version
@@ -124,4 +124,4 @@ def wait_for_processes(world: World) -> None:
     def gone() -> bool:
         return not any(program.sampler.living() for program in world.programs)
 
-    wait_until("all processes end", gone, seconds=WAIT_SECONDS / 4)
+    wait_until("all processes end", gone, seconds=90)

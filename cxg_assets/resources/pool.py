@@ -28,9 +28,12 @@ LATECOMER_SECONDS = 30.0
 NO_WORKER_SECONDS = 600.0
 """A cluster may take minutes to bring up a node. Without any worker for so long the run ends."""
 
-SILENT_SECONDS = 1_800.0
-"""A worker that has work and says nothing for so long is taken for dead. A store that is away is told of after 145 s at
-most, and a chunk takes seconds."""
+SILENT_SECONDS = 300.0
+"""A worker that says nothing for so long, and the time of a chunk at `SLOWEST` besides, is taken for dead. One whose
+store is away says so after 240 s at most."""
+
+SLOWEST = 50.0
+"""Cells a second below which a worker is not waited for."""
 
 MAX_IDLE_DEATHS = 3
 """Workers may die so often in a row without any result; then it is not a chunk's fault and the run ends."""
@@ -232,10 +235,15 @@ class Pool:
     def _end_the_silent(self) -> Iterator[ChunkFailure]:
         import ray
 
-        for actor in [actor for actor in self._actors if actor.n_spans]:
-            if time.monotonic() - actor.heard > SILENT_SECONDS:
+        limits = {
+            task.actor: SILENT_SECONDS + max(chunk.n_obs for chunk in task.left) / SLOWEST
+            for task in self._tasks.values()
+            if task.left
+        }
+        for actor, limit in limits.items():
+            if time.monotonic() - actor.heard > limit:
                 ray.kill(actor.handle)
-                yield from self._bury(actor, CxgError(f"it said nothing for {SILENT_SECONDS:.0f} seconds"))
+                yield from self._bury(actor, CxgError(f"it said nothing for {limit:.0f} seconds"))
 
     def _end(self, stream: Any) -> None:
         self._tasks.pop(stream).actor.n_spans -= 1
