@@ -27,7 +27,8 @@ The loop that packs most of the input hashes, after the very first byte, a regis
 holds the address of the compressor's state (`.write_first_byte` in igzip_icf_body_h1_gr_bt.asm of ISA-L 2.32.1). So the
 result depends on where the stack of a thread lies: some blocks of X are packed differently at one or two of 8192
 addresses, many short columns of obs at one to five of 512 (measured). A flushed start of 4 to 16 bytes is packed by
-another loop, which has no such fault, and the first one takes over behind it. It costs 3 % of the time, and 20 bytes.
+another loop, which has no such fault, and the first one takes over behind it. It costs 3 to 18 % of
+the time (measured on a loaded machine), and some 20 bytes.
 """
 
 ZSTD_LEVEL = 3
