@@ -196,10 +196,9 @@ def terminated_in_ui(world: World) -> None:
     """A run is terminated in the UI; then the same job again."""
     ui = start_ui(world)
     ui.server.run_job(PREPARE)
-    world.slow_line(LINE_SECONDS)
-    run_id = ui.server.launch_job(MAKE_MISSING)
-    world.wait_landed(world.random.randint(2, 5), ui.webserver)
     world.slow_line(SLOW_LINE_SECONDS)
+    run_id = ui.server.launch_job(MAKE_MISSING)
+    world.wait_landed(world.random.randint(2, 4), ui.webserver)
     ui.server.terminate(run_id)
     status = ui.server.wait_for_run(run_id)
     if status != "CANCELED":

