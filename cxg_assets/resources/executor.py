@@ -63,6 +63,12 @@ class RayPoolExecutor(dg.ConfigurableResource):
                 yield pool
             finally:
                 pool.close()
+        except SystemError as error:
+            # What interrupts Ray's C code comes out as the cause of a SystemError. Dagster would take that for a
+            # failure and begin the step of a terminated run again.
+            if error.__cause__ is None or isinstance(error.__cause__, Exception):
+                raise
+            raise error.__cause__ from None
         finally:
             if joined:
                 ray.shutdown()

@@ -181,7 +181,6 @@ class Pool:
 
         refs = [*self._tasks, *(actor.opening for actor in self._actors if actor.opening is not None)]
         try:
-            # An interrupt can surface here as a SystemError out of Ray's C code; that is not caught.
             return ray.wait(refs, num_returns=1, timeout=WAIT_SECONDS, fetch_local=False)[0]
         except RayError as error:
             raise CxgError(f"Ray does not answer any more: {_first_line(error)}") from error
