@@ -7,6 +7,8 @@
 | `spec` | a function: a `SubsetSpec` with small defaults |
 | `store_url` | URL of a folder that does not exist yet |
 | `s3` | an empty bucket on an S3 server over HTTP: URL, settings, boto3 client |
+| `home` | an empty CXG_HOME; the Census is the session's demo census |
+| `defs` | an empty folder in place of `cxg_assets/defs` |
 | `no_aws` | nothing of AWS or of proxies in the environment; profile files in `tmp_path` |
 | `server` | an S3 server that is as strict as Amazon's and obeys the rules a test gives it, with `no_aws` |
 | `public` | the public Census on this machine, and the environment of its clients, with `no_aws` |
@@ -34,6 +36,7 @@ from cxg_assets.ingest.s3 import S3Settings
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
 from cxg_assets.ingest.store import Store, StoreLocator
 from cxg_assets.resources.ray_cluster import start_own_ray
+from cxg_assets_tests.cli.command import move_to, use_defs
 from cxg_assets_tests.ingested import Ingested, ingest_subset
 from cxg_assets_tests.public_census import PublicCensus, serve_public_census
 from cxg_assets_tests.strict_s3 import Rules, StrictS3, forget_aws, serve_strict_s3
@@ -197,6 +200,20 @@ def s3(s3_endpoint: str) -> Bucket:
     client.create_bucket(Bucket=name)
     settings = replace(S3_SETTINGS, endpoint_url=s3_endpoint)
     return Bucket(name=name, url=f"s3://{name}", settings=settings, client=client)
+
+
+@pytest.fixture
+def home(tmp_path: Path, census_uri: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    move_to(tmp_path / "home", census_uri, monkeypatch)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def defs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "project" / "defs"
+    folder.mkdir(parents=True)
+    use_defs(folder, monkeypatch)
+    return folder
 
 
 @pytest.fixture

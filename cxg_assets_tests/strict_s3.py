@@ -135,6 +135,15 @@ class StrictS3:
             known |= {"access_key_id": key.id, "secret_access_key": key.secret, "session_token": key.token}
         return S3Settings(**known | changes)
 
+    def use(self, monkeypatch: pytest.MonkeyPatch, prefix: str) -> None:
+        """Makes a prefix the default store, by the environment."""
+        key = Key()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{self.endpoint}")
+        monkeypatch.setenv("AWS_REGION", REGION)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", key.id)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key.secret)
+        monkeypatch.setenv("CXG_STORE_URL", f"s3://{BUCKET}/{prefix}")
+
     def locator(self, settings: S3Settings | None = None, *, bucket: str = BUCKET, **changes: Any) -> StoreLocator:
         """A store below a new prefix."""
         url = f"s3://{bucket}/{uuid.uuid4().hex}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.chaos.look import require_not_half_published, wait_for_processes
-from benchmarks.chaos.ui import CHUNKS, MAKE_MISSING, PREPARE, PUBLISH, start_daemon, start_ui
+from benchmarks.chaos.ui import CHUNKS, MAKE_MISSING, PREPARE, PUBLISH, Ui, start_daemon, start_ui
 from benchmarks.chaos.world import ChaosError, Program, World, wait_until
 from benchmarks.servers.faults import Faults
 from cxg_assets_tests.webserver import free_port
@@ -194,9 +194,7 @@ def disk_full(world: World) -> None:
 
 def terminated_in_ui(world: World) -> None:
     """A run is terminated in the UI; then the same job again."""
-    ui = start_ui(world)
-    ui.server.run_job(PREPARE)
-    world.slow_line(SLOW_LINE_SECONDS)
+    ui = _prepared_ui(world)
     run_id = ui.server.launch_job(MAKE_MISSING)
     world.wait_landed(world.random.randint(2, 4), ui.webserver)
     ui.server.terminate(run_id)
@@ -213,10 +211,8 @@ def terminated_in_ui(world: World) -> None:
 
 def daemon_restarted(world: World) -> None:
     """The daemon is killed while a backfill that it has launched is under way, and started again."""
-    ui = start_ui(world)
-    ui.server.run_job(PREPARE)
     # The code server that the daemon leaves behind ends 20 s later; the run must be under way by then.
-    world.slow_line(SLOW_LINE_SECONDS)
+    ui = _prepared_ui(world)
     backfill = ui.server.launch_backfill(CHUNKS)
     world.wait_landed(world.random.randint(2, 5), ui.daemon)
     ui.daemon.kill()
@@ -255,6 +251,14 @@ def _begun(world: World, **environment: str) -> Program:
     program = world.ingest(**environment)
     world.wait_landed(world.random.randint(2, 5), program)
     return program
+
+
+def _prepared_ui(world: World) -> Ui:
+    """The UI when the plan is made; each chunk takes long from now on."""
+    ui = start_ui(world)
+    ui.server.run_job(PREPARE)
+    world.slow_line(SLOW_LINE_SECONDS)
+    return ui
 
 
 def _next_worker(program: Program, killed: list[int]) -> int:

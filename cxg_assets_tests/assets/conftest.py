@@ -117,6 +117,28 @@ def platform(tmp_path: Path, census_uri: str, spec: Callable[..., SubsetSpec], r
         yield made
 
 
+@pytest.fixture
+def published(platform: Platform) -> Platform:
+    """A published subset of the test's own."""
+    return publish_all(platform)
+
+
+@pytest.fixture(scope="module")
+def reference(
+    tmp_path_factory: pytest.TempPathFactory, census_uri: str, spec: Callable[..., SubsetSpec], ray_session: None
+) -> Iterator[Platform]:
+    """A published subset that tests look at and do not change."""
+    with new_platform(tmp_path_factory.mktemp("reference"), census_uri, spec) as made:
+        yield publish_all(made)
+
+
+def publish_all(platform: Platform) -> Platform:
+    assert platform.prepare().success
+    assert platform.make_missing().success
+    assert platform.publish().success
+    return platform
+
+
 def failure_text(result: dg.ExecuteInProcessResult) -> str:
     """What the failed step says."""
     [event] = [event for event in result.all_events if event.is_step_failure]

@@ -1,7 +1,7 @@
 """The graph as a whole: what is stale after which change, what a smaller plan removes, and what gets published."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,7 +9,6 @@ import anndata
 import dagster as dg
 import pandas as pd
 import pyarrow.parquet as pq
-import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 
@@ -23,32 +22,9 @@ from cxg_assets.assets.keys import (
     h5ad_chunks_key,
 )
 from cxg_assets.assets.upstream import latest_data_version
-from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets_tests.assets.conftest import Platform, failure_text, new_platform
+from cxg_assets_tests.assets.conftest import Platform, failure_text
 
 NAME = "blood_normal"
-
-
-@pytest.fixture
-def published(platform: Platform) -> Platform:
-    """A published subset of the test's own."""
-    return publish_all(platform)
-
-
-@pytest.fixture(scope="module")
-def reference(
-    tmp_path_factory: pytest.TempPathFactory, census_uri: str, spec: Callable[..., SubsetSpec], ray_session: None
-) -> Iterator[Platform]:
-    """A published subset that tests look at and do not change."""
-    with new_platform(tmp_path_factory.mktemp("reference"), census_uri, spec) as made:
-        yield publish_all(made)
-
-
-def publish_all(platform: Platform) -> Platform:
-    assert platform.prepare().success
-    assert platform.make_missing().success
-    assert platform.publish().success
-    return platform
 
 
 def stale(platform: Platform, key: dg.AssetKey, partition: str | None = None) -> str:

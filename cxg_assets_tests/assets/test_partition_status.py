@@ -12,8 +12,7 @@ from cxg_assets.assets.keys import h5ad_chunks_key
 from cxg_assets.ingest.dataset import read_dataset
 from cxg_assets.ingest.manifest import read_manifest
 from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets_tests.assets.conftest import Platform, failure_text
-from cxg_assets_tests.assets.test_graph import publish_all
+from cxg_assets_tests.assets.conftest import Platform, failure_text, publish_all
 from cxg_assets_tests.assets.ui import causes, data_versions, stale_assets, statuses
 from cxg_assets_tests.conftest import BLOOD_NORMAL
 

@@ -1,6 +1,5 @@
 """What the UI shows as stale after which change, and that it is fresh when only what changed was made again."""
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import dagster as dg
@@ -17,9 +16,8 @@ from cxg_assets.assets.upstream import latest_data_version
 from cxg_assets.components import census_subset
 from cxg_assets.ingest import fingerprint, plan
 from cxg_assets.ingest.dataset import read_dataset
-from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
-from cxg_assets_tests.assets.conftest import Platform, new_platform
-from cxg_assets_tests.assets.test_graph import publish_all
+from cxg_assets.ingest.spec import GeneSelection
+from cxg_assets_tests.assets.conftest import Platform, publish_all
 from cxg_assets_tests.assets.ui import data_versions, stale_assets
 from cxg_assets_tests.conftest import BLOOD_NORMAL
 
@@ -27,20 +25,6 @@ NAME = "blood_normal"
 SUBSET, PLAN = filtered_subset_key(NAME), chunk_plan_key(NAME)
 CHUNKS = ["00000", "00003"]
 OF_A_NEW_PLAN = {*CHUNKS, "dataset"}
-
-
-@pytest.fixture
-def published(platform: Platform) -> Platform:
-    return publish_all(platform)
-
-
-@pytest.fixture(scope="module")
-def reference(
-    tmp_path_factory: pytest.TempPathFactory, census_uri: str, spec: Callable[..., SubsetSpec], ray_session: None
-) -> Iterator[Platform]:
-    """A published subset that tests look at and do not change."""
-    with new_platform(tmp_path_factory.mktemp("reference"), census_uri, spec) as made:
-        yield publish_all(made)
 
 
 def materialize(platform: Platform, *keys: dg.AssetKey) -> None:

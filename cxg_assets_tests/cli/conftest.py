@@ -2,8 +2,6 @@
 
 | fixture | what it is |
 | --- | --- |
-| `home` | an empty CXG_HOME; the Census is the session's demo census |
-| `defs` | an empty folder in place of `cxg_assets/defs` |
 | `finished` | one `cxg-assets ingest`: its home, what it said, its JSON; nobody changes it |
 | `finished_home` | that home as CXG_HOME; a test may change it, afterwards it is as it was |
 """
@@ -17,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from cxg_assets_tests.cli.command import Outcome, cxg_assets, move_to, use_defs
+from cxg_assets_tests.cli.command import Outcome, cxg_assets, move_to
 
 SUBSET = "blood_normal"
 CHUNK_SIZE = 300
@@ -30,20 +28,6 @@ class Finished:
     home: Path
     outcome: Outcome
     summary: dict[str, Any]
-
-
-@pytest.fixture
-def home(tmp_path: Path, census_uri: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    move_to(tmp_path / "home", census_uri, monkeypatch)
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def defs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "defs"
-    folder.mkdir()
-    use_defs(folder, monkeypatch)
-    return folder
 
 
 @pytest.fixture(scope="session")

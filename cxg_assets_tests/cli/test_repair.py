@@ -11,7 +11,7 @@ from cxg_assets.assets.keys import h5ad_chunks_key
 from cxg_assets.cli.project import dagster_instance, default_store
 from cxg_assets_tests.cli.command import cxg_assets, files_below
 from cxg_assets_tests.cli.conftest import CHUNK_SIZE, SUBSET, Finished
-from cxg_assets_tests.strict_s3 import BUCKET, Key, Rules, StrictS3, forget_aws, serve_strict_s3
+from cxg_assets_tests.strict_s3 import BUCKET, Rules, StrictS3, forget_aws, serve_strict_s3
 
 REPAIR = ("verify", SUBSET, "--repair")
 INGEST = ("ingest", SUBSET, "--chunk-size", str(CHUNK_SIZE))
@@ -28,11 +28,7 @@ def in_s3(finished_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / "s3").mkdir()
     with serve_strict_s3(tmp_path / "s3") as server:
         forget_aws(monkeypatch, tmp_path)
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{server.endpoint}")
-        monkeypatch.setenv("AWS_REGION", "us-east-1")
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", Key().id)
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", Key().secret)
-        monkeypatch.setenv("CXG_STORE_URL", f"s3://{BUCKET}/cells")
+        server.use(monkeypatch, "cells")
         store = default_store().locator().open()
         for path in files_below(finished_home / "store"):
             store.put_file(path, finished_home / "store" / path)

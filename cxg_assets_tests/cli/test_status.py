@@ -12,7 +12,7 @@ from cxg_assets.assets.keys import h5ad_chunks_key
 from cxg_assets.cli.project import dagster_instance, default_store
 from cxg_assets_tests.cli.command import cxg_assets, files_below
 from cxg_assets_tests.cli.conftest import SUBSET, Finished
-from cxg_assets_tests.strict_s3 import BUCKET, Key, StrictS3
+from cxg_assets_tests.strict_s3 import Key, StrictS3
 
 
 def test_a_finished_subset_shows_its_counts_and_that_this_plan_is_published(
@@ -59,11 +59,7 @@ def test_an_unknown_subset_is_answered_with_those_there_are(home: Path) -> None:
 @pytest.fixture
 def finished_in_s3(finished_home: Path, server: StrictS3, monkeypatch: pytest.MonkeyPatch) -> None:
     """The finished subset in a bucket that nobody may read without keys."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{server.endpoint}")
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", Key().id)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", Key().secret)
-    monkeypatch.setenv("CXG_STORE_URL", f"s3://{BUCKET}/{uuid.uuid4().hex}")
+    server.use(monkeypatch, uuid.uuid4().hex)
     store = default_store().locator().open()
     for path in files_below(finished_home / "store" / SUBSET):
         store.put_file(f"{SUBSET}/{path}", finished_home / "store" / SUBSET / path)

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,29 +18,9 @@ from cxg_assets_tests.strict_s3 import (
     Key,
     Rules,
     StrictS3,
-    forget_aws,
-    serve_strict_s3,
 )
 
 MIB = 2**20
-
-
-@pytest.fixture(autouse=True)
-def _no_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    forget_aws(monkeypatch, tmp_path)
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StrictS3]:
-    with serve_strict_s3(tmp_path_factory.mktemp("s3")) as served:
-        yield served
-
-
-@pytest.fixture
-def server(running: StrictS3) -> StrictS3:
-    """A server that behaves as S3 does."""
-    running.obey(Rules())
-    return running
 
 
 @pytest.fixture

@@ -15,24 +15,10 @@ from cxg_assets.components.census_subset import subset_definitions
 from cxg_assets.definitions import complete
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
-from cxg_assets_tests.cli.command import cxg_assets, declare, files_below, move_to, use_defs
+from cxg_assets_tests.cli.command import cxg_assets, declare, files_below
 from cxg_assets_tests.properties.profile import PROPERTY
 
 SECRET = "TOP-SECRET"
-
-
-@pytest.fixture
-def home(tmp_path: Path, census_uri: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    move_to(tmp_path / "home", census_uri, monkeypatch)
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def defs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "project" / "defs"
-    folder.mkdir(parents=True)
-    use_defs(folder, monkeypatch)
-    return folder
 
 
 def test_subsets_of_awkward_names_live_side_by_side() -> None:
