@@ -8,9 +8,10 @@ import dagster as dg
 from dagster import DagsterInstance
 
 from cxg_assets import settings
+from cxg_assets.assets.current_plan import current_plan
 from cxg_assets.cli.finding import Finding, Level, failed
 from cxg_assets.cli.mixed_builds import refuse_mixed_builds
-from cxg_assets.cli.project import Subset, current_plan
+from cxg_assets.cli.project import Subset
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.memory import file_bytes
 from cxg_assets.ingest.pipeline import landed_sizes

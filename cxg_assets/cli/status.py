@@ -3,9 +3,10 @@
 import click
 from dagster import DagsterInstance
 
+from cxg_assets.assets.current_plan import current_plan
 from cxg_assets.assets.keys import h5ad_chunks_key
 from cxg_assets.assets.partition_truth import chunk_record
-from cxg_assets.cli.project import current_plan, dagster_instance, default_store, load_subset, subset_names
+from cxg_assets.cli.project import dagster_instance, default_store, load_subset, subset_names
 from cxg_assets.ingest.dataset import read_dataset
 from cxg_assets.ingest.pipeline import landed_sizes
 from cxg_assets.ingest.plan import ChunkPlan

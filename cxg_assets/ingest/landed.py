@@ -1,7 +1,8 @@
-"""Reads back a chunk that has landed: its measures and its checksum."""
+"""Reads back a chunk that has landed: whether it is the plan's, its measures and its checksum."""
 
 import hashlib
 import io
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -24,34 +25,50 @@ def read_report(store: Store, header: PlanHeader, chunk: Chunk) -> ChunkReport:
     """
     path = chunk_path(header.subset, header.plan_id, chunk.key, chunk.fingerprint)
     data = store.get(path)
-    try:
-        with h5py.File(io.BytesIO(data)) as opened:
-            file: Any = opened
-            fingerprint = str(file[f"uns/{UNS_KEY}/fingerprint"].asstr()[()])
-            n_obs, n_vars = (int(size) for size in file["X"].attrs["shape"])
-            nnz = len(file["X/data"])
-    except (OSError, KeyError) as error:
-        what_to_do = remedy(store, header)
-        raise CxgError(f"{store.uri(path)} is not a chunk of cxg_assets ({error}); {what_to_do}") from error
-    if fingerprint != chunk.fingerprint or n_obs != chunk.n_obs or n_vars != header.n_vars:
-        raise CxgError(
-            f"{store.uri(path)} has fingerprint {fingerprint[:8]} and {n_obs} cells, the plan expects "
-            f"{chunk.fingerprint[:8]} and {chunk.n_obs}: it was made from other inputs; {remedy(store, header)}"
-        )
+    nnz = require_chunk(io.BytesIO(data), store, header, chunk)
     return ChunkReport(
         chunk=chunk.key,
-        fingerprint=fingerprint,
+        fingerprint=chunk.fingerprint,
         uri=store.uri(path),
-        n_obs=n_obs,
-        n_vars=n_vars,
+        n_obs=chunk.n_obs,
+        n_vars=header.n_vars,
         nnz=nnz,
         n_bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
         first_joinid=chunk.first_joinid,
         last_joinid=chunk.last_joinid,
-        read_seconds=0.0,
-        encode_seconds=0.0,
-        upload_seconds=0.0,
         worker="",
         attempt=0,
     )
+
+
+def require_chunk(source: io.BytesIO | Path, store: Store, header: PlanHeader, chunk: Chunk) -> int:
+    """Makes sure that a file is the chunk that the plan means, by what it says of itself.
+
+    Args:
+        source: The file, or its bytes.
+        store: Where it is from.
+        header: The plan's.
+        chunk: The chunk.
+
+    Raises:
+        CxgError: It is not.
+
+    Returns:
+        Its non-zeros.
+    """
+    uri = store.uri(chunk_path(header.subset, header.plan_id, chunk.key, chunk.fingerprint))
+    try:
+        with h5py.File(source, "r") as opened:
+            file: Any = opened
+            fingerprint = str(file[f"uns/{UNS_KEY}/fingerprint"].asstr()[()])
+            n_obs, n_vars = (int(size) for size in file["X"].attrs["shape"])
+            nnz = len(file["X/data"])
+    except (OSError, KeyError) as error:
+        raise CxgError(f"{uri} is not a chunk of cxg_assets ({error}); {remedy(store, header)}") from error
+    if fingerprint != chunk.fingerprint or n_obs != chunk.n_obs or n_vars != header.n_vars:
+        raise CxgError(
+            f"{uri} has fingerprint {fingerprint[:8]} and {n_obs} cells, the plan expects "
+            f"{chunk.fingerprint[:8]} and {chunk.n_obs}: it was made from other inputs; {remedy(store, header)}"
+        )
+    return nnz

@@ -12,7 +12,15 @@ from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets_tests.conftest import BLOOD_NORMAL, Bucket, Ingest
 from cxg_assets_tests.ingested import Ingested
 
-UNKNOWN = {"read_seconds": 0.0, "encode_seconds": 0.0, "upload_seconds": 0.0, "worker": "", "attempt": 0}
+UNKNOWN = {
+    "read_seconds": 0.0,
+    "encode_seconds": 0.0,
+    "upload_seconds": 0.0,
+    "worker": "",
+    "attempt": 0,
+    "nnz_decoded": 0,
+    "landed_at": 0.0,
+}
 """What a file does not tell of its making."""
 
 
