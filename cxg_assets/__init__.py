@@ -16,3 +16,8 @@ def __getattr__(name: str) -> Any:
 
         return CensusSubset
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """With what `__getattr__` finds: `dg` lists a module's components by it."""
+    return __all__

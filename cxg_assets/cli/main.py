@@ -12,6 +12,7 @@ from cxg_assets.cli.index import index_command
 from cxg_assets.cli.ingest import ingest_command
 from cxg_assets.cli.new import new_command
 from cxg_assets.cli.prune import prune_command
+from cxg_assets.cli.schema import schema_command
 from cxg_assets.cli.status import status_command
 from cxg_assets.cli.ui import ui_command
 from cxg_assets.cli.verify import verify_command
@@ -29,7 +30,7 @@ def commands() -> None:
 
 for command in (
     census_group, demo_command, doctor_command, index_command, ingest_command, new_command, prune_command,
-    status_command, ui_command, verify_command,
+    schema_command, status_command, ui_command, verify_command,
 ):  # fmt: skip
     commands.add_command(command)
 

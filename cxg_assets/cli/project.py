@@ -3,34 +3,30 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import ModuleType
 
-import dagster as dg
 from dagster import DagsterInstance
 from dagster_aws.s3 import S3Resource
 
-import cxg_assets.defs
 from cxg_assets import settings
-from cxg_assets.assets.keys import chunk_plan_key
-from cxg_assets.assets.upstream import latest_data_version
-from cxg_assets.cli.yaml_mistakes import describe_mistakes
-from cxg_assets.components.census_subset import CensusSubset
-from cxg_assets.components.subset_tree import DEFS_FOLDER
-from cxg_assets.ingest.dataset import read_dataset
+from cxg_assets.components.subset_tree import DEFS_FOLDER, load_component
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.pipeline import load_plan
-from cxg_assets.ingest.plan import ChunkPlan
 from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets.ingest.store import Store
 from cxg_assets.resources.store import StoreResource
 
-_DAGSTER_YAML = """\
+DAGSTER_YAML = """\
 # Written by cxg-assets when this Dagster instance was made; yours to change.
 telemetry:
   enabled: false
 nux:
   enabled: false
-# The default SQLite files in the default place, kept open: recording a chunk takes a third of the time.
+# At most two runs at once read obs or X of the Census; more wait in the queue, and the UI says so. What the command
+# runs counts, and does not wait. On a cluster with room for more, raise it.
+concurrency:
+  pools:
+    granularity: run
+    default_limit: 2
+# The default SQLite files in the default place, kept open: recording a chunk takes a third of the time,
+# and a run over 10,000 chunks starts at once instead of after a minute.
 event_log_storage:
   module: cxg_assets.event_log
   class: ReusingSqliteEventLogStorage
@@ -58,19 +54,7 @@ def load_subset(name: str) -> Subset:
     """
     if name not in subset_names():
         raise BadInput(f"there is no subset {name!r} in {DEFS_FOLDER}; there are: {', '.join(subset_names())}")
-    folder = DEFS_FOLDER / name
-    # A tree of this folder alone: Dagster reads every YAML of a tree before it loads one.
-    module = ModuleType(f"{cxg_assets.defs.__name__}.{name}")
-    module.__file__ = str(folder / "__init__.py")  # Dagster asks for its folder only; it need not exist
-    tree = dg.ComponentTree.from_module(module, project_root=folder)
-    try:
-        component = tree.load_component(folder, CensusSubset)
-    except Exception as error:
-        raise BadInput(describe_mistakes(folder / "defs.yaml", error)) from error
-    if component.name != name:
-        raise BadInput(
-            f"{folder / 'defs.yaml'}: name: {component.name!r} is not the name of its folder; rename one of the two"
-        )
+    component = load_component(DEFS_FOLDER / name)
     return Subset(spec=component.spec(), destination=component.destination)
 
 
@@ -95,26 +79,5 @@ def dagster_instance() -> DagsterInstance:
     config = folder / "dagster.yaml"
     if not config.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        config.write_text(_DAGSTER_YAML)
+        config.write_text(DAGSTER_YAML)
     return DagsterInstance.from_config(str(folder))
-
-
-def current_plan(subset: str, store: Store, instance: DagsterInstance | None) -> ChunkPlan | None:
-    """The plan of a subset that is on record; on a machine that knows of none, the one that is published.
-
-    Args:
-        subset: Name of the subset.
-        store: Its destination.
-        instance: The Dagster instance, if there is one.
-
-    Raises:
-        CxgError: The plan or dataset.json cannot be read.
-    """
-    plan_id = ""
-    if instance is not None:
-        with contextlib.suppress(dg.Failure):
-            plan_id = latest_data_version(instance, chunk_plan_key(subset))
-    try:
-        return load_plan(store, subset, plan_id or read_dataset(store, subset).plan_id)
-    except FileNotFoundError:
-        return None

@@ -29,7 +29,10 @@ RESERVED_NAMES = {
 }
 """Names that a subset cannot have, and why."""
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+NAME_PATTERN = "[a-z][a-z0-9_]{0,62}"
+"""Regular expression of names of subsets and organisms."""
+
+_NAME = re.compile(NAME_PATTERN)
 _FEATURE_ID = re.compile(r"[A-Za-z0-9_.:-]+")
 
 

@@ -1,0 +1,48 @@
+"""`dg scaffold defs cxg_assets.CensusSubset NAME`: the YAML that `cxg-assets new` writes."""
+
+import dagster as dg
+from pydantic import BaseModel, Field
+
+from cxg_assets.components.yaml_template import DEFAULT_ORGANISM, subset_yaml
+from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE
+
+
+class SubsetParams(BaseModel):
+    """Parameters of the scaffold; each is an option of `dg scaffold defs`."""
+
+    value_filter: str | None = Field(default=None, description="SOMA filter over obs. Left out: every cell.")
+    organism: str = Field(default=DEFAULT_ORGANISM, description="As the Census spells it.")
+    destination: str = Field(default="", description="s3://bucket/prefix or file:///folder. Empty: the default store.")
+    chunk_size: int = Field(default=DEFAULT_CHUNK_SIZE, description="Cells per file.")
+
+
+class CensusSubsetScaffolder(dg.Scaffolder[SubsetParams]):
+    """Writes the `defs.yaml` of a new subset."""
+
+    @classmethod
+    def get_scaffold_params(cls) -> type[SubsetParams]:
+        """The parameters."""
+        return SubsetParams
+
+    def scaffold(self, request: dg.ScaffoldRequest[SubsetParams]) -> None:
+        """Writes the YAML into the folder that Dagster has made, which names the subset.
+
+        Raises:
+            BadInput: A parameter has a value that it cannot have, a subset is there already, or Python is asked for.
+        """
+        if request.scaffold_format != "yaml" or request.append:
+            raise BadInput("a subset is a defs.yaml of its own; scaffold it with --format yaml, without append")
+        params = request.params
+        text = subset_yaml(
+            request.target_path.name,
+            value_filter=params.value_filter,
+            organism=params.organism,
+            destination=params.destination,
+            chunk_size=params.chunk_size,
+        )
+        try:
+            with (request.target_path / "defs.yaml").open("x", encoding="utf-8") as file:
+                file.write(text)
+        except FileExistsError as error:
+            raise BadInput(f"{request.target_path / 'defs.yaml'} exists; edit it, or choose another name") from error
