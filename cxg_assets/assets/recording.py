@@ -9,12 +9,15 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import dagster as dg
 
 from cxg_assets.assets.keys import chunk_plan_key
 from cxg_assets.assets.partition_truth import chunk_record, show_as_failed
+from cxg_assets.assets.pictures import drawn, run_pictures
+from cxg_assets.assets.progress import Progress, closing_line
 from cxg_assets.assets.upstream import DATA_VERSION_TAG, latest_data_version
 from cxg_assets.ingest.errors import Unreachable
 from cxg_assets.ingest.landed import read_report
@@ -26,14 +29,10 @@ from cxg_assets.ingest.report import ChunkFailure, ChunkReport, RunSummary
 from cxg_assets.ingest.spans import plan_spans
 from cxg_assets.ingest.store import Store
 from cxg_assets.ingest.worker import IngestJob
-from cxg_assets.metadata import chunk_metadata, summary_metadata
+from cxg_assets.metadata import Metadata, chunk_metadata, summary_metadata
 from cxg_assets.resources.executor import RayPoolExecutor
 
 StepContext = dg.AssetExecutionContext | dg.OpExecutionContext
-
-LOG_SECONDS = 10.0
-"""Pace of the progress line in the run's log."""
-
 
 LOOK_SECONDS = 1.0
 """Pace at which a run looks whether its plan is still the current one: 3 ms of the driver's CPU (measured)."""
@@ -95,9 +94,15 @@ class ChunkRecorder:
         if isinstance(self._context, dg.OpExecutionContext):
             show_as_failed(self._context, self._key, (failure.chunk for failure in failures))
 
-    def observe(self, summary: RunSummary) -> None:
-        """Logs what a run did, as an observation of the whole asset."""
-        self._context.log_event(dg.AssetObservation(asset_key=self._key, metadata=summary_metadata(summary)))
+    def observe(self, summary: RunSummary, more: Metadata) -> None:
+        """Logs what a run did, as an observation of the whole asset.
+
+        Args:
+            summary: What it did.
+            more: Its pictures, and where else to look.
+        """
+        metadata = {**summary_metadata(summary), **more}
+        self._context.log_event(dg.AssetObservation(asset_key=self._key, metadata=metadata))
 
     def record_landed(self, store: Store, chunks: Iterable[Chunk], *, again: bool) -> int:
         """Records chunks that had landed before this run. Returns how many there are.
@@ -157,24 +162,31 @@ def make_chunks(
     failures: list[ChunkFailure] = []
     n_workers = n_retries = n_deaths = 0
     seconds = 0.0
+    more: Metadata = {}
     if missing:
         job = _prove(context, job)
-        with executor.launch(job, len(missing), context) as pool:
-            began = logged = time.monotonic()
+        with ThreadPoolExecutor(1) as drawing, executor.launch(job, len(missing), context) as pool:
+            if pool.dashboard_url is not None:
+                context.log.info(f"Ray dashboard: {pool.dashboard_url}")
+                more["ray_dashboard"] = dg.MetadataValue.url(pool.dashboard_url)
+            progress, began_at = Progress(len(missing), sum(chunk.n_obs for chunk in missing)), time.time()
             for result in pool.run(plan_spans(missing, pool.n_workers)):
                 if isinstance(result, ChunkFailure):
                     failures.append(result)
+                    progress.failed()
                     context.log.error(f"chunk {result.chunk} failed after {result.attempt} attempts: {result.error}")
                     continue
                 recorder.require_current_plan()
                 recorder.record(result)
                 reports.append(result)
-                if time.monotonic() - logged > LOG_SECONDS:
-                    logged = time.monotonic()
-                    context.log.info(_progress(reports, missing, logged - began))
+                progress.landed(result)
+                if line := progress.line(pool.n_retries):
+                    context.log.info(line)
             # Taken before the pool ends: to shut a Ray down takes seconds, and all chunks have landed.
-            seconds = time.monotonic() - began
+            seconds = progress.seconds
+            pictures = drawing.submit(run_pictures, plan, reports, began_at)
             n_workers, n_retries, n_deaths = pool.n_workers, pool.n_retries, pool.n_deaths
+        more |= drawn(context.log, pictures.result)
     summary = RunSummary(
         n_obs=sum(report.n_obs for report in reports),
         n_files=len(reports),
@@ -187,7 +199,9 @@ def make_chunks(
         workers_lost=n_deaths,
         launches=context.retry_number + 1,
     )
-    recorder.observe(summary)
+    recorder.observe(summary, more)
+    if missing:
+        context.log.info(closing_line(summary))
     if failures:
         recorder.record_failed(failures)
         # Whatever the chunks say: where the Census was replaced it is that, and to run again would not help.
@@ -219,9 +233,3 @@ def _prove(context: StepContext, job: IngestJob) -> IngestJob:
     # After X: what was opened before is of this release too.
     job.header.release.confirm(job.census)
     return replace(job, store=proven.locator, x_nnz=x_nnz)
-
-
-def _progress(reports: Sequence[ChunkReport], missing: Sequence[Chunk], seconds: float) -> str:
-    n_obs, n_left = sum(report.n_obs for report in reports), sum(chunk.n_obs for chunk in missing)
-    speed = n_obs / seconds
-    return f"{len(reports):,} of {len(missing):,} chunks, {speed:,.0f} cells/s, {(n_left - n_obs) / speed:,.0f} s left"

@@ -7,22 +7,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv
 
-from cxg_assets.ingest.feather import FeatherFile
+from cxg_assets.ingest.label_counts import count_labels
 
 COLUMNS = ("dataset_id", "dataset_title", "collection_name", "collection_doi", "citation")
 
 
 def count_datasets(obs_path: Path) -> Counter[str]:
     """Cells of each source dataset in a subset's obs file; empty where the Census has no dataset_id."""
-    counts: Counter[str] = Counter()
-    with FeatherFile(obs_path) as whole:
-        if "dataset_id" not in whole.schema.names:
-            return counts
-    with FeatherFile(obs_path, columns=("dataset_id",)) as obs:
-        for number in range(obs.n_batches):
-            for item in obs.batch(number)["dataset_id"].value_counts().to_pylist():
-                counts[str(item["values"])] += item["counts"]
-    return counts
+    return count_labels(obs_path, ["dataset_id"]).get("dataset_id", Counter())
 
 
 def citations_csv(counts: Counter[str], datasets: pa.Table) -> bytes:

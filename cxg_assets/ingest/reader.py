@@ -31,6 +31,19 @@ NNZ_PER_CELL = 2_000
 
 
 @dataclass(frozen=True)
+class ReadCounters:
+    """What TileDB counts in this process, from its start.
+
+    Attributes:
+        slow_downs: How often S3 has asked to slow down (503), and TileDB has repeated the request.
+        nnz_decoded: Non-zeros of the tiles that were decoded.
+    """
+
+    slow_downs: int
+    nnz_decoded: int
+
+
+@dataclass(frozen=True)
 class Block:
     """A run of consecutive rows, start … stop-1, that is read at once."""
 
@@ -86,15 +99,20 @@ class XReader:
         self._column_of = np.full(n_vars_before, -1, dtype=np.int32)
         self._column_of[gene_joinids] = np.arange(len(gene_joinids), dtype=np.int32)
         self._genes = _coordinates(gene_joinids)
-        tiledbsoma.tiledbsoma_stats_enable()  # for `slow_downs`; costs nothing that can be measured
+        tiledbsoma.tiledbsoma_stats_enable()  # for `counters`; costs nothing that can be measured
 
     @property
-    def slow_downs(self) -> int:
-        """How often S3 has asked this process to slow down (503), and TileDB has repeated the request."""
+    def counters(self) -> ReadCounters:
+        """What TileDB has counted so far: all that this process reads, which in a worker is X alone."""
         import tiledbsoma
 
-        counters = [group.get("counters", {}) for group in tiledbsoma.tiledbsoma_stats_as_py()]
-        return sum(int(counter.get("Context.VFS.S3.vfs_s3_slow_down_retries", 0)) for counter in counters)
+        groups = [group.get("counters", {}) for group in tiledbsoma.tiledbsoma_stats_as_py()]
+
+        def total(name: str) -> int:
+            return sum(int(group.get(name, 0)) for group in groups)
+
+        # A cell of a TileDB array is a value: here, a non-zero.
+        return ReadCounters(total("Context.VFS.S3.vfs_s3_slow_down_retries"), total("Context.Query.Reader.cell_num"))
 
     @property
     def dtype(self) -> np.dtype:

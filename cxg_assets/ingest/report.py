@@ -22,10 +22,13 @@ class ChunkReport:
         encode_seconds: Spent encoding.
         upload_seconds: Spent storing.
         worker: Host and process that made it; empty when the chunk was found already landed.
-        attempt: Which attempt at the chunk this was, from 1.
+        attempt: Which attempt at the chunk this was, from 1; 0 when the chunk was found already landed.
         read_retries: How often reading was repeated because S3 asked to slow down, as far as TileDB tells, or because
             TileDB had given a block up.
         upload_retries: How often storing was repeated because the network or the destination failed.
+        nnz_decoded: Non-zeros that TileDB decoded for it, those of cells and genes that were not wanted among them: the
+            chunk's share of its blocks. 0 when it is not known.
+        landed_at: When it had been stored, by the worker's clock, in seconds since 1970; 0 when it is not known.
     """
 
     chunk: str
@@ -38,14 +41,16 @@ class ChunkReport:
     sha256: str
     first_joinid: int
     last_joinid: int
-    read_seconds: float
-    encode_seconds: float
-    upload_seconds: float
     worker: str
     attempt: int
-    # With defaults, for chunks that were recorded before these were counted.
+    # With defaults, for chunks that were recorded before these were counted, or of which only the file is known.
+    read_seconds: float = 0.0
+    encode_seconds: float = 0.0
+    upload_seconds: float = 0.0
     read_retries: int = 0
     upload_retries: int = 0
+    nnz_decoded: int = 0
+    landed_at: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

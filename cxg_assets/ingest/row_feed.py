@@ -24,11 +24,13 @@ class _Block:
         rows: Its rows.
         seconds: How long that took.
         retries: How often S3 asked to slow down, and how often the block was begun anew.
+        nnz_decoded: Non-zeros that TileDB decoded for it.
     """
 
     rows: CsrRows
     seconds: float
     retries: int
+    nnz_decoded: int
 
 
 class RowFeed:
@@ -38,6 +40,7 @@ class RowFeed:
         read_seconds: Spent reading the rows taken so far: each has an even share of its block's time.
         read_retries: How often requests were repeated because S3 asked to slow down, and blocks were begun anew; of
             the blocks that rows were taken from so far. What else TileDB repeats quietly it does not tell.
+        nnz_decoded: Non-zeros that TileDB decoded for the rows taken so far: each has an even share of its block's.
     """
 
     def __init__(self, x: XReader, joinids: np.ndarray, nnz: np.ndarray, thread: ThreadPoolExecutor) -> None:
@@ -51,6 +54,7 @@ class RowFeed:
         """
         self.read_seconds = 0.0
         self.read_retries = 0
+        self.nnz_decoded = 0.0
         self._x = x
         self._joinids = joinids
         self._blocks = plan_blocks(joinids, nnz)
@@ -75,7 +79,9 @@ class RowFeed:
             rows = self._block.rows
             start, stop = self._used, min(self._used + n_rows, rows.n_rows)
             n_rows -= stop - start
-            self.read_seconds += self._block.seconds * (stop - start) / rows.n_rows
+            share = (stop - start) / rows.n_rows
+            self.read_seconds += self._block.seconds * share
+            self.nnz_decoded += self._block.nnz_decoded * share
             self._used = stop
             if stop == rows.n_rows:
                 self._block = None
@@ -91,9 +97,15 @@ class RowFeed:
         return None if block is None else self._thread.submit(self._read, self._joinids[block.start : block.stop])
 
     def _read(self, joinids: np.ndarray) -> _Block:
-        began, slow_downs = time.perf_counter(), self._x.slow_downs
+        began, before = time.perf_counter(), self._x.counters
         rows, retries = PATIENCE.call(lambda: self._x.read(joinids), _passes)
-        return _Block(rows, time.perf_counter() - began, retries + self._x.slow_downs - slow_downs)
+        after = self._x.counters
+        return _Block(
+            rows=rows,
+            seconds=time.perf_counter() - began,
+            retries=retries + after.slow_downs - before.slow_downs,
+            nnz_decoded=after.nnz_decoded - before.nnz_decoded,
+        )
 
 
 def _passes(error: Exception) -> bool:

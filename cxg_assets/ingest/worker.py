@@ -149,7 +149,7 @@ class Worker:
             start = 0
             for chunk in chunks:
                 encode_seconds = 0.0
-                read_before, retries_before = rows.read_seconds, rows.read_retries
+                read_before, retries_before, decoded_before = rows.read_seconds, rows.read_retries, rows.nnz_decoded
                 encoder = ChunkEncoder(opened.template)
                 with contextlib.closing(encoder):
                     for piece in rows.take(chunk.n_obs):
@@ -166,6 +166,7 @@ class Worker:
                     read_seconds=rows.read_seconds - read_before,
                     encode_seconds=encode_seconds,
                     read_retries=rows.read_retries - retries_before,
+                    nnz_decoded=round(rows.nnz_decoded - decoded_before),
                 )
 
     def _land(self, chunk: Chunk, attempt: int, encoded: "_Encoded") -> ChunkReport | ChunkFailure:
@@ -176,7 +177,7 @@ class Worker:
         began = time.perf_counter()
         try:
             stored = store.put_chunk(path, encoded.image, chunk.fingerprint, replace=self._job.replace)
-            seconds = time.perf_counter() - began
+            seconds, landed_at = time.perf_counter() - began, time.time()
             found = None if stored.created else read_report(store, header, chunk)
         except (Unreachable, MemoryError):
             raise
@@ -200,6 +201,8 @@ class Worker:
             attempt=attempt,
             read_retries=encoded.read_retries,
             upload_retries=stored.retries,
+            nnz_decoded=encoded.nnz_decoded,
+            landed_at=landed_at,
         )
         if found is not None:
             # Another run was first, or the answer to our own request was lost: what lies there counts. Its bytes may
@@ -228,6 +231,7 @@ class _Encoded:
     read_seconds: float
     encode_seconds: float
     read_retries: int
+    nnz_decoded: int
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pydantic import Field
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.worker import IngestJob
 from cxg_assets.resources.pool import Pool
+from cxg_assets.resources.ray_cluster import dashboard_url
 
 
 class RayPoolExecutor(dg.ConfigurableResource):
@@ -46,9 +47,10 @@ class RayPoolExecutor(dg.ConfigurableResource):
         if self.workers < 0:
             raise BadInput(f"workers: {self.workers} is not a positive whole number")
         joined = not ray.is_initialized()
+        dashboard: str | None = None
         if joined:
             try:
-                self.ray.connect(context)
+                dashboard = dashboard_url(self.ray.connect(context))
             except (OSError, RuntimeError, RayError) as error:
                 raise CxgError(f"Ray cannot be started or joined: {error}") from error
         try:
@@ -57,7 +59,7 @@ class RayPoolExecutor(dg.ConfigurableResource):
             job = replace(job, n_threads=max(n_cpus // n_workers, 1))
             # Ray counts CPUs in 1/10,000; rounded up, the last actor would wait for ever.
             cpus_per_worker = min(1.0, math.floor(10_000 * n_cpus / n_workers) / 10_000)
-            pool = Pool(job, n_workers, cpus_per_worker, self.max_attempts)
+            pool = Pool(job, n_workers, cpus_per_worker, self.max_attempts, dashboard)
             try:
                 pool.start()
                 yield pool

@@ -68,10 +68,19 @@ class Pool:
         n_workers: Actors at most.
         n_retries: Chunks that were tried again, each time counted.
         n_deaths: Actors that died.
+        dashboard_url: Where the Ray of the actors can be looked at; None if nobody knows.
     """
 
-    def __init__(self, job: IngestJob, n_workers: int, cpus_per_worker: float, max_attempts: int) -> None:
+    def __init__(
+        self,
+        job: IngestJob,
+        n_workers: int,
+        cpus_per_worker: float,
+        max_attempts: int,
+        dashboard_url: str | None = None,
+    ) -> None:
         self.n_workers = n_workers
+        self.dashboard_url = dashboard_url
         self.n_retries = 0
         self.n_deaths = 0
         self._job = job

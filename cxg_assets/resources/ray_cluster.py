@@ -77,6 +77,18 @@ def worker_runtime_env() -> dict[str, Any]:
     return {"env_vars": WORKER_ENVIRONMENT}
 
 
+def dashboard_url(context: "BaseContext") -> str | None:
+    """URL of the dashboard of a Ray that was joined; None if it has none.
+
+    Args:
+        context: What `ray.init` gave.
+    """
+    address = getattr(context, "dashboard_url", None)
+    if not address:
+        return None
+    return address if "://" in address else f"http://{address}"
+
+
 def _start_or_join(address: str, options: dict[str, Any]) -> Any:
     import ray
 

@@ -30,7 +30,8 @@ def test_a_range_is_one_run_that_records_each_chunk_once_with_its_figures(prepar
         file = prepared.file(chunk)
         assert (event.tags or {})["dagster/data_version"] == chunk.fingerprint
         assert metadata["n_bytes"] == file.stat().st_size
-        assert metadata["n_obs"] == metadata["dagster/row_count"] == anndata.read_h5ad(file).n_obs == chunk.n_obs
+        assert metadata["n_obs"] == metadata["dagster/partition_row_count"] == chunk.n_obs
+        assert anndata.read_h5ad(file).n_obs == chunk.n_obs
         assert metadata["uri"] == file.as_uri()
         assert metadata["cells_per_second"] > 0
         assert metadata["read_seconds"] > 0

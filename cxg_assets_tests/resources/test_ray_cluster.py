@@ -43,6 +43,19 @@ print("up", flush=True)
 input()
 """
 
+DASHBOARD = """
+import json, os, urllib.request
+import ray
+from cxg_assets.resources.ray_cluster import RunRay, dashboard_url, start_own_ray
+import dagster as dg
+
+without = dashboard_url(RunRay().connect(dg.build_op_context()))
+ray.shutdown()
+url = dashboard_url(start_own_ray({"include_dashboard": True, "dashboard_host": "127.0.0.1"}))
+with urllib.request.urlopen(url) as page:
+    print(json.dumps({"without": without, "url": url, "status": page.status}))
+"""
+
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 """127.0.0.1 as the kernel writes it, also within IPv6, and ::1."""
 
@@ -107,3 +120,11 @@ def listening_addresses(pids: set[int]) -> list[str]:
     tables = [Path("/proc/net", name).read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
     lines = [line.split() for table in tables for line in table]
     return [line[1].partition(":")[0] for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in sockets]
+
+
+def test_the_link_to_the_dashboard_leads_there_and_there_is_none_without_a_dashboard() -> None:
+    seen = run(DASHBOARD)
+
+    assert seen["without"] is None
+    assert seen["url"].startswith("http://127.0.0.1:")
+    assert seen["status"] == 200

@@ -1,0 +1,210 @@
+"""What a run and a dataset say of themselves in the UI: figures, a table, pictures, and lines in the log."""
+
+import base64
+import io
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import anndata
+import dagster as dg
+import pandas as pd
+import pytest
+from PIL import Image
+
+from cxg_assets.assets.keys import h5ad_chunks_key
+from cxg_assets.ingest.report import ChunkReport
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.metadata import report_from
+from cxg_assets.quantities import duration, size
+from cxg_assets_tests.assets.conftest import Platform, new_platform
+
+TEXTS = {"chunk", "fingerprint", "uri", "sha256", "worker"}
+"""Figures of a chunk that are no numbers."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A published subset of six chunks, and what was on record when it had just been published.
+
+    Attributes:
+        platform: Where it is.
+        chunks: Metadata of each chunk, by partition.
+        run: Metadata of the run's observation.
+        dataset: Metadata of the dataset.
+        log: What the run over the chunks said, besides events.
+        obs: obs of all files, from anndata.
+        n_bytes: Sizes of the files.
+    """
+
+    platform: Platform
+    chunks: dict[str, dict[str, dg.MetadataValue]]
+    run: dict[str, dg.MetadataValue]
+    dataset: dict[str, dg.MetadataValue]
+    log: list[str]
+    obs: pd.DataFrame
+    n_bytes: pd.Series
+
+
+@pytest.fixture(scope="module")
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, census_uri: str, spec: Callable[..., SubsetSpec], ray_session: None
+) -> Iterator[Finished]:
+    with new_platform(tmp_path_factory.mktemp("figures"), census_uri, spec) as platform:
+        assert platform.prepare().success
+        made = platform.make_missing()
+        assert made.success
+        assert platform.publish().success
+        records = platform.instance.fetch_observations(h5ad_chunks_key("blood_normal"), limit=2).records
+        [observation] = [record.asset_observation for record in records]
+        assert observation is not None
+        files = [platform.file(chunk) for chunk in platform.plan.chunks]
+        read: Any = anndata.read_h5ad  # declares wider types than it returns
+        entries = platform.instance.all_logs(made.run_id)
+        yield Finished(
+            platform=platform,
+            chunks={str(event.partition): dict(event.metadata) for event in platform.chunk_events()},
+            run=dict(observation.metadata),
+            dataset=dict(platform.dataset_events()[0].metadata),
+            log=[entry.user_message for entry in entries if not entry.is_dagster_event],
+            obs=pd.concat([read(file).obs for file in files]),
+            n_bytes=pd.Series([file.stat().st_size for file in files]),
+        )
+
+
+def table(value: dg.MetadataValue) -> dict[str, str]:
+    """Names and values of a table in Markdown."""
+    assert isinstance(value, dg.MarkdownMetadataValue)
+    rows = [re.fullmatch(r"\| (.+) \| (.+) \|", line) for line in str(value.value).splitlines()[2:]]
+    return {row[1]: row[2] for row in rows if row is not None}
+
+
+def picture_size(value: dg.MetadataValue) -> tuple[int, int]:
+    """Width and height of the picture that a Markdown value carries."""
+    assert isinstance(value, dg.MarkdownMetadataValue)
+    found = re.fullmatch(r"!\[[^\]]+\]\(data:image/png;base64,([^)]+)\)", str(value.value))
+    assert found is not None
+    data = base64.b64decode(found[1], validate=True)
+    assert len(data) < 40_000
+    return Image.open(io.BytesIO(data)).size
+
+
+def test_every_figure_of_a_chunk_is_a_number_that_dagster_plots(finished: Finished) -> None:
+    assert len(finished.chunks) == 6
+    for metadata in finished.chunks.values():
+        assert {field.name for field in fields(ChunkReport)} < set(metadata)
+        for name, value in metadata.items():
+            if name in TEXTS:
+                assert isinstance(value, dg.TextMetadataValue)
+            elif name == "landed_at":
+                assert isinstance(value, dg.TimestampMetadataValue)
+            else:
+                assert isinstance(value, dg.IntMetadataValue | dg.FloatMetadataValue), name
+
+
+def test_the_time_of_a_chunk_is_within_its_run(finished: Finished) -> None:
+    [record] = finished.platform.instance.get_run_records(dg.RunsFilter(job_name="blood_normal_missing_chunks"))
+    assert record.start_time is not None
+    assert record.end_time is not None
+    for metadata in finished.chunks.values():
+        assert record.start_time < report_from(metadata).landed_at < record.end_time
+
+
+def test_what_nobody_knows_of_a_chunk_is_left_out_of_its_figures(tmp_path: Path, finished: Finished) -> None:
+    platform = finished.platform
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as elsewhere:
+        other = Platform(elsewhere, platform.spec, platform.census_uri, platform.store_url)
+        assert other.prepare().success
+        assert other.make_missing().success
+        events = other.chunk_events()
+        assert other.publish().success
+        dataset = dict(other.dataset_events()[0].metadata)
+
+    assert len(events) == 6
+    unknown = {"read_seconds", "encode_seconds", "upload_seconds", "nnz_decoded", "landed_at", "cells_per_second"}
+    assert not any(unknown & set(event.metadata) for event in events)
+    report = report_from(events[0].metadata)
+    assert (report.read_seconds, report.landed_at, report.attempt) == (0.0, 0.0, 0)
+    assert {"file_sizes", "cells_by_cell_type"} <= set(dataset)
+    assert not {"decoded_cells", "amplification"} & set(dataset)
+
+
+def test_the_table_of_a_run_says_what_the_files_say(finished: Finished) -> None:
+    said = table(finished.run["summary"])
+
+    assert said["Files"] == "6 made, 0 had landed before, 0 failed"
+    assert said["Observations"] == str(len(finished.obs))
+    n_bytes = finished.n_bytes
+    assert said["Size"] == f"{n_bytes.sum() / 1e6:.1f} MB, {n_bytes.mean() / 1e6:.1f} MB a file on average"
+    assert said["Workers"] == "1, 0 lost, 0 chunks tried again"
+    speed = finished.run["cells_per_second"].value
+    assert said["Throughput"].startswith(f"{speed:,.0f} cells/s, ")
+    # Shorter ones are shown by the UI without a click.
+    assert len(str(finished.run["summary"].value)) < 1_000
+
+
+def test_a_run_carries_its_pictures_and_what_was_decoded(finished: Finished) -> None:
+    for name in ("throughput", "file_sizes", "decoded_cells"):
+        assert picture_size(finished.run[name])[0] == 800
+    plan = finished.platform.plan
+    assert finished.run["amplification_expected"].value == pytest.approx(plan.amplification)
+    decoded = sum(report_from(metadata).nnz_decoded for metadata in finished.chunks.values())
+    assert finished.run["nnz_decoded"].value == decoded
+    assert finished.run["amplification"].value == pytest.approx(decoded / sum(c.nnz for c in plan.chunks))
+    assert finished.run["amplification"].value > 1  # type: ignore[operator]
+
+
+def test_a_run_that_makes_nothing_has_no_pictures(finished: Finished) -> None:
+    assert finished.platform.make_missing().success
+
+    [record] = finished.platform.instance.fetch_observations(h5ad_chunks_key("blood_normal"), limit=1).records
+    assert record.asset_observation is not None
+    assert table(record.asset_observation.metadata["summary"])["Files"] == "0 made, 6 had landed before, 0 failed"
+    assert not {"throughput", "file_sizes", "decoded_cells"} & set(record.asset_observation.metadata)
+
+
+def test_a_dataset_says_what_its_files_say_and_carries_their_pictures(finished: Finished) -> None:
+    said = table(finished.dataset["summary"])
+
+    assert said["Observations"] == str(len(finished.obs))
+    assert said["Files"] == "6"
+    assert said["Size"].startswith(f"{finished.n_bytes.sum() / 1e6:.1f} MB")
+    assert finished.dataset["bytes_per_cell"].value == pytest.approx(finished.n_bytes.sum() / len(finished.obs))
+    for name in ("file_sizes", "decoded_cells", "cells_by_cell_type"):
+        assert picture_size(finished.dataset[name])[0] == 800
+    # A bar for each label that occurs.
+    n_labels = finished.obs["cell_type"].nunique()
+    assert picture_size(finished.dataset["cells_by_cell_type"])[1] == round(100 * (1.1 + 0.24 * min(n_labels, 16)))
+    # The subset has no such column.
+    assert "cells_by_tissue" not in finished.dataset
+
+
+def test_the_log_says_how_far_the_run_has_come_and_at_its_end_what_it_did(finished: Finished) -> None:
+    first, *_, last = [line for line in finished.log if "cells/s" in line]
+    assert re.fullmatch(r"1 of 6 chunks, [\d,]+ cells/s, [\d.]+ .+ left", first)
+    seconds = float(str(finished.run["ingest_seconds"].value))
+    assert last == (
+        f"6 chunks, 230 cells, {size(finished.n_bytes.sum())} in {duration(seconds)}: "
+        f"{finished.run['cells_per_second'].value:,.0f} cells/s, "
+        f"{finished.run['hours_per_million_obs'].value:.3f} hours per 1M observations"
+    )
+    # The session's Ray has no dashboard.
+    assert not [line for line in finished.log if "dashboard" in line]
+    assert "ray_dashboard" not in finished.run
+
+
+def test_a_picture_that_cannot_be_drawn_is_a_warning_and_the_dataset_is_published(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cxg_assets.plots.DPI", 0)
+
+    result = finished.platform.publish()
+
+    assert result.success
+    metadata = finished.platform.dataset_events()[0].metadata
+    assert "file_sizes" not in metadata
+    assert "summary" in metadata
+    warnings = [entry.user_message for entry in finished.platform.instance.all_logs(result.run_id)]
+    assert any(line.startswith("the pictures could not be drawn") for line in warnings)
