@@ -9,9 +9,15 @@ twice and commits it twice.
 
 The files are the same, where Dagster has them: either class reads what the other wrote.
 
-Overridden are `run_connection`, `index_connection`, `has_table`, `register_instance`, `wipe_asset_partitions` and
-`dispose`, none of them private. Private are the modules that SqliteEventLogStorage, its tables, INDEX_SHARD_NAME and
-ConfigurableClassData come from; the first is where Dagster's own documentation has it.
+A run over a range of partitions writes an event for each of them before it starts. Dagster's class commits them one by
+one, and an empty run over 1,000 takes 13.4 s of CPU. This one commits them all at once (see `store_event`): 0.5 s, and
+2.1 s for 10,000; one run each, on the same machine under load, 2026-11-23.
+
+Overridden are `run_connection`, `index_connection`, `has_table`, `register_instance`, `wipe_asset_partitions`,
+`store_event`, `supports_partition_subset_in_asset_materialization_planned_events` and `dispose`, none of them private.
+Private are `_event_to_row` and `_store_asset_event`, and the modules that SqliteEventLogStorage, its tables,
+INDEX_SHARD_NAME, AssetMaterializationPlannedData and ConfigurableClassData come from; the first is where Dagster's own
+documentation has it.
 """
 
 import contextlib
@@ -25,6 +31,7 @@ from typing import Any
 
 import dagster as dg
 from dagster import DagsterInstance
+from dagster._core.events import AssetMaterializationPlannedData
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import AssetEventTagsTable, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
@@ -143,6 +150,29 @@ class ReusingSqliteEventLogStorage(SqliteEventLogStorage):
                 connection.execute(events.update().where(theirs).values(asset_key=None))
         self.wipe_asset_cached_status(asset_key)
 
+    @property
+    def supports_partition_subset_in_asset_materialization_planned_events(self) -> bool:
+        """Yes: Dagster hands over one event for all partitions that a run plans, and `store_event` takes it apart."""
+        return True
+
+    def store_event(self, event: dg.EventLogEntry) -> None:
+        """Stores an event; one that plans many partitions as an event for each, in one transaction a database.
+
+        What lies there then is what Dagster would have written: it finds out by these rows which partitions are being
+        made, and which have failed.
+        """
+        planned = _planned_partitions(event)
+        if not planned:
+            super().store_event(event)
+            return
+        rows = [self._event_to_row(one) for one in planned]
+        with self.run_connection(event.run_id) as connection:
+            connection.execute(SqlEventLogStorageTable.insert(), rows)
+        with self.index_connection() as connection:
+            connection.execute(SqlEventLogStorageTable.insert(), rows)
+            # The asset's own row tells of the latest run only, and a planned event leaves no id in it.
+            self._store_asset_event(connection, planned[-1], event_id=0)
+
     def dispose(self) -> None:
         """Ends the watching, then closes what is open. Whoever connects afterwards opens anew."""
         super().dispose()
@@ -211,6 +241,26 @@ class ReusingSqliteEventLogStorage(SqliteEventLogStorage):
         kept = self._kept.pop(shard, None)
         if kept is not None:
             kept.engine.dispose()
+
+
+def _planned_partitions(event: dg.EventLogEntry) -> list[dg.EventLogEntry]:
+    """The event for each partition that one event plans together; empty for every other event."""
+    dagster_event = event.dagster_event
+    if dagster_event is None or not dagster_event.is_asset_materialization_planned:
+        return []
+    planned = dagster_event.asset_materialization_planned_data
+    if planned.partitions_subset is None:
+        return []
+    return [
+        event._replace(
+            dagster_event=dg.DagsterEvent.build_asset_materialization_planned_event(
+                dagster_event.job_name,
+                dagster_event.step_key or "",
+                AssetMaterializationPlannedData(planned.asset_key, partition=key),
+            )
+        )
+        for key in planned.partitions_subset.get_partition_keys()
+    ]
 
 
 def _file_id(path: str) -> _FileId:

@@ -4,9 +4,13 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from cxg_assets.assets.conditions import follows
 from cxg_assets.assets.failures import as_failure
 from cxg_assets.assets.keys import (
+    CENSUS_POOL,
     CENSUS_RELEASE,
+    CHUNK_IO_MANAGER,
+    DESTINATION,
     chunk_partitions,
     chunk_plan_key,
     h5ad_chunks_key,
@@ -23,9 +27,6 @@ from cxg_assets.ingest.worker import IngestJob
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.executor import RayPoolExecutor
 from cxg_assets.resources.store import StoreResource
-
-PARTITIONS_PER_RUN = 1_000
-"""A run over a range writes a planned event for each of its partitions before it starts, 7 ms each (measured)."""
 
 LAUNCH_RETRIES = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL)
 """For a launch that dies: Ray does not start, or loses all its nodes. What the pool itself has tried in vain (a chunk,
@@ -86,13 +87,16 @@ def build_h5ad_chunks(subset: str, destination: str) -> tuple[dg.AssetsDefinitio
         key=key,
         deps=spec.deps,
         partitions_def=chunk_partitions(subset),
-        backfill_policy=dg.BackfillPolicy.multi_run(PARTITIONS_PER_RUN),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        pool=CENSUS_POOL,
+        automation_condition=follows(chunk_plan_key(subset)),
         group_name=subset,
+        io_manager_key=CHUNK_IO_MANAGER,
+        metadata={DESTINATION: destination},
         kinds={"ray", "h5ad"},
         code_version=spec.code_version,
         output_required=False,
         retry_policy=LAUNCH_RETRIES,
-        description=f"The cells of {subset} in h5ad files, one a partition, each recorded when it has landed.",
     )
     def h5ad_chunks(
         context: dg.AssetExecutionContext, census: CensusResource, store: StoreResource, executor: RayPoolExecutor
@@ -102,7 +106,7 @@ def build_h5ad_chunks(subset: str, destination: str) -> tuple[dg.AssetsDefinitio
         # A generator that yields nothing: for a plain function Dagster would record every partition once more.
         yield
 
-    @dg.op(name=make_missing_op_name(subset), retry_policy=LAUNCH_RETRIES)
+    @dg.op(name=make_missing_op_name(subset), pool=CENSUS_POOL, retry_policy=LAUNCH_RETRIES)
     def make_missing(
         context: dg.OpExecutionContext,
         config: MissingChunks,
@@ -115,7 +119,8 @@ def build_h5ad_chunks(subset: str, destination: str) -> tuple[dg.AssetsDefinitio
     @dg.job(
         name=missing_chunks_job_name(subset),
         executor_def=dg.in_process_executor,
-        description=f"Makes the chunks of {subset} that have not landed, or those that are named, in one run.",
+        description=f"Makes the chunks of {subset} that have not landed, failed ones too, however scattered, in one "
+        "run. Needs no config. In the Launchpad `chunks` names some, and `replace` makes those again that have landed.",
     )
     def missing_chunks() -> None:
         make_missing()

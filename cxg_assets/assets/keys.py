@@ -4,6 +4,17 @@ import dagster as dg
 
 CENSUS_RELEASE = dg.AssetKey("census_release")
 CENSUS_GROUP = "census"
+CENSUS_POOL = "census"
+"""Pool of the steps that read obs or X of the Census; `dagster.yaml` says how many of their runs there are at once."""
+
+INDEX_IO_MANAGER = "index_io_manager"
+SUBSET_IO_MANAGER = "subset_io_manager"
+CHUNK_IO_MANAGER = "chunk_io_manager"
+DATASET_IO_MANAGER = "dataset_io_manager"
+"""Resource keys of what loads the assets, see `io_managers.py`."""
+
+DESTINATION = "destination"
+"""Definition metadata of an asset: URL of its subset's store; empty for the default store."""
 
 
 def census_index_key(organism: str) -> dg.AssetKey:
@@ -36,6 +47,11 @@ def chunk_partitions(subset: str) -> dg.DynamicPartitionsDefinition:
     return dg.DynamicPartitionsDefinition(name=f"{subset}_chunks")
 
 
+def ingest_job_name(subset: str) -> str:
+    """The job of one click: as prepare, then the missing chunks and the dataset in runs of their own."""
+    return f"{subset}_ingest"
+
+
 def prepare_job_name(subset: str) -> str:
     """The job from the index to the plan."""
     return f"{subset}_prepare"
@@ -54,3 +70,8 @@ def make_missing_op_name(subset: str) -> str:
 def publish_job_name(subset: str) -> str:
     """The job that publishes the dataset."""
     return f"{subset}_publish"
+
+
+def weekly_schedule_name(subset: str) -> str:
+    """The schedule of the ingest."""
+    return f"{subset}_weekly"

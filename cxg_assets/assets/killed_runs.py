@@ -1,4 +1,4 @@
-"""Runs whose process was killed: Dagster would show them as running for ever.
+"""Runs whose process was killed: Dagster would show them as running for ever, and count them in their pool.
 
 Only the code server that launched a run notices that it has died. Nobody does when that server died too, or when the
 command had run it in its own process.
@@ -17,9 +17,9 @@ _RUNNING = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.Dagste
 
 
 def process_tag() -> dict[str, str]:
-    """The run tag that tells which process works on a run: host, id, and when it began."""
+    """The run tag that tells which process works on a run: where, its id, and when it began."""
     pid = os.getpid()
-    return {PROCESS_TAG: f"{socket.gethostname()} {pid} {_began(pid)}"}
+    return {PROCESS_TAG: f"{where()} {pid} {_began(pid)}"}
 
 
 def report_killed_runs(instance: DagsterInstance) -> list[str]:
@@ -32,10 +32,19 @@ def report_killed_runs(instance: DagsterInstance) -> list[str]:
     for run in instance.get_runs(dg.RunsFilter(statuses=_RUNNING)):
         host, _, process = run.tags.get(PROCESS_TAG, "").partition(" ")
         pid, _, began = process.partition(" ")
-        if host == socket.gethostname() and began != _began(int(pid)):
+        if host == where() and began != _began(int(pid)):
             instance.report_run_failed(run, "The process of this run was killed. What had landed stays; run again")
             killed.append(run.run_id)
     return killed
+
+
+def where() -> str:
+    """Where a process id means something: the host, and on Linux its namespace, since containers may share a name."""
+    try:
+        namespace = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        namespace = ""
+    return socket.gethostname() + namespace.removeprefix("pid:")
 
 
 def _began(pid: int) -> str:

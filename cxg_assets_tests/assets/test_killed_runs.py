@@ -1,7 +1,6 @@
 """Runs whose process was killed do not show as running for ever."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ import dagster as dg
 import pytest
 from dagster import DagsterInstance
 
-from cxg_assets.assets.killed_runs import PROCESS_TAG, process_tag, report_killed_runs
+from cxg_assets.assets.killed_runs import PROCESS_TAG, process_tag, report_killed_runs, where
 
 STARTED = dg.DagsterRunStatus.STARTED
 FAILURE = dg.DagsterRunStatus.FAILURE
@@ -57,7 +56,7 @@ def test_a_run_whose_process_lives_goes_on(instance: DagsterInstance) -> None:
 
 
 def test_a_process_that_got_the_id_of_a_dead_one_is_not_taken_for_it(instance: DagsterInstance) -> None:
-    killed = run_of(instance, {PROCESS_TAG: f"{socket.gethostname()} {os.getpid()} 1"})
+    killed = run_of(instance, {PROCESS_TAG: f"{where()} {os.getpid()} 1"})
 
     assert report_killed_runs(instance) == [killed]
 

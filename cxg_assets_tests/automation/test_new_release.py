@@ -12,6 +12,7 @@ from dagster_aws.s3 import S3Resource
 
 from cxg_assets.assets.keys import census_index_key
 from cxg_assets.assets.upstream import observed_release
+from cxg_assets.automation.new_release import NEW_RELEASE_JOB
 from cxg_assets.components.census_subset import subset_definitions
 from cxg_assets.definitions import complete
 from cxg_assets.ingest import http_json
@@ -19,7 +20,6 @@ from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
-from cxg_assets.sensors import NEW_RELEASE_JOB
 from cxg_assets_tests.public_census import PublicCensus
 
 NAME = "new_census_release"

@@ -1,0 +1,219 @@
+"""10,000 chunk partitions in the Dagster UI: what writing them, asking for them and looking at them takes.
+
+Run it from the repository's root, in an environment with `pip install -e ".[test]"`:
+
+    python -m benchmarks.scale [--n-chunks 10000] [--rounds 5] [--chromium /usr/bin/chromium]
+
+The partitions are those of `blood_normal`, on a Dagster instance as the command makes it, and their materializations
+are recorded as a run records them, from reports that are made up. With `--chromium` (and `pip install playwright`) the
+pages are loaded in that browser too. Prints a table in Markdown.
+"""
+
+import argparse
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+from dagster import DagsterInstance
+
+from benchmarks.machine import describe_machine
+from cxg_assets.assets.keys import chunk_partitions, h5ad_chunks_key
+from cxg_assets.assets.recording import ChunkRecorder
+from cxg_assets.ingest.report import ChunkReport
+from cxg_assets_tests.webserver import Webserver, free_port, wait_until
+
+SUBSET = "blood_normal"
+KEY = h5ad_chunks_key(SUBSET)
+SECONDS = 600
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+STATUS = """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
+  partitionStats { numMaterialized numFailed numMaterializing numPartitions }
+  assetPartitionStatuses { ... on DefaultPartitionStatuses {
+    materializedPartitions failedPartitions unmaterializedPartitions materializingPartitions } } } } }"""
+
+LATEST = """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
+  assetMaterializations(limit: 200) { partition timestamp metadataEntries { label
+    ... on IntMetadataEntry { intValue } ... on FloatMetadataEntry { floatValue } } } } } }"""
+
+LOGS = """query ($id: ID!) { logsForRun(runId: $id, limit: 1000) { ... on EventConnection {
+  cursor hasMore events { __typename ... on MessageEvent { message timestamp } } } } }"""
+
+BACKFILL = """query ($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill {
+  status runs { id status } } } }"""
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--n-chunks", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--chromium", default="")
+    options = parser.parse_args()
+    rows: list[tuple[str, list[float], str]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ |= {"CXG_HOME": folder, "DAGSTER_HOME": f"{folder}/dagster"}
+        # After the two are set: what the command's instance is.
+        from cxg_assets.cli.project import dagster_instance
+
+        keys = [f"{number:05d}" for number in range(options.n_chunks)]
+        with dagster_instance() as instance:
+            run_id = record_all(instance, keys, rows)
+        with served(folder) as server:
+            ask(server, run_id, options.rounds, rows)
+            if options.chromium:
+                look(server, run_id, options, rows)
+            launch(server, rows)
+    machine = describe_machine(0, options.rounds)
+    print(json.dumps({name: machine[name] for name in ("date", "commit", "cpu", "load at the start", "dagster")}))
+    print("| what | median | least to most | |\n| --- | --- | --- | --- |")
+    for what, seconds, note in rows:
+        print(f"| {what} | {statistics.median(seconds):.2f} s | {min(seconds):.2f} to {max(seconds):.2f} | {note} |")
+
+
+def record_all(instance: DagsterInstance, keys: list[str], rows: list[tuple[str, list[float], str]]) -> str:
+    """Registers the partitions and records each as landed, in one run over all of them. Returns the run's id."""
+    partitions = chunk_partitions(SUBSET)
+    spent: dict[str, float] = {}
+
+    @dg.asset(key=KEY, partitions_def=partitions, backfill_policy=dg.BackfillPolicy.single_run(), output_required=False)
+    def chunks(context: dg.AssetExecutionContext) -> Iterator[dg.Output[None]]:
+        # It asks for its plan only when it looks for another.
+        recorder = ChunkRecorder(context, KEY, None, {"dagster/data_version_is_user_provided": "true"})  # type: ignore[arg-type]
+        began, cpu = time.monotonic(), time.process_time()
+        for number, key in enumerate(keys):
+            recorder.record(made_up(key, number))
+        spent.update(record=time.monotonic() - began, cpu=time.process_time() - cpu)
+        return
+        yield
+
+    job = dg.define_asset_job("chunks", [KEY])
+    definition = dg.Definitions(assets=[chunks], jobs=[job]).resolve_job_def("chunks")
+    began = time.monotonic()
+    instance.add_dynamic_partitions(partitions.name or "", keys)
+    rows.append(("register the partitions", [time.monotonic() - began], ""))
+    ends = {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]}
+    began, cpu = time.monotonic(), time.process_time()
+    instance.create_run_for_job(definition, tags=ends)
+    rows.append(("create a run over all", [time.monotonic() - began], f"{time.process_time() - cpu:.2f} s of CPU"))
+    result = definition.execute_in_process(instance=instance, tags=ends, run_config=QUIET)
+    note = f"{len(keys) / spent['record']:.0f} chunks/s; {1000 * spent['cpu'] / len(keys):.1f} ms of CPU each"
+    rows.append(("record all as landed", [spent["record"]], note))
+    return result.run_id
+
+
+def made_up(key: str, number: int) -> ChunkReport:
+    """A report as of a chunk of 10,000 cells."""
+    return ChunkReport(
+        chunk=key,
+        fingerprint=f"{number:064x}",
+        uri=f"file:///store/{SUBSET}/{'0' * 16}/{key}-{number:016x}.h5ad",
+        n_obs=10_000,
+        n_vars=61_000,
+        nnz=16_000_000 + number,
+        n_bytes=36_000_000 + number,
+        sha256=f"{number:064x}",
+        first_joinid=10_000 * number,
+        last_joinid=10_000 * number + 9_999,
+        worker="machine:4711",
+        attempt=1,
+        read_seconds=0.4,
+        encode_seconds=0.2,
+        upload_seconds=0.1 + number / 1e5,
+    )
+
+
+@contextmanager
+def served(folder: str) -> Iterator[Webserver]:
+    """The project's UI on the instance in a folder."""
+    port = free_port()
+    where = ["-m", "cxg_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, "-m", "dagster", "dev", *where]
+    with Path(folder, "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+        )  # fmt: skip
+        server = Webserver(f"http://127.0.0.1:{port}")
+        try:
+            wait_until("the code location loads", server.is_ready, SECONDS)
+            yield server
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+
+
+def timed(rounds: int, work: Callable[[], object]) -> list[float]:
+    """Seconds of each round."""
+    seconds: list[float] = []
+    for _ in range(rounds):
+        began = time.monotonic()
+        work()
+        seconds.append(time.monotonic() - began)
+    return seconds
+
+
+def ask(server: Webserver, run_id: str, rounds: int, rows: list[tuple[str, list[float], str]]) -> None:
+    """The queries behind the pages."""
+    key = {"path": KEY.path}
+    stats = server.query(STATUS, key=key)["assetNodeOrError"]["partitionStats"]
+    note = f"{stats['numMaterialized']:,} materialized of {stats['numPartitions']:,}"
+    rows.append(("GraphQL: status of all partitions", timed(rounds, lambda: server.query(STATUS, key=key)), note))
+    rows.append(("GraphQL: 200 latest with metadata", timed(rounds, lambda: server.query(LATEST, key=key)), ""))
+    rows.append(("GraphQL: 1,000 events of the run", timed(rounds, lambda: server.query(LOGS, id=run_id)), ""))
+
+
+def look(
+    server: Webserver, run_id: str, options: argparse.Namespace, rows: list[tuple[str, list[float], str]]
+) -> None:
+    """The pages, from the click to the text that tells that they are there."""
+    from playwright.sync_api import sync_playwright
+
+    asset = f"{server.url}/assets/{'/'.join(KEY.path)}"
+    pages = {
+        "asset page": (f"{asset}?view=overview", "Latest"),
+        "partitions page": (f"{asset}?view=partitions", f"{options.n_chunks - 1:05d}"),
+        "run page": (f"{server.url}/runs/{run_id}", "RUN_START"),
+    }
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=options.chromium, args=flags)
+        for name, (url, text) in pages.items():
+            seconds: list[float] = []
+            for _ in range(options.rounds):
+                page = browser.new_page()
+                began = time.monotonic()
+                page.goto(url)
+                page.get_by_text(text).first.wait_for(timeout=1000 * SECONDS)
+                seconds.append(time.monotonic() - began)
+                page.close()
+            rows.append((f"browser: {name}", seconds, f"until {text!r} is there"))
+        browser.close()
+
+
+def launch(server: Webserver, rows: list[tuple[str, list[float], str]]) -> None:
+    """A backfill of all partitions: from the click until its run exists."""
+    began = time.monotonic()
+    backfill = server.launch_backfill(KEY.path)
+
+    def runs() -> list[dict[str, str]]:
+        return server.query(BACKFILL, id=backfill)["partitionBackfillOrError"]["runs"]
+
+    wait_until("the backfill's run is there", runs, SECONDS)
+    seconds = time.monotonic() - began
+    # It fails at once, since there is no plan; the backfill ends when it has asked for all its runs.
+    server.wait_for_backfill(backfill, SECONDS)
+    rows.append(("launch a backfill of all, until it has its run", [seconds], f"{len(runs())} run"))
+
+
+if __name__ == "__main__":
+    main()
