@@ -6,12 +6,16 @@ from dagster_aws.s3 import S3Resource
 from cxg_assets.assets.census_index import build_census_index
 from cxg_assets.assets.census_release import census_release
 from cxg_assets.assets.keys import CENSUS_RELEASE, census_index_key
-from cxg_assets.components.subset_tree import subset_tree
+from cxg_assets.automation import build_automation
+from cxg_assets.automation.new_release import build_release_watch
+from cxg_assets.checks.index import build_index_check
+from cxg_assets.checks.release import build_release_check
+from cxg_assets.components.subset_tree import load_definitions, subset_tree
+from cxg_assets.io_managers import build_io_managers
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.executor import RayPoolExecutor
 from cxg_assets.resources.ray_cluster import RunRay
 from cxg_assets.resources.store import StoreResource
-from cxg_assets.sensors import build_release_watch
 
 OBSERVE_JOB = "observe_census_release"
 
@@ -37,17 +41,23 @@ def complete(
     observe = dg.define_asset_job(
         OBSERVE_JOB, [CENSUS_RELEASE], description="Looks which build of the Census is in use."
     )
+    default_store = store or StoreResource(s3=S3Resource())
     shared = dg.Definitions(
-        assets=[census_release, *(build_census_index(key.path[0]) for key in indexes)],
+        assets=[
+            census_release,
+            *dg.with_source_code_references([build_census_index(key.path[0]) for key in indexes]),
+        ],
+        asset_checks=[build_release_check(), *(build_index_check(key.path[0]) for key in indexes)],
         jobs=[observe],
         resources={
             "census": census or CensusResource(),
-            "store": store or StoreResource(s3=S3Resource()),
+            "store": default_store,
+            **build_io_managers(default_store),
             "executor": RayPoolExecutor(ray=RunRay(), workers=workers),
         },
         executor=dg.in_process_executor,
     )
-    return dg.Definitions.merge(subsets, shared, build_release_watch(indexes))
+    return dg.Definitions.merge(subsets, shared, build_release_watch(indexes), build_automation(subsets))
 
 
-defs = complete(subset_tree().build_defs())
+defs = complete(load_definitions(subset_tree()))

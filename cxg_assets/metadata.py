@@ -5,20 +5,38 @@ from dataclasses import fields
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 
+from cxg_assets.assets.keys import census_index_key, filtered_subset_key
 from cxg_assets.ingest.dataset import Dataset
+from cxg_assets.ingest.decoding import Decoding
+from cxg_assets.ingest.filters import parse_filter
 from cxg_assets.ingest.index import CensusIndex
-from cxg_assets.ingest.plan import ChunkPlan
+from cxg_assets.ingest.plan import ChunkPlan, genes_in_words
 from cxg_assets.ingest.release import Release
 from cxg_assets.ingest.report import ChunkReport, RunSummary
-from cxg_assets.ingest.subset import FilteredSubset
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.subset import PLANNING_COLUMNS, FilteredSubset, subset_columns
+from cxg_assets.quantities import duration, size
+from cxg_assets.table_metadata import (
+    chunk_table_lineage,
+    chunk_table_schema,
+    obs_schema,
+    same_columns,
+    storage_metadata,
+)
 
 Metadata = dict[str, Any]
+
+_REPORT_FIELDS = tuple(field.name for field in fields(ChunkReport))
+_MAY_BE_UNKNOWN = {"read_seconds", "encode_seconds", "upload_seconds", "nnz_decoded", "landed_at"}
+"""Fields of a chunk's report that are 0 when nobody knows them."""
 
 
 def release_metadata(release: Release) -> Metadata:
     """Of `census_release`."""
     return {
+        "dagster/uri": release.uri,
         "release": release.name,
         "census_build": release.build,
         "census_uri": release.uri,
@@ -51,27 +69,57 @@ def release_from(metadata: Mapping[str, dg.MetadataValue]) -> Release | None:
     )
 
 
-def index_metadata(index: CensusIndex, uri: str) -> Metadata:
-    """Of `census_index`."""
+def index_metadata(index: CensusIndex, uri: str, schema: pa.Schema) -> Metadata:
+    """Of `census_index`.
+
+    Args:
+        index: What is known of it.
+        uri: Of its file.
+        schema: Schema of obs.
+    """
     return {
+        **release_metadata(index.release),
         "dagster/row_count": index.n_obs,
         "dagster/uri": uri,
+        "dagster/size_bytes": index.n_bytes,
+        **storage_metadata(uri),
+        "dagster/column_schema": obs_schema(schema),
         "n_obs": index.n_obs,
         "n_bytes": index.n_bytes,
         "obs_columns": list(index.columns),
-        **release_metadata(index.release),
     }
 
 
-def subset_metadata(subset: FilteredSubset, uri: str) -> Metadata:
-    """Of `filtered_subset`."""
+def subset_metadata(
+    spec: SubsetSpec, subset: FilteredSubset, uri: str, n_bytes: int, index_schema: pa.Schema
+) -> Metadata:
+    """Of `filtered_subset`.
+
+    Args:
+        spec: What was asked for.
+        subset: What was selected.
+        uri: Of the obs file.
+        n_bytes: Size of the obs file.
+        index_schema: Schema of the census index, which the columns come from.
+    """
+    columns = subset_columns(spec, index_schema)
+    value_filter = None if spec.value_filter is None else parse_filter(spec.value_filter, index_schema)
     return {
         "dagster/row_count": subset.n_obs,
         "dagster/uri": uri,
+        "dagster/size_bytes": n_bytes,
+        **storage_metadata(uri),
+        "dagster/column_schema": obs_schema(pa.schema([index_schema.field(name) for name in columns])),
+        "dagster/column_lineage": same_columns(census_index_key(spec.organism), columns),
+        # What people compare comes first.
         "n_obs": subset.n_obs,
         "n_obs_before": subset.n_obs_before,
         "n_vars": subset.n_vars,
         "n_vars_before": subset.n_vars_before,
+        "resolved_filter": "none: every cell" if value_filter is None else value_filter.canonical,
+        "gene_selection": genes_in_words(spec, subset),
+        "max_obs": "no limit" if spec.max_obs is None else spec.max_obs,
+        "layers": list(subset.layers),
         "fingerprint": subset.fingerprint,
         "census_build": subset.release.build,
     }
@@ -79,25 +127,35 @@ def subset_metadata(subset: FilteredSubset, uri: str) -> Metadata:
 
 def plan_metadata(plan: ChunkPlan, uri: str) -> Metadata:
     """Of `chunk_plan`."""
+    header = plan.header
+    columns = ("soma_joinid", *header.obs_columns, *PLANNING_COLUMNS)
     return {
         "dagster/row_count": len(plan.chunks),
         "dagster/uri": uri,
+        **storage_metadata(uri),
+        "dagster/column_schema": chunk_table_schema(),
+        "dagster/column_lineage": chunk_table_lineage(filtered_subset_key(header.subset), columns),
         "n_chunks": len(plan.chunks),
-        "n_obs": plan.header.n_obs,
-        "chunk_size": plan.header.chunk_size,
-        "plan_id": plan.header.plan_id,
+        "n_obs": header.n_obs,
+        "chunk_size": header.chunk_size,
+        "plan_id": header.plan_id,
         "expected_nnz": sum(chunk.nnz for chunk in plan.chunks),
         "amplification": round(plan.amplification, 3),
-        "genes": plan.header.genes,
+        "layer": header.layer,
+        "compression": header.compression,
+        "genes": header.genes,
     }
 
 
 def chunk_metadata(report: ChunkReport) -> Metadata:
-    """Of one partition of `h5ad_chunks`; numbers are numbers, so that Dagster plots them."""
+    """Of one partition of `h5ad_chunks`; numbers are numbers, so that Dagster plots them.
+
+    What is not known of a chunk that was found already landed is left out: as zeros it would bend the plots.
+    """
     seconds = report.read_seconds + report.encode_seconds + report.upload_seconds
     # What people compare comes first.
     metadata: Metadata = {
-        "dagster/row_count": report.n_obs,
+        "dagster/partition_row_count": report.n_obs,
         "n_obs": report.n_obs,
         "n_bytes": report.n_bytes,
         "bytes_per_cell": report.n_bytes / report.n_obs,
@@ -105,7 +163,13 @@ def chunk_metadata(report: ChunkReport) -> Metadata:
     if seconds:
         # A worker overlaps the three, so its throughput is higher than that of one chunk after the other.
         metadata["cells_per_second"] = report.n_obs / seconds
-    return metadata | {field.name: getattr(report, field.name) for field in fields(report)}
+    for name in _REPORT_FIELDS:
+        value = getattr(report, name)
+        if value or name not in _MAY_BE_UNKNOWN:
+            metadata[name] = value
+    if report.landed_at:
+        metadata["landed_at"] = dg.MetadataValue.timestamp(report.landed_at)
+    return metadata
 
 
 def report_from(metadata: Mapping[str, dg.MetadataValue]) -> ChunkReport:
@@ -116,7 +180,20 @@ def report_from(metadata: Mapping[str, dg.MetadataValue]) -> ChunkReport:
 
 def summary_metadata(summary: RunSummary) -> Metadata:
     """Of a run over chunks."""
+    rows = {
+        "Files": f"{summary.n_files:,} made, {summary.n_skipped:,} had landed before, {summary.n_failed:,} failed",
+        "Observations": f"{summary.n_obs:,}",
+    }
+    if summary.n_files:
+        rows |= {
+            "Elapsed": duration(summary.ingest_seconds),
+            "Throughput": f"{summary.cells_per_second:,.0f} cells/s, "
+            f"{summary.hours_per_million_obs:.3f} hours per 1M observations",
+            "Size": f"{size(summary.total_bytes)}, {size(summary.mean_file_bytes)} a file on average",
+            "Workers": f"{summary.workers:,}, {summary.workers_lost:,} lost, {summary.retries:,} chunks tried again",
+        }
     return {
+        "summary": _table(rows),
         **{field.name: getattr(summary, field.name) for field in fields(summary)},
         "mean_file_bytes": summary.mean_file_bytes,
         "cells_per_second": summary.cells_per_second,
@@ -124,9 +201,29 @@ def summary_metadata(summary: RunSummary) -> Metadata:
     }
 
 
+def decoding_metadata(decoding: Decoding) -> Metadata:
+    """Of chunks of which it is known what was decoded for them."""
+    return {
+        "nnz_decoded": int(decoding.nnz_decoded.sum()),
+        "amplification": decoding.amplification,
+        "amplification_expected": decoding.amplification_expected,
+    }
+
+
 def dataset_metadata(dataset: Dataset, uri: str) -> Metadata:
     """Of `dataset`."""
+    mean_file_bytes = dataset.n_bytes / dataset.n_chunks
     return {
+        "summary": _table(
+            {
+                "Observations": f"{dataset.n_obs:,}",
+                "Genes": f"{dataset.n_vars:,}",
+                "Files": f"{dataset.n_chunks:,}",
+                "Size": f"{size(dataset.n_bytes)}, {size(mean_file_bytes)} a file on average",
+                "Layer": f"X/{dataset.layer}, {dataset.nnz:,} non-zeros",
+                "Census build": dataset.release.build,
+            }
+        ),
         "dagster/row_count": dataset.n_obs,
         "dagster/uri": uri,
         "plan_id": dataset.plan_id,
@@ -135,7 +232,13 @@ def dataset_metadata(dataset: Dataset, uri: str) -> Metadata:
         "nnz": dataset.nnz,
         "n_chunks": dataset.n_chunks,
         "n_bytes": dataset.n_bytes,
-        "mean_file_bytes": dataset.n_bytes / dataset.n_chunks,
+        "mean_file_bytes": mean_file_bytes,
+        "bytes_per_cell": dataset.n_bytes / dataset.n_obs,
         "census_build": dataset.release.build,
         "published_at": dataset.published_at,
     }
+
+
+def _table(rows: Mapping[str, str]) -> dg.MetadataValue:
+    """Names and values as a Markdown table; below 1,000 characters the UI shows it without a click."""
+    return dg.MetadataValue.md("\n".join(["| | |", "| --- | --- |", *(f"| {k} | {v} |" for k, v in rows.items())]))

@@ -2,8 +2,9 @@
 
 import dagster as dg
 
+from cxg_assets.assets.conditions import follows
 from cxg_assets.assets.failures import as_failure
-from cxg_assets.assets.keys import CENSUS_GROUP, CENSUS_RELEASE, census_index_key
+from cxg_assets.assets.keys import CENSUS_GROUP, CENSUS_POOL, CENSUS_RELEASE, INDEX_IO_MANAGER, census_index_key
 from cxg_assets.assets.upstream import made_from_tags, observed_release, release_observation
 from cxg_assets.ingest.census import keep_open
 from cxg_assets.ingest.layout import index_path
@@ -20,8 +21,15 @@ def build_census_index(organism: str) -> dg.AssetsDefinition:
         key=census_index_key(organism),
         deps=[CENSUS_RELEASE],
         group_name=CENSUS_GROUP,
+        io_manager_key=INDEX_IO_MANAGER,
         kinds={"tiledb", "arrow"},
-        description=f"obs metadata of all {organism} cells of the release, as one Arrow IPC (feather) file.",
+        pool=CENSUS_POOL,
+        automation_condition=follows(CENSUS_RELEASE),
+        description=(
+            f"obs of all `{organism}` cells of the observed release, every column, as one Arrow IPC (feather) file in "
+            "the default store. Made once a release and shared by all subsets, which filter it instead of the Census. "
+            "It is not made again where it is there already."
+        ),
     )
     def census_index(
         context: dg.AssetExecutionContext, census: CensusResource, store: StoreResource
@@ -33,10 +41,13 @@ def build_census_index(organism: str) -> dg.AssetsDefinition:
                 context.log_event(release_observation(release))
             opened = store.locator().open()
             index = make_index(census.locator(release), release, organism, opened)
+            # At the index's own time, as its check reads it: it may have been made long before.
+            with census.locator(index.release).open() as as_indexed:
+                schema = as_indexed.obs(organism).schema
         return dg.MaterializeResult(
             data_version=dg.DataVersion(release.version),
             tags=made_from_tags(release),
-            metadata=index_metadata(index, opened.uri(index_path(release.version, organism))),
+            metadata=index_metadata(index, opened.uri(index_path(release.version, organism)), schema),
         )
 
     return census_index

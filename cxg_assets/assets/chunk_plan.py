@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from cxg_assets.assets.conditions import follows
 from cxg_assets.assets.failures import as_failure
 from cxg_assets.assets.keys import CENSUS_RELEASE, chunk_plan_key, filtered_subset_key
 from cxg_assets.assets.partition_truth import register_partitions
@@ -28,7 +29,7 @@ def build_chunk_plan(spec: SubsetSpec, destination: str, code_version: str) -> d
         group_name=spec.name,
         kinds={"parquet"},
         code_version=code_version,
-        description=f"The chunk table of {spec.name}: {spec.chunk_size:,} cells a file, a fingerprint for each.",
+        automation_condition=follows(filtered_subset_key(spec.name)),
     )
     def chunk_plan(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
         fingerprint = latest_data_version(context.instance, filtered_subset_key(spec.name))

@@ -1,14 +1,29 @@
 """The dataset: published when every chunk of the plan has landed."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 
+from cxg_assets.assets.conditions import follows_chunks
 from cxg_assets.assets.failures import as_failure
-from cxg_assets.assets.keys import CENSUS_RELEASE, chunk_plan_key, dataset_key, h5ad_chunks_key
+from cxg_assets.assets.keys import (
+    CENSUS_RELEASE,
+    DATASET_IO_MANAGER,
+    DESTINATION,
+    chunk_plan_key,
+    dataset_key,
+    h5ad_chunks_key,
+)
 from cxg_assets.assets.partition_truth import chunk_record
+from cxg_assets.assets.pictures import dataset_pictures, drawn
 from cxg_assets.assets.upstream import latest_data_version, made_from_tags
+from cxg_assets.checks.check import results
+from cxg_assets.checks.dataset import GATE, gate_found, require_upstream_passed
+from cxg_assets.ingest.audit_chunks import audit_chunks
+from cxg_assets.ingest.census import keep_open
 from cxg_assets.ingest.dataset import publish
 from cxg_assets.ingest.layout import dataset_path
-from cxg_assets.ingest.pipeline import load_plan
+from cxg_assets.ingest.pipeline import landed_sizes, load_plan
 from cxg_assets.metadata import dataset_metadata
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
@@ -24,25 +39,36 @@ def build_dataset(subset: str, destination: str) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=dataset_key(subset),
+        check_specs=[check.spec(dataset_key(subset)) for check in GATE],
         # chunk_plan as well: beyond 100 partitions Dagster does not look at those for staleness.
         deps=[h5ad_chunks_key(subset), chunk_plan_key(subset), CENSUS_RELEASE],
         group_name=subset,
+        automation_condition=follows_chunks(h5ad_chunks_key(subset)),
+        io_manager_key=DATASET_IO_MANAGER,
+        metadata={DESTINATION: destination},
         kinds={"h5ad"},
-        description=f"{subset} as published: manifest, card, citations, and dataset.json, which points to them.",
     )
     def dataset(
         context: dg.AssetExecutionContext, census: CensusResource, store: StoreResource
-    ) -> dg.MaterializeResult:
+    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
         plan_id = latest_data_version(context.instance, chunk_plan_key(subset))
         with as_failure():
             opened = store.locator(destination).open()
             plan = load_plan(opened, subset, plan_id)
-            reports = chunk_record(context.instance, plan, opened).reports
-            published = publish(opened, plan, list(reports.values()), census.locator(plan.header.release))
-        return dg.MaterializeResult(
+            reports = list(chunk_record(context.instance, plan, opened).reports.values())
+            sizes, locator = landed_sizes(opened, plan), census.locator(plan.header.release)
+            require_upstream_passed(context.instance, plan.header)
+            with keep_open():
+                audits = audit_chunks(plan, reports, sizes, opened, locator)
+        # Whatever launched this step: nothing is published before these have passed.
+        yield from results(dataset_key(subset), gate_found(audits), plan_id)
+        with as_failure():
+            published = publish(opened, plan, reports, locator, sizes)
+        pictures = drawn(context.log, lambda: dataset_pictures(opened, plan, reports))
+        yield dg.MaterializeResult(
             data_version=dg.DataVersion(plan_id),
             tags=made_from_tags(plan.header.release, {chunk_plan_key(subset): plan_id}),
-            metadata=dataset_metadata(published, opened.uri(dataset_path(subset))),
+            metadata={**dataset_metadata(published, opened.uri(dataset_path(subset))), **pictures},
         )
 
     return dataset

@@ -2,8 +2,15 @@
 
 import dagster as dg
 
+from cxg_assets.assets.conditions import follows
 from cxg_assets.assets.failures import as_failure
-from cxg_assets.assets.keys import CENSUS_RELEASE, census_index_key, filtered_subset_key
+from cxg_assets.assets.keys import (
+    CENSUS_RELEASE,
+    DESTINATION,
+    SUBSET_IO_MANAGER,
+    census_index_key,
+    filtered_subset_key,
+)
 from cxg_assets.assets.upstream import latest_data_version, made_from_tags
 from cxg_assets.ingest.census import keep_open
 from cxg_assets.ingest.layout import subset_obs_path
@@ -29,9 +36,11 @@ def build_filtered_subset(spec: SubsetSpec, destination: str, code_version: str)
         key=filtered_subset_key(spec.name),
         deps=[census_index_key(spec.organism), CENSUS_RELEASE],
         group_name=spec.name,
+        io_manager_key=SUBSET_IO_MANAGER,
+        metadata={DESTINATION: destination},
         kinds={"arrow"},
         code_version=code_version,
-        description=f"Cells of {spec.organism} that pass `{spec.value_filter or 'no filter'}`, from the census index.",
+        automation_condition=follows(census_index_key(spec.organism)),
     )
     def filtered_subset(
         context: dg.AssetExecutionContext, census: CensusResource, store: StoreResource
@@ -43,10 +52,14 @@ def build_filtered_subset(spec: SubsetSpec, destination: str, code_version: str)
             locator = census.locator(index.release)
             check_subset(spec, locator)
             subset = make_subset(spec, index, default, locator, opened)
+            path = subset_obs_path(spec.name, subset.fingerprint)
+            n_bytes = opened.sizes(path.rpartition("/")[0])[path]
+            with locator.open() as opened_census:
+                schema = opened_census.obs(spec.organism).schema
         return dg.MaterializeResult(
             data_version=dg.DataVersion(subset.fingerprint),
             tags=made_from_tags(subset.release, {census_index_key(spec.organism): version}),
-            metadata=subset_metadata(subset, opened.uri(subset_obs_path(spec.name, subset.fingerprint))),
+            metadata=subset_metadata(spec, subset, opened.uri(path), n_bytes, schema),
         )
 
     return filtered_subset

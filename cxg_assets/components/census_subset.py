@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from cxg_assets.assets.chunk_plan import build_chunk_plan
 from cxg_assets.assets.dataset import build_dataset
+from cxg_assets.assets.explained import explained
 from cxg_assets.assets.filtered_subset import build_filtered_subset
 from cxg_assets.assets.h5ad_chunks import build_h5ad_chunks
 from cxg_assets.assets.keys import (
@@ -18,10 +19,15 @@ from cxg_assets.assets.keys import (
     chunk_plan_key,
     dataset_key,
     filtered_subset_key,
+    ingest_job_name,
     prepare_job_name,
     publish_job_name,
 )
-from cxg_assets.checks import build_dataset_checks
+from cxg_assets.assets.labels import Labels
+from cxg_assets.checks.dataset import build_published_check
+from cxg_assets.checks.plan import build_plan_check
+from cxg_assets.checks.subset import build_subset_checks
+from cxg_assets.components.scaffolder import CensusSubsetScaffolder
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.fingerprint import ENCODING_VERSION
 from cxg_assets.ingest.spec import (
@@ -74,6 +80,10 @@ class Genes(dg.Model, dg.Resolvable):
         return GeneSelection(value_filter=self.value_filter, feature_ids=feature_ids)
 
 
+NO_LABELS = Labels()
+
+
+@dg.scaffold_with(CensusSubsetScaffolder)
 class CensusSubset(dg.Component, dg.Model, dg.Resolvable):
     """A filtered slice of one organism of the CELLxGENE Census, as h5ad chunk files at a destination."""
 
@@ -92,10 +102,18 @@ class CensusSubset(dg.Component, dg.Model, dg.Resolvable):
     )
     destination: str = Field(default="", description="s3://bucket/prefix or file:///path. Empty: the default store.")
 
+    owners: list[str] = Field(
+        default=[], description="Whose it is: e-mail addresses, and teams as team:name. The UI shows and finds them."
+    )
+    tags: dict[str, str] = Field(
+        default={}, description="Labels of the subset's assets and runs, e.g. {project: blood}, to find them by."
+    )
+
     @model_validator(mode="after")
     def _is_a_subset(self) -> "CensusSubset":
         # The engine's own checks, so that a wrong value is reported with the line of the YAML.
         self.spec()
+        self.labels()
         if self.destination:
             StoreLocator(url=self.destination)
         return self
@@ -118,17 +136,42 @@ class CensusSubset(dg.Component, dg.Model, dg.Resolvable):
             compression=self.compression,
         )
 
+    def require_name_of(self, folder: Path) -> None:
+        """Makes sure that the subset has the name of its folder: by that the command finds it, and it is unique.
+
+        Raises:
+            BadInput: It has another.
+        """
+        if self.name != folder.name:
+            raise BadInput(
+                f"{folder / 'defs.yaml'}: name: {self.name!r} is not the name of its folder; rename one of the two"
+            )
+
+    def labels(self) -> Labels:
+        """Owners and tags.
+
+        Raises:
+            BadInput: Dagster would not take one of them.
+        """
+        return Labels(owners=tuple(self.owners), tags=dict(self.tags))
+
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """The definitions of this subset."""
-        return subset_definitions(self.spec(), self.destination)
+        """The definitions of this subset.
+
+        Raises:
+            BadInput: The folder of its YAML has another name.
+        """
+        self.require_name_of(context.path)
+        return subset_definitions(self.spec(), self.destination, self.labels())
 
 
-def subset_definitions(spec: SubsetSpec, destination: str) -> dg.Definitions:
+def subset_definitions(spec: SubsetSpec, destination: str, labels: Labels = NO_LABELS) -> dg.Definitions:
     """The assets, checks and jobs of one subset.
 
     Args:
         spec: The subset.
         destination: URL of its store; empty for the default store.
+        labels: Its owners and tags.
     """
     selection = {
         "organism": spec.organism,
@@ -148,25 +191,44 @@ def subset_definitions(spec: SubsetSpec, destination: str) -> dg.Definitions:
         "genes": None if spec.genes is None else [spec.genes.value_filter, len(spec.genes.feature_ids or ())],
     }
     h5ad_chunks, missing_chunks = build_h5ad_chunks(spec.name, destination)
+    to_the_plan = [
+        CENSUS_RELEASE,
+        census_index_key(spec.organism),
+        filtered_subset_key(spec.name),
+        chunk_plan_key(spec.name),
+    ]
     return dg.Definitions(
-        assets=[
-            build_filtered_subset(spec, destination, _digest(selection)),
-            build_chunk_plan(spec, destination, _digest(files)),
-            h5ad_chunks,
-            build_dataset(spec.name, destination),
+        assets=explained(
+            [
+                build_filtered_subset(spec, destination, _digest(selection)),
+                build_chunk_plan(spec, destination, _digest(files)),
+                h5ad_chunks,
+                build_dataset(spec.name, destination),
+            ],
+            spec,
+            destination,
+            labels,
+        ),
+        asset_checks=[
+            build_subset_checks(spec, destination),
+            build_plan_check(spec.name, destination),
+            build_published_check(spec.name, destination),
         ],
-        asset_checks=build_dataset_checks(spec.name, destination),
         jobs=[
             dg.define_asset_job(
+                ingest_job_name(spec.name),
+                to_the_plan,
+                description=f"All of {spec.name}, from its YAML to the published dataset: release, index, filter and "
+                "plan here, then missing chunks and dataset in a run each, which the sensor ingest_chain asks for.",
+                executor_def=dg.in_process_executor,
+                tags=labels.tags,
+            ),
+            dg.define_asset_job(
                 prepare_job_name(spec.name),
-                [
-                    CENSUS_RELEASE,
-                    census_index_key(spec.organism),
-                    filtered_subset_key(spec.name),
-                    chunk_plan_key(spec.name),
-                ],
+                to_the_plan,
                 description=f"Release, index, filter, plan: from the Census to the chunk partitions of {spec.name}.",
                 executor_def=dg.in_process_executor,
+                tags=labels.tags,
             ),
             missing_chunks,
             dg.define_asset_job(
@@ -174,6 +236,7 @@ def subset_definitions(spec: SubsetSpec, destination: str) -> dg.Definitions:
                 [dataset_key(spec.name)],
                 description=f"Publishes {spec.name} when all its chunks have landed.",
                 executor_def=dg.in_process_executor,
+                tags=labels.tags,
             ),
         ],
     )

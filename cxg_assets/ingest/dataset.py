@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from cxg_assets.ingest.card import dataset_card
@@ -55,7 +55,13 @@ class Dataset:
     published_at: str
 
 
-def publish(store: Store, plan: ChunkPlan, reports: Sequence[ChunkReport], census: CensusLocator) -> Dataset:
+def publish(
+    store: Store,
+    plan: ChunkPlan,
+    reports: Sequence[ChunkReport],
+    census: CensusLocator,
+    sizes: Mapping[str, int] | None = None,
+) -> Dataset:
     """Publishes a plan of which every chunk has landed.
 
     Write order: manifest.parquet, citations.csv, README.md into the plan's folder, then dataset.json. A reader that
@@ -66,6 +72,7 @@ def publish(store: Store, plan: ChunkPlan, reports: Sequence[ChunkReport], censu
         plan: The plan.
         reports: One report for each chunk.
         census: Where the release is; only `census_info/datasets` is read.
+        sizes: What lies at the destination, from `landed_sizes`; None looks.
 
     Raises:
         BadInput: The Census is another build now; nothing was written.
@@ -74,7 +81,7 @@ def publish(store: Store, plan: ChunkPlan, reports: Sequence[ChunkReport], censu
     """
     header = plan.header
     _refuse_damaged(store, header, reports)
-    manifest = make_manifest(plan, reports, landed_sizes(store, plan))
+    manifest = make_manifest(plan, reports, landed_sizes(store, plan) if sizes is None else sizes)
     with census.open() as opened:
         datasets = opened.datasets(COLUMNS)
     header.release.confirm(census)

@@ -72,6 +72,21 @@ def resolve_release(name: str, mirror: str = "") -> ReleaseAddress:
     return ReleaseAddress(name=name, build=build, uri=uri, region=region, flags=_flags(build, releases))
 
 
+def find_retraction(build: str) -> str | None:
+    """When and why a build was retracted, and what to use instead; empty when it was not, None when it is not listed.
+
+    Takes one GET request.
+
+    Args:
+        build: A build (`2025-11-08`).
+
+    Raises:
+        CxgError: The directory cannot be read, or does not have the format that we know.
+    """
+    [releases] = fetch_objects([f"{DIRECTORY_URL}release.json"])
+    return _retraction(build, releases) if build in releases else None
+
+
 def _find_build(name: str, releases: Entries) -> str:
     """The build that a name leads to."""
     path = _follow(name, releases)
@@ -84,15 +99,23 @@ def _find_build(name: str, releases: Entries) -> str:
         raise BadInput(f"census_version: {told} leads in a circle; {_choice(releases)}")
     if build not in releases:
         raise BadInput(f"census_version: {told}, which the directory of the Census does not list; {_choice(releases)}")
-    if "retracted" in _flags(build, releases):
-        retraction = _get_optional(releases[build], "retraction", dict, f"{_IN_RELEASES}: {build}") or {}
-        date, reason, url, successor = (
-            " ".join(str(retraction.get(key) or "").split()) for key in ("date", "reason", "info_url", "replaced_by")
-        )
-        why = "".join((f" on {date}" if date else "", f": {reason}" if reason else "", f" ({url})" if url else ""))
-        advice = f"use {successor} instead" if successor else _choice(releases)
-        raise BadInput(f"census_version: {told} was retracted{why}; {advice}")
+    retraction = _retraction(build, releases)
+    if retraction:
+        raise BadInput(f"census_version: {told} was {retraction}")
     return build
+
+
+def _retraction(build: str, releases: Entries) -> str:
+    """When and why a build was retracted, and what to use instead; empty when it was not."""
+    if "retracted" not in _flags(build, releases):
+        return ""
+    retraction = _get_optional(releases[build], "retraction", dict, f"{_IN_RELEASES}: {build}") or {}
+    date, reason, url, successor = (
+        " ".join(str(retraction.get(key) or "").split()) for key in ("date", "reason", "info_url", "replaced_by")
+    )
+    why = "".join((f" on {date}" if date else "", f": {reason}" if reason else "", f" ({url})" if url else ""))
+    advice = f"use {successor} instead" if successor else _choice(releases)
+    return f"retracted{why}; {advice}"
 
 
 def _follow(name: str, releases: Entries) -> list[str]:

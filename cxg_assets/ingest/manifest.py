@@ -44,8 +44,27 @@ def make_manifest(plan: ChunkPlan, reports: Sequence[ChunkReport], sizes: Mappin
     Returns:
         A table of `SCHEMA`.
     """
+    wrong = landed_problems(plan, reports, sizes) or sum_problems(plan, reports)
+    if wrong:
+        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        raise IncompleteDataset(
+            f"{plan.header.subset}, plan {plan.header.plan_id}: {'; '.join(wrong[:5])}{more}. "
+            "Make the missing chunks, then publish again"
+        )
     by_key = {report.chunk: report for report in reports}
-    rows: list[dict[str, object]] = []
+    rows = [{name: getattr(by_key[chunk.key], name) for name in SCHEMA.names} for chunk in plan.chunks]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def landed_problems(plan: ChunkPlan, reports: Sequence[ChunkReport], sizes: Mapping[str, int]) -> list[str]:
+    """What of a plan's chunks is not there as reported, each in words.
+
+    Args:
+        plan: The plan.
+        reports: In any order.
+        sizes: Sizes in bytes of what lies at the destination, by chunk key.
+    """
+    by_key = {report.chunk: report for report in reports}
     wrong: list[str] = []
     for chunk in plan.chunks:
         report = by_key.get(chunk.key)
@@ -55,18 +74,22 @@ def make_manifest(plan: ChunkPlan, reports: Sequence[ChunkReport], sizes: Mappin
             wrong.append(f"{chunk.key} is not at {report.uri}")
         elif sizes[chunk.key] != report.n_bytes:
             wrong.append(f"{chunk.key} has {sizes[chunk.key]:,} bytes at {report.uri}, {report.n_bytes:,} were written")
-        else:
-            rows.append({name: getattr(report, name) for name in SCHEMA.names})
-    n_obs = sum(report.n_obs for report in by_key.values() if report.chunk in sizes)
-    if not wrong and n_obs != plan.header.n_obs:
-        wrong.append(f"the chunks have {n_obs:,} cells, the subset {plan.header.n_obs:,}")
-    if wrong:
-        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-        raise IncompleteDataset(
-            f"{plan.header.subset}, plan {plan.header.plan_id}: {'; '.join(wrong[:5])}{more}. "
-            "Make the missing chunks, then publish again"
-        )
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+    return wrong
+
+
+def sum_problems(plan: ChunkPlan, reports: Sequence[ChunkReport]) -> list[str]:
+    """Where reports do not add up to the subset, each in words.
+
+    Args:
+        plan: The plan.
+        reports: In any order.
+    """
+    n_obs = sum(report.n_obs for report in reports)
+    wrong = [] if n_obs == plan.header.n_obs else [f"the chunks have {n_obs:,} cells, the subset {plan.header.n_obs:,}"]
+    others = [report.chunk for report in reports if report.n_vars != plan.header.n_vars]
+    if others:
+        wrong.append(f"{others[0]} has another number of genes than the subset, {plan.header.n_vars:,}")
+    return wrong
 
 
 def manifest_bytes(manifest: pa.Table) -> bytes:

@@ -198,7 +198,7 @@ def make_plan(spec: SubsetSpec, subset: FilteredSubset, obs_path: Path, var_path
         layer=spec.layer,
         x_uri=layer_uri(subset.release.uri, spec.organism, spec.layer, subset.layers),
         value_filter=spec.value_filter or "",
-        genes=_genes_in_words(spec, subset),
+        genes=genes_in_words(spec, subset),
         obs_columns=spec.obs_columns,
         compression=spec.compression,
         chunk_size=spec.chunk_size,
@@ -293,7 +293,8 @@ def cell_nnz(obs: pa.RecordBatch | pa.Table) -> np.ndarray:
     return obs["nnz"].to_numpy().astype(np.int64)
 
 
-def _genes_in_words(spec: SubsetSpec, subset: FilteredSubset) -> str:
+def genes_in_words(spec: SubsetSpec, subset: FilteredSubset) -> str:
+    """The gene selection as chunks and cards tell it, like `412 with nnz >= 10`."""
     if spec.genes is None:
         return f"all {subset.n_vars}"
     listed = "" if spec.genes.feature_ids is None else f" of {len(spec.genes.feature_ids)} listed"

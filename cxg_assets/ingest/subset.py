@@ -83,6 +83,17 @@ def parse_obs_filter(
     return None if value_filter is None else parse_filter(value_filter, schema)
 
 
+def subset_columns(spec: SubsetSpec, schema: pa.Schema) -> list[str]:
+    """Columns of a subset's obs file.
+
+    Args:
+        spec: The subset.
+        schema: Schema of the census index.
+    """
+    planning = [name for name in PLANNING_COLUMNS if name in schema.names and name not in spec.obs_columns]
+    return ["soma_joinid", *spec.obs_columns, *planning]
+
+
 def nothing_selected(spec: SubsetSpec, n_obs: int) -> BadInput:
     """The error of a filter that no cell of `n_obs` passes."""
     return BadInput(
@@ -122,8 +133,7 @@ def write_subset(
     n_obs = sum(len(positions) for positions in rows)
     if n_obs == 0:
         raise nothing_selected(spec, index.n_obs)
-    planning = [name for name in PLANNING_COLUMNS if name in schema.names and name not in spec.obs_columns]
-    columns = ["soma_joinid", *spec.obs_columns, *planning]
+    columns = subset_columns(spec, schema)
     subset = FilteredSubset(
         release=index.release,
         organism=spec.organism,

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import anndata
+import h5py
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from anndata.io import read_elem, sparse_dataset
 
 from cxg_assets.ingest.census import Census, CensusLocator
 from cxg_assets.ingest.errors import CxgError
@@ -34,15 +36,23 @@ class Truth:
     cells: FeatherFile
     genes: np.ndarray
 
-    def differences(self, data: bytes, plan: ChunkPlan, chunk: Chunk) -> list[str]:
-        """What of a chunk's file is not as the Census has it, each in words."""
+    def differences(self, data: bytes, plan: ChunkPlan, chunk: Chunk, rows: slice | None = None) -> list[str]:
+        """What of a chunk's file is not as the Census has it, each in words.
+
+        Args:
+            data: The file.
+            plan: The plan.
+            chunk: The chunk.
+            rows: Compare these of its cells, start … stop-1; None compares all.
+        """
+        cells = rows or slice(0, chunk.n_obs)
         try:
-            adata = _read(data)
+            adata = _read(data) if rows is None else _read_rows(data, rows)
         except Exception as error:  # noqa: BLE001 - whatever anndata makes of a damaged file
             return [f"it cannot be read by anndata: {' '.join(str(error).split())}"]
-        return list(self._compare(adata, plan, chunk))
+        return list(self._compare(adata, plan, chunk, cells))
 
-    def _compare(self, adata: anndata.AnnData, plan: ChunkPlan, chunk: Chunk) -> Iterator[str]:
+    def _compare(self, adata: anndata.AnnData, plan: ChunkPlan, chunk: Chunk, rows: slice) -> Iterator[str]:
         import cellxgene_census
 
         header = plan.header
@@ -50,7 +60,7 @@ class Truth:
             self.census.root,
             header.organism,
             X_name=header.layer,
-            obs_coords=self._joinids(plan, chunk),
+            obs_coords=self._joinids(plan, chunk, rows),
             var_coords=self.genes,
             obs_column_names=["soma_joinid", *header.obs_columns],
         )
@@ -72,11 +82,11 @@ class Truth:
         if made_from != self.census.uri:
             yield f"made from {made_from}, compared with {self.census.uri}"
 
-
-    def _joinids(self, plan: ChunkPlan, chunk: Chunk) -> np.ndarray:
-        """soma_joinids of a chunk's cells, (n_obs,) int64."""
+    def _joinids(self, plan: ChunkPlan, chunk: Chunk, rows: slice) -> np.ndarray:
+        """soma_joinids of some rows of a chunk, (n_obs,) int64."""
         try:
-            return self.cells.rows(chunk.row_start, chunk.row_stop)["soma_joinid"].to_numpy()
+            found = self.cells.rows(chunk.row_start + rows.start, chunk.row_start + rows.stop)
+            return found["soma_joinid"].to_numpy()
         except (pa.ArrowException, OSError) as error:
             header = plan.header
             raise CxgError(
@@ -107,3 +117,13 @@ def open_truth(store: Store, plan: ChunkPlan, census: CensusLocator) -> Iterator
 def _read(data: bytes) -> anndata.AnnData:
     file: Any = io.BytesIO(data)  # anndata reads file objects, but only says so of paths
     return anndata.read_h5ad(file)
+
+
+def _read_rows(data: bytes, rows: slice) -> anndata.AnnData:
+    """Some cells of a file, without decoding the others' X."""
+    with h5py.File(io.BytesIO(data)) as opened:
+        file: Any = opened
+        parts: dict[str, Any] = {name: read_elem(file[name]) for name in ("obs", "var", "uns")}
+        return anndata.AnnData(
+            X=sparse_dataset(file["X"])[rows], obs=parts["obs"].iloc[rows], var=parts["var"], uns=parts["uns"]
+        )

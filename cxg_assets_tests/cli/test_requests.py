@@ -31,7 +31,9 @@ def test_a_whole_ingest_asks_for_nothing_twice_but_x(
 
     assert (first.error, first.chunks.n_files, first.chunks.workers) == ("", 10, N_WORKERS)
     twice = {request: n for request, n in requests.items() if n > 1}
-    assert [request for request in twice if "/X/raw/" not in request and not tells_the_build(request)] == []
+    # The genes of the cells that are compared with the Census are read by its own client, which reads all of var.
+    again = [request for request in twice if "/X/raw/" not in request and "/ms/RNA/var/" not in request]
+    assert [request for request in again if not tells_the_build(request)] == []
     # Each worker opens X, and before them the run, to see that it can be opened.
     assert max(n for request, n in twice.items() if "/X/raw/" in request) == N_WORKERS + 1
     # When the index was made, before the pool and before publishing it is looked whether it is the same build still.

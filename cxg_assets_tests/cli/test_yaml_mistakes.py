@@ -31,6 +31,14 @@ def what_is_said(defs: Path, text: str) -> list[str]:
         (HEAD.replace("  organism: homo_sapiens\n", ""), ":2: organism: it is missing; every subset has one"),
         (HEAD + "  genes:\n    value_fliter: nnz > 5\n", ":6: there is no attribute 'genes.value_fliter'; did you mean "
          "value_filter? genes can have value_filter, feature_ids, file"),
+        (HEAD + "  owners: [bob]\n", ":5: owners: 'bob' is neither an e-mail address nor a team like "
+         "team:cell-models"),
+        (HEAD + "  owners: me@lab.org\n", ":5: owners: 'me@lab.org' is wrong: input should be a valid list"),
+        (HEAD + "  tags: {project: blood bank}\n", ":5: tags: project: 'blood bank' cannot be the value of a tag; use "
+         "letters, digits, `_`, `-` and `.`, at most 63"),
+        (HEAD + "  tags:\n    dagster/kind: x\n", ":5: tags: 'dagster/kind' is one of Dagster's own tags; choose a "
+         "name without dagster/"),
+        (HEAD + "  tags: {year: 2026}\n", ":5: tags: 2026 is wrong: input should be a valid string"),
         (HEAD + "  genes: 5\n", ":5: genes: 5 is wrong: input should be an object"),
         (HEAD + "  genes: {}\n", ":5: genes: give value_filter, feature_ids or file; leave genes out to keep all "
          "genes"),

@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from cxg_assets.assets.keys import CENSUS_RELEASE, census_index_key, filtered_subset_key
+from cxg_assets.assets.labels import Labels
 from cxg_assets.components.census_subset import CensusSubset, Genes
 from cxg_assets.definitions import complete
 from cxg_assets.ingest.spec import DEFAULT_OBS_COLUMNS, GeneSelection, SubsetSpec
@@ -28,6 +29,8 @@ attributes:
   chunk_size: 34
   compression: lzf
   destination: s3://bucket/prefix
+  owners: [team:cell-models, me@lab.org]
+  tags: {project: lung}
 """
 
 
@@ -68,8 +71,9 @@ def test_every_attribute_reaches_the_engine(tree: Callable[..., dg.ComponentTree
         compression="lzf",
     )
     assert component.destination == "s3://bucket/prefix"
+    assert component.labels() == Labels(owners=("team:cell-models", "me@lab.org"), tags={"project": "lung"})
     # Every declared attribute is above, so a newly added one fails here until it is.
-    assert set(CensusSubset.model_fields) == set(SubsetSpec.__dataclass_fields__) | {"destination"}
+    assert set(CensusSubset.model_fields) == set(SubsetSpec.__dataclass_fields__) | {"destination", "owners", "tags"}
     assert set(Genes.model_fields) == {"value_filter", "feature_ids", "file"}
 
 

@@ -1,0 +1,129 @@
+"""What a look at one thing that was made found: the answer of every check, and the looks at index and plan."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from cxg_assets.ingest.census import CensusLocator
+from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.feather import FeatherFile
+from cxg_assets.ingest.index import CensusIndex
+from cxg_assets.ingest.layout import index_path, subset_obs_path
+from cxg_assets.ingest.plan import ChunkPlan
+from cxg_assets.ingest.store import Store
+
+Fact = int | float | str | list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """What was looked at, and what is wrong with it.
+
+    Attributes:
+        wrong: What is wrong and what to do, in words; empty when all is right.
+        facts: What was counted and looked at, by name.
+    """
+
+    wrong: str = ""
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether all is right."""
+        return not self.wrong
+
+
+def audit_index(index: CensusIndex, store: Store, census: CensusLocator) -> Audit:
+    """Compares an index with the Census: as many rows as the Census counts, in a file that is whole.
+
+    Only counts are read: obs' own from its array's metadata, the file's size from a listing.
+
+    Args:
+        index: What is known of the index.
+        store: The default store.
+        census: Where its release is.
+
+    Raises:
+        BadInput: The Census cannot be opened, or does not have the organism any more.
+    """
+    path = index_path(index.release.version, index.organism)
+    n_bytes = store.sizes(path.rpartition("/")[0]).get(path, 0)
+    with census.open() as opened:
+        n_census = opened.obs(index.organism).count
+    facts: dict[str, Fact] = {
+        "n_obs": index.n_obs,
+        "n_obs_of_census": n_census,
+        "n_bytes": n_bytes,
+        "expected_n_bytes": index.n_bytes,
+    }
+    wrong: list[str] = []
+    if index.n_obs != n_census:
+        wrong.append(f"the index has {index.n_obs:,} rows, the Census counts {n_census:,} {index.organism} cells")
+    if n_bytes != index.n_bytes:
+        wrong.append(f"{store.uri(path)} has {n_bytes:,} bytes, {index.n_bytes:,} were written")
+    if wrong:
+        beside = f"{path.removesuffix('.feather')}.json"
+        wrong[-1] += f". Delete {store.uri(beside)} and materialize census_index again"
+    return Audit(wrong="; ".join(wrong), facts=facts)
+
+
+def audit_plan(plan: ChunkPlan, store: Store) -> Audit:
+    """Looks whether every cell of the subset is in exactly one chunk, and whether each chunk has a fingerprint.
+
+    Args:
+        plan: The plan.
+        store: The destination; the subset's joinids are read from there.
+
+    Raises:
+        FileNotFoundError: The subset's obs file is not there.
+        CxgError: It cannot be read.
+    """
+    header = plan.header
+    joinids = read_joinids(store, subset_obs_path(header.subset, header.subset_fingerprint))
+    in_chunks = np.zeros(len(joinids), dtype=np.int64)
+    n_beyond, misplaced = 0, ""
+    for chunk in plan.chunks:
+        in_chunks[chunk.row_start : chunk.row_stop] += 1
+        n_beyond += max(chunk.row_stop - len(joinids), 0)
+        cells = joinids[chunk.row_start : chunk.row_stop]
+        ends = (chunk.first_joinid, chunk.last_joinid)
+        if not misplaced and (len(cells) == 0 or (int(cells[0]), int(cells[-1])) != ends):
+            misplaced = f"chunk {chunk.key} does not begin and end with the cells of its rows"
+    n_in_none, n_in_several = int((in_chunks == 0).sum()), int((in_chunks > 1).sum())
+    n_fingerprints = len({chunk.fingerprint for chunk in plan.chunks})
+    facts: dict[str, Fact] = {
+        "n_obs": len(joinids),
+        "n_chunks": len(plan.chunks),
+        "n_fingerprints": n_fingerprints,
+        "n_in_no_chunk": n_in_none,
+        "n_in_several_chunks": n_in_several,
+    }
+    wrong = [
+        f"{n_in_none:,} cells of the subset are in no chunk" if n_in_none else "",
+        f"{n_in_several:,} cells are in several chunks" if n_in_several else "",
+        f"chunks have {n_beyond:,} rows that the subset does not have" if n_beyond else "",
+        f"cells are in the subset twice: {len(joinids) - n:,}" if (n := len(np.unique(joinids))) < len(joinids) else "",
+        misplaced,
+        f"{len(plan.chunks):,} chunks have {n_fingerprints:,} fingerprints"
+        if n_fingerprints < len(plan.chunks)
+        else "",
+    ]
+    found = "; ".join(what for what in wrong if what)
+    return Audit(wrong=f"{found}. Materialize chunk_plan again" if found else "", facts=facts)
+
+
+def read_joinids(store: Store, path: str) -> np.ndarray:
+    """soma_joinids of a feather file of the store, (n_obs,) int64, in its order.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        CxgError: It cannot be read.
+    """
+    with store.local_copy(path) as file:
+        try:
+            with FeatherFile(file, columns=("soma_joinid",)) as opened:
+                return opened.read()["soma_joinid"].to_numpy()
+        except (pa.ArrowException, OSError, KeyError) as error:
+            raise CxgError(f"{store.uri(path)} is damaged ({error}); materialize filtered_subset again") from error
