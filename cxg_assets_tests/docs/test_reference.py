@@ -1,0 +1,49 @@
+"""The reference names all that there is, and nothing else."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from cxg_assets.cli.main import commands as cli
+from cxg_assets.components.census_subset import CensusSubset, Genes
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+
+
+def all_commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
+    for word, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from all_commands(command, f"{name} {word}")
+        else:
+            yield f"{name} {word}", command
+
+
+def sections(page: str) -> dict[str, str]:
+    """Text of each section of a page, by its heading."""
+    parts = re.split(r"^## (.*)$", (REFERENCE / page).read_text(), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+@pytest.mark.parametrize(("name", "command"), all_commands(cli, "cxg-assets"))
+def test_a_command_has_a_section_with_its_options(name: str, command: click.Command) -> None:
+    [text] = [text for heading, text in sections("command.md").items() if heading.startswith(f"`{name}")]
+    options = [option for option in command.params if isinstance(option, click.Option)]
+    known = {name for option in options for name in option.opts}
+    shown = {cell for line in text.splitlines() for cell in re.findall(r"`(-[-\w]*)`", line.partition(" | ")[0])}
+    assert shown == known
+
+
+def test_no_section_is_of_a_command_that_does_not_exist() -> None:
+    assert len(sections("command.md")) == len(list(all_commands(cli, "cxg-assets")))
+
+
+def test_every_attribute_of_the_yaml_has_a_row() -> None:
+    shown = re.findall(r"^\| `([\w.]+)` \|", (REFERENCE / "yaml.md").read_text(), flags=re.MULTILINE)
+    attributes = [
+        name for field in CensusSubset.model_fields
+        for name in ([f"genes.{part}" for part in Genes.model_fields] if field == "genes" else [field])
+    ]  # fmt: skip
+    assert shown == attributes
