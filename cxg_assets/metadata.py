@@ -28,7 +28,9 @@ from cxg_assets.table_metadata import (
 
 Metadata = dict[str, Any]
 
-_REPORT_FIELDS = tuple(field.name for field in fields(ChunkReport))
+_REPORT_FIELDS = tuple(field.name for field in sorted(fields(ChunkReport), key=lambda field: field.type is str))
+"""Numbers before names and checksums, which nobody compares."""
+
 _MAY_BE_UNKNOWN = {"read_seconds", "encode_seconds", "upload_seconds", "nnz_decoded", "landed_at"}
 """Fields of a chunk's report that are 0 when nobody knows them."""
 
@@ -158,11 +160,11 @@ def chunk_metadata(report: ChunkReport) -> Metadata:
         "dagster/partition_row_count": report.n_obs,
         "n_obs": report.n_obs,
         "n_bytes": report.n_bytes,
-        "bytes_per_cell": report.n_bytes / report.n_obs,
+        "bytes_per_cell": round(report.n_bytes / report.n_obs, 1),
     }
     if seconds:
         # A worker overlaps the three, so its throughput is higher than that of one chunk after the other.
-        metadata["cells_per_second"] = report.n_obs / seconds
+        metadata["cells_per_second"] = round(report.n_obs / seconds, 1)
     for name in _REPORT_FIELDS:
         value = getattr(report, name)
         if value or name not in _MAY_BE_UNKNOWN:
@@ -233,7 +235,7 @@ def dataset_metadata(dataset: Dataset, uri: str) -> Metadata:
         "n_chunks": dataset.n_chunks,
         "n_bytes": dataset.n_bytes,
         "mean_file_bytes": mean_file_bytes,
-        "bytes_per_cell": dataset.n_bytes / dataset.n_obs,
+        "bytes_per_cell": round(dataset.n_bytes / dataset.n_obs, 1),
         "census_build": dataset.release.build,
         "published_at": dataset.published_at,
     }

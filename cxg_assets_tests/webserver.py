@@ -1,13 +1,20 @@
-"""A client of a running Dagster webserver: what the UI does, over the same GraphQL."""
+"""A running Dagster UI, and a client of its webserver: what the UI does, over the same GraphQL."""
 
 import json
+import os
+import signal
 import socket
+import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+STARTUP_SECONDS = 120
 
 _LAUNCH_JOB = """
 mutation ($selector: JobOrPipelineSelector!) {
@@ -70,6 +77,11 @@ class Webserver:
         assert launched["__typename"] == "LaunchRunSuccess", launched
         return launched["run"]["runId"]
 
+    def path_of_job(self, job: str) -> str:
+        """Where the UI shows a job of the code location."""
+        [node] = self.query(_REPOSITORIES)["repositoriesOrError"]["nodes"]
+        return f"/locations/{node['location']['name']}/jobs/{job}"
+
     def launch_backfill(self, asset: list[str]) -> str:
         """Launches a backfill of all partitions of an asset. Returns its id."""
         launched = self.query(_LAUNCH_BACKFILL, key={"path": asset})["launchPartitionBackfill"]
@@ -120,3 +132,47 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+@dataclass(frozen=True)
+class Ui:
+    """A running UI.
+
+    Attributes:
+        server: Its webserver.
+        home: Its CXG_HOME.
+    """
+
+    server: Webserver
+    home: Path
+
+
+@contextmanager
+def serve(command: Sequence[str], home: Path, census_uri: str, port: int) -> Iterator[Ui]:
+    """Runs a command that serves the UI, until the block ends; then all its processes have ended too."""
+    ours = ("CXG_", "DAGSTER_", "RAY_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    environment |= {"CXG_HOME": str(home), "CXG_CENSUS_URI": census_uri, "DAGSTER_HOME": str(home / "dagster")}
+    log = (home / "server.log").open("wb")
+    process = subprocess.Popen(
+        command, env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True,
+        # A shell that starts tests in the background hands down an ignored SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+    )  # fmt: skip
+    server = Webserver(f"http://127.0.0.1:{port}")
+
+    def loaded() -> bool:
+        assert process.poll() is None, (home / "server.log").read_text()
+        return server.is_ready()
+
+    try:
+        wait_until("the code location loads", loaded, STARTUP_SECONDS)
+        yield Ui(server, home)
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(60)
+        finally:
+            log.close()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)

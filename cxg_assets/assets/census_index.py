@@ -1,11 +1,14 @@
 """The census index: all obs metadata of one organism, made once a release and shared by its subsets."""
 
+from typing import Any
+
 import dagster as dg
 
 from cxg_assets.assets.conditions import follows
 from cxg_assets.assets.failures import as_failure
 from cxg_assets.assets.keys import CENSUS_GROUP, CENSUS_POOL, CENSUS_RELEASE, INDEX_IO_MANAGER, census_index_key
 from cxg_assets.assets.upstream import made_from_tags, observed_release, release_observation
+from cxg_assets.checks.release import just_observed
 from cxg_assets.ingest.census import keep_open
 from cxg_assets.ingest.layout import index_path
 from cxg_assets.ingest.pipeline import make_index
@@ -28,17 +31,20 @@ def build_census_index(organism: str) -> dg.AssetsDefinition:
         description=(
             f"obs of all `{organism}` cells of the observed release, every column, as one Arrow IPC (feather) file in "
             "the default store. Made once a release and shared by all subsets, which filter it instead of the Census. "
-            "It is not made again where it is there already."
+            "Looks which build is in use, and is not made again where it is there already."
         ),
     )
     def census_index(
         context: dg.AssetExecutionContext, census: CensusResource, store: StoreResource
     ) -> dg.MaterializeResult:
         with as_failure(), keep_open():
-            release = observed_release(context.instance, census.asked)
+            release = observed_release(context.instance, census.asked, context.run.run_id)
             if release is None:
+                # Nobody has looked in this run: the UI leaves out what is observed when it materializes a whole job.
                 release = census.release()
                 context.log_event(release_observation(release))
+                checked: Any = just_observed(release, is_public=bool(census.asked_version))
+                context.log_event(checked)  # Dagster takes it, though its type does not say so
             opened = store.locator().open()
             index = make_index(census.locator(release), release, organism, opened)
             # At the index's own time, as its check reads it: it may have been made long before.

@@ -30,14 +30,17 @@ def latest_data_version(instance: DagsterInstance, key: dg.AssetKey) -> str:
     return tags[DATA_VERSION_TAG]
 
 
-def observed_release(instance: DagsterInstance, asked: str) -> Release | None:
+def observed_release(instance: DagsterInstance, asked: str, run_id: str = "") -> Release | None:
     """The release that was observed last, if it was asked for by this name.
 
     Args:
         instance: Where the observations are.
         asked: `CensusResource.asked`.
+        run_id: Only if it was observed in this run.
     """
     records = instance.fetch_observations(CENSUS_RELEASE, limit=1).records
+    if records and run_id not in ("", records[0].run_id):
+        return None
     event = records[0].asset_observation if records else None
     release = None if event is None else release_from(event.metadata)
     return release if release is not None and release.name == asked else None

@@ -39,6 +39,24 @@ class Check:
             self.name, asset=asset, description=f"{self.description} {effect}", blocking=self.blocking
         )
 
+    def evaluation(self, asset: dg.AssetKey, audit: Audit, version: str) -> dg.AssetCheckEvaluation:
+        """What was found of an asset by the step of another one, to be logged there.
+
+        Args:
+            asset: The asset.
+            audit: What was found.
+            version: Data version of what was looked at.
+        """
+        result = self.result(asset, audit, version)
+        return dg.AssetCheckEvaluation(
+            asset_key=asset,
+            check_name=self.name,
+            passed=result.passed,
+            severity=result.severity,
+            description=result.description,
+            metadata=result.metadata,
+        )
+
     def result(self, asset: dg.AssetKey, audit: Audit, version: str) -> dg.AssetCheckResult:
         """What was found of one asset.
 

@@ -41,6 +41,17 @@ def build_release_check() -> dg.AssetChecksDefinition:
     return census_release_checks
 
 
+def just_observed(release: Release, *, is_public: bool) -> dg.AssetCheckEvaluation:
+    """The result for a release that a step has found out itself; a retracted one would have been refused.
+
+    Args:
+        release: The release.
+        is_public: It is a build of the public Census.
+    """
+    audit = _audit(release, is_public=is_public, is_fresh=True)
+    return NOT_RETRACTED.evaluation(CENSUS_RELEASE, audit, release.version)
+
+
 def _audit(release: Release, *, is_public: bool, is_fresh: bool) -> Audit:
     """Whether a release was retracted.
 

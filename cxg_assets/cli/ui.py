@@ -2,12 +2,16 @@
 
 import os
 import sys
+from pathlib import Path
 
 import click
 
 from cxg_assets import settings
 from cxg_assets.assets.killed_runs import report_killed_runs
 from cxg_assets.cli.project import dagster_instance
+
+WORKSPACE = Path(__file__).with_name("workspace.yaml")
+"""The one of a checkout, where there is none: the code location has the same name in both."""
 
 
 @click.command("ui")
@@ -17,5 +21,7 @@ def ui_command(port: int) -> None:
     with dagster_instance() as instance:
         report_killed_runs(instance)
     environment = os.environ | {"DAGSTER_HOME": str(settings.dagster_home()), "CXG_HOME": str(settings.home())}
-    command = ["dagster", "dev", "-m", "cxg_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    # Dagster's own processes tell of every part of Dagster in use that is in beta.
+    environment.setdefault("PYTHONWARNINGS", "ignore")
+    command = ["dagster", "dev", "-w", str(WORKSPACE), "-h", "127.0.0.1", "-p", str(port)]
     os.execve(sys.executable, [sys.executable, "-m", *command], environment)

@@ -8,6 +8,7 @@ from typing import NoReturn
 import pytest
 import yaml
 
+from cxg_assets.cli.ui import WORKSPACE
 from cxg_assets_tests.cli.command import cxg_assets
 
 
@@ -37,8 +38,9 @@ def started(home: Path, monkeypatch: pytest.MonkeyPatch) -> Started:
 def test_it_serves_this_project_on_this_machine_only(started: Started) -> None:
     assert started.program == sys.executable
     assert started.command == [
-        sys.executable, "-m", "dagster", "dev", "-m", "cxg_assets.definitions", "-h", "127.0.0.1", "-p", "3210",
+        sys.executable, "-m", "dagster", "dev", "-w", str(WORKSPACE), "-h", "127.0.0.1", "-p", "3210",
     ]  # fmt: skip
+    assert WORKSPACE.read_text() == (Path(__file__).parents[2] / "workspace.yaml").read_text()
 
 
 def test_the_ui_has_the_instance_and_the_home_of_the_command(started: Started, home: Path) -> None:

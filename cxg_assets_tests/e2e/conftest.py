@@ -1,67 +1,22 @@
-"""A real webserver with its daemon, asked over GraphQL as the UI asks it."""
+"""A real webserver with its daemon: asked over GraphQL as the UI asks it, and looked at in a real browser."""
 
-import os
-import signal
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Error, Page
 
 from cxg_assets.demo import build_census
-from cxg_assets_tests.webserver import Webserver, free_port, wait_until
+from cxg_assets_tests.browser import Browser, open_browser
+from cxg_assets_tests.webserver import Ui, free_port, serve
 
-STARTUP_SECONDS = 120
 WORKSPACE = Path(__file__).parents[2] / "workspace.yaml"
 N_OBS = 6_000
 """Human cells of the census: over 2,000 pass the filter of blood_normal, three chunks."""
 
-
-@dataclass(frozen=True)
-class Ui:
-    """A running UI.
-
-    Attributes:
-        server: Its webserver.
-        home: Its CXG_HOME.
-    """
-
-    server: Webserver
-    home: Path
-
-
-@contextmanager
-def serve(command: Sequence[str], home: Path, census_uri: str, port: int) -> Iterator[Ui]:
-    """Runs a command that serves the UI, until the block ends; then all its processes have ended too."""
-    ours = ("CXG_", "DAGSTER_", "RAY_")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    environment |= {"CXG_HOME": str(home), "CXG_CENSUS_URI": census_uri, "DAGSTER_HOME": str(home / "dagster")}
-    log = (home / "server.log").open("wb")
-    process = subprocess.Popen(
-        command, env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True,
-        # A shell that starts tests in the background hands down an ignored SIGINT.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
-    )  # fmt: skip
-    server = Webserver(f"http://127.0.0.1:{port}")
-
-    def loaded() -> bool:
-        assert process.poll() is None, (home / "server.log").read_text()
-        return server.is_ready()
-
-    try:
-        wait_until("the code location loads", loaded, STARTUP_SECONDS)
-        yield Ui(server, home)
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(60)
-        finally:
-            log.close()
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+_SEEN = pytest.StashKey[tuple[Page, Path]]()
+"""The open page, and the folder for pictures of it."""
 
 
 @pytest.fixture(scope="module")
@@ -77,5 +32,43 @@ def ui(ui_census_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     home, port = tmp_path_factory.mktemp("home"), free_port()
     (home / "dagster").mkdir()
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(WORKSPACE), "-h", "127.0.0.1", "-p", str(port)]
-    with serve(command, home, ui_census_uri, port) as server:
-        yield server
+    with serve(command, home, ui_census_uri, port) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def command_ui(ui_census_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
+    """What `cxg-assets ui` serves, on a home of its own."""
+    home, port = tmp_path_factory.mktemp("home"), free_port()
+    with serve([sys.executable, "-m", "cxg_assets", "ui", "-p", str(port)], home, ui_census_uri, port) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def browser(
+    command_ui: Ui, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Browser]:
+    """A browser on that UI. When a test fails, its page is kept as a picture and as text."""
+    with open_browser(command_ui.server.url) as opened:
+        request.config.stash[_SEEN] = (opened.page, tmp_path_factory.mktemp("browser"))
+        try:
+            yield opened
+        finally:
+            del request.config.stash[_SEEN]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Says of a failed test what the browser showed."""
+    report = yield
+    if report.failed and (seen := item.config.stash.get(_SEEN, None)) is not None:
+        page, folder = seen
+        picture = folder / f"{item.name}-{report.when}.png"
+        try:
+            page.screenshot(path=picture)
+            text = page.inner_text("body")
+        except Error as error:
+            text = f"the browser shows nothing any more: {error}"
+        picture.with_suffix(".txt").write_text(text)
+        report.sections.append(("browser", f"at {page.url}, kept as {picture} and .txt:\n{text}"))
+    return report

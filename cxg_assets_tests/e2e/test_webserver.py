@@ -8,7 +8,8 @@ from typing import Any
 import anndata
 import pytest
 
-from cxg_assets_tests.e2e.conftest import WORKSPACE, Ui
+from cxg_assets_tests.e2e.conftest import WORKSPACE
+from cxg_assets_tests.webserver import Ui
 
 CHUNKS = ["blood_normal", "h5ad_chunks"]
 

@@ -1,0 +1,234 @@
+"""What somebody sees and clicks in the UI, from the lineage to a failed chunk that is made again.
+
+Each fixture is a step of the same story, done in the browser; the steps build on one another.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anndata
+import cellxgene_census
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from cxg_assets_tests.browser import Browser
+from cxg_assets_tests.conftest import BLOOD_NORMAL
+from cxg_assets_tests.webserver import Ui
+
+RUN_MS = 180_000
+"""Bound of a wait for a run or a backfill: the daemon looks every 30 seconds."""
+
+CHUNKS = "blood_normal/h5ad_chunks"
+BLOCKED = ("00000", "00002")
+"""Chunks that are made to fail, with one between them that is not."""
+
+NODES = """
+{ assetNodes {
+  assetKey { path } dependencyKeys { path } assetChecksOrError { ... on AssetChecks { checks { name } } }
+} }"""
+
+RUNS = "query ($job: String!) { runsOrError(filter: {pipelineName: $job}) { ... on Runs { results { status } } } }"
+
+# A node is a box with its name in the first line; an arrow goes from the edge of one box to the edge of another.
+ARROWS = """names => {
+  const boxes = [...document.querySelectorAll('foreignObject')]
+    .map(box => [box.firstElementChild.innerText.trim().split('\\n')[0], box.getBoundingClientRect()])
+    .filter(([name]) => names.includes(name));
+  const at = (path, length) => path.getPointAtLength(length).matrixTransform(path.getScreenCTM());
+  const near = point => boxes.filter(([, box]) =>
+    point.x > box.left - 12 && point.x < box.right + 12 && point.y > box.top && point.y < box.bottom)[0]?.[0];
+  return [...document.querySelectorAll('path[marker-end]')]
+    .map(path => [near(at(path, 0)), near(at(path, path.getTotalLength()))]);
+}"""
+
+
+@dataclass(frozen=True)
+class Launched:
+    """A run that was launched in the browser: its id, and the status that its page came to show."""
+
+    run_id: str
+    status: str
+
+
+def launch(page: Page, button: str) -> Launched:
+    """Clicks what launches a run, and watches the run's page until it has ended."""
+    with page.expect_response(lambda response: "op=LaunchPipelineExecution" in response.url) as answer:
+        page.get_by_role("button", name=button).first.click()
+    launched = answer.value.json()["data"]["launchPipelineExecution"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    run_id = launched["run"]["id"]
+    page.goto(f"/runs/{run_id}")
+    status = page.get_by_text(re.compile("^(Success|Failure|Canceled)$")).first
+    status.wait_for(timeout=RUN_MS)
+    return Launched(run_id, status.inner_text())
+
+
+def make_missing(ui: Ui, page: Page) -> Launched:
+    """Runs the job for what is missing, as its Launchpad comes."""
+    page.goto(ui.server.path_of_job("blood_normal_missing_chunks"))
+    page.get_by_text("Launchpad", exact=True).click()
+    return launch(page, "Launch Run")
+
+
+def value_of(page: Page, label: str) -> Locator:
+    """The value of a row of the metadata table."""
+    return page.locator("tr").filter(has=page.get_by_text(label, exact=True)).locator("td").nth(1)
+
+
+def open_partition(page: Page, chunk: str) -> Locator:
+    """Opens the page of a partition. Returns the tag of its status."""
+    page.goto(f"/assets/{CHUNKS}?view=partitions&partition={chunk}")
+    return page.get_by_text(re.compile("^(Materialized|Failed|Missing)$"))
+
+
+def chunk_file(ui: Ui, chunk: str) -> Path:
+    """Where a chunk lies."""
+    [path] = (ui.home / "store" / "blood_normal").glob(f"*/{chunk}-*.h5ad")
+    return path
+
+
+@pytest.fixture
+def page(browser: Browser) -> Page:
+    return browser.page
+
+
+@pytest.fixture(scope="module")
+def prepared(command_ui: Ui, browser: Browser) -> Launched:
+    """Release, index, subset and plan, by the button of the job's page."""
+    browser.page.goto(command_ui.server.path_of_job("blood_normal_prepare"))
+    return launch(browser.page, "Materialize")
+
+
+@pytest.fixture(scope="module")
+def backfill_id(prepared: Launched, browser: Browser) -> str:
+    """A backfill of all chunks, by the dialog of the asset's page. Its page is open."""
+    page = browser.page
+    page.goto(f"/assets/{CHUNKS}")
+    page.get_by_role("button", name="Materialize").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="All", exact=True).click()
+    with page.expect_response(lambda response: "op=LaunchPartitionBackfill" in response.url) as answer:
+        dialog.get_by_role("button", name="Launch backfill").click()
+    backfill_id = answer.value.json()["data"]["launchPartitionBackfill"]["backfillId"]
+    page.goto(f"/runs/b/{backfill_id}")
+    expect(page.get_by_text("100% completed")).to_be_visible(timeout=RUN_MS)
+    return backfill_id
+
+
+@pytest.fixture(scope="module")
+def published(backfill_id: str, command_ui: Ui, browser: Browser) -> Launched:
+    browser.page.goto(command_ui.server.path_of_job("blood_normal_publish"))
+    return launch(browser.page, "Materialize")
+
+
+@pytest.fixture(scope="module")
+def failed(published: Launched, command_ui: Ui, browser: Browser) -> Launched:
+    """A run over two chunks that were lost, and whose place is taken by folders."""
+    for chunk in BLOCKED:
+        file = chunk_file(command_ui, chunk)
+        file.unlink()
+        file.mkdir()
+    return make_missing(command_ui, browser.page)
+
+
+@pytest.fixture(scope="module")
+def retried(failed: Launched, command_ui: Ui, browser: Browser) -> Launched:
+    """The same job, when nothing is in the way any more."""
+    for chunk in BLOCKED:
+        chunk_file(command_ui, chunk).rmdir()
+    return make_missing(command_ui, browser.page)
+
+
+def asset_nodes(ui: Ui) -> list[dict[str, Any]]:
+    """The assets of blood_normal and what they come from, as the webserver knows them."""
+    nodes = ui.server.query(NODES)["assetNodes"]
+    return [node for node in nodes if node["assetKey"]["path"][0] in ("census_release", "homo_sapiens", "blood_normal")]
+
+
+def test_the_lineage_shows_every_asset_and_the_arrows_between_them(page: Page, command_ui: Ui) -> None:
+    nodes = asset_nodes(command_ui)
+    names = [node["assetKey"]["path"][-1] for node in nodes]
+    assert len(names) >= 6
+    page.goto("/assets/blood_normal/dataset?view=lineage&lineageScope=upstream&lineageDepth=9")
+    for name in names:
+        expect(page.locator("foreignObject").get_by_text(name, exact=True)).to_be_visible()
+    expected = {
+        (key["path"][-1], node["assetKey"]["path"][-1]) for node in nodes for key in node["dependencyKeys"]
+    }
+    assert {tuple(arrow) for arrow in page.evaluate(ARROWS, names)} == expected
+
+
+def test_index_and_subset_are_materialized_from_the_page_of_the_job(
+    prepared: Launched, page: Page, ui_census_uri: str
+) -> None:
+    assert prepared.status == "Success"
+    filters = {"homo_sapiens/census_index": None, "blood_normal/filtered_subset": BLOOD_NORMAL}
+    with cellxgene_census.open_soma(uri=ui_census_uri) as census:
+        for asset, value_filter in filters.items():
+            obs = cellxgene_census.get_obs(
+                census, "homo_sapiens", value_filter=value_filter, column_names=["soma_joinid"]
+            )
+            page.goto(f"/assets/{asset}")
+            expect(page.get_by_text(f"{len(obs):,}", exact=True).first).to_be_visible()
+
+
+def test_a_backfill_of_all_chunks_is_watched_to_its_end(backfill_id: str, page: Page) -> None:
+    page.goto(f"/runs/b/{backfill_id}")
+    expect(page.get_by_text("Succeeded", exact=True).first).to_be_visible(timeout=RUN_MS)
+    page.goto(f"/assets/{CHUNKS}?view=partitions")
+    expect(page.get_by_text("Materialized (3)")).to_be_visible()
+    expect(page.get_by_text("Missing (0)")).to_be_visible()
+
+
+def test_the_page_of_a_partition_shows_its_file_size_and_throughput(
+    backfill_id: str, page: Page, command_ui: Ui
+) -> None:
+    expect(open_partition(page, "00001")).to_have_text("Materialized")
+    file = chunk_file(command_ui, "00001")
+    expect(value_of(page, "n_bytes")).to_have_text(str(file.stat().st_size))
+    expect(value_of(page, "n_obs")).to_have_text(str(anndata.read_h5ad(file).n_obs))
+    expect(value_of(page, "uri")).to_have_text(file.as_uri())
+    assert float(value_of(page, "cells_per_second").inner_text()) > 0
+
+
+def test_every_check_is_green(published: Launched, page: Page, command_ui: Ui) -> None:
+    assert published.status == "Success"
+    n_checks = 0
+    for node in asset_nodes(command_ui):
+        names = [check["name"] for check in (node["assetChecksOrError"] or {}).get("checks", [])]
+        if names:
+            page.goto(f"/assets/{'/'.join(node['assetKey']['path'])}?view=checks")
+            expect(page.get_by_text(f"Checks ({len(names)})")).to_be_visible()
+            for name in names:
+                expect(page.get_by_text(name, exact=True).first).to_be_visible()
+            expect(page.get_by_text("Succeeded", exact=True)).to_have_count(len(names))
+        n_checks += len(names)
+    assert n_checks >= 2
+
+
+def test_a_failed_chunk_shows_as_failed(failed: Launched, page: Page) -> None:
+    assert failed.status == "Failure"
+    page.goto(f"/runs/{failed.run_id}")
+    expect(page.get_by_text("2 of 3 chunks failed: 00000, 00002").first).to_be_visible()
+    open_partition(page, BLOCKED[0])
+    expect(page.get_by_text("Failed (2)")).to_be_visible()
+    expect(page.get_by_text("Materialized (1)")).to_be_visible()
+    # The chunk had landed before: Dagster goes on showing what is known of that, below this line.
+    expect(page.get_by_text("failed, and did not materialize this asset")).to_be_visible()
+
+
+def test_scattered_failures_are_made_again_in_one_run(retried: Launched, page: Page, command_ui: Ui) -> None:
+    assert retried.status == "Success"
+    for chunk in BLOCKED:
+        expect(open_partition(page, chunk)).to_have_text("Materialized")
+        expect(page.get_by_role("link", name=retried.run_id[:8])).to_be_visible()
+        assert anndata.read_h5ad(chunk_file(command_ui, chunk)).n_obs > 0
+    expect(page.get_by_text("Failed (0)")).to_be_visible()
+    runs = command_ui.server.query(RUNS, job="blood_normal_missing_chunks")["runsOrError"]["results"]
+    assert [run["status"] for run in runs] == ["SUCCESS", "FAILURE"]
+
+
+def test_the_ui_asks_nobody_but_this_machine(published: Launched, browser: Browser) -> None:
+    assert browser.asked_elsewhere == []
