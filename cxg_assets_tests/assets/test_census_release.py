@@ -136,6 +136,7 @@ def test_an_observation_tells_all_of_the_build(platform: StablePlatform, public:
         "release": "stable",
         "census_build": OLD,
         "census_uri": public.uri,
+        "dagster/uri": public.uri,
         "census_region": "us-west-2",
         "census_schema_version": summary["census_schema_version"],
         "census_flags": ["lts"],

@@ -118,18 +118,24 @@ def test_everything_lies_at_the_destination(finished: Finished) -> None:
     assert f"published: s3://{BUCKET}/{finished.prefix}/{SUBSET}/dataset.json" in finished.outcome.stdout
 
 
-def test_a_chunk_costs_one_put_and_nothing_is_asked_of_each(finished: Finished) -> None:
+def test_a_chunk_costs_one_put_and_a_few_are_read_again_before_publishing(finished: Finished) -> None:
     of_chunks = [asked for asked in finished.asked if asked.path.endswith(".h5ad")]
-    assert Counter(asked.path.removeprefix(f"/{BUCKET}/{finished.prefix}/") for asked in of_chunks) == Counter(
-        finished.chunks.keys()
-    )
-    assert {(asked.method, asked.status, asked.headers["if-none-match"]) for asked in of_chunks} == {("PUT", 200, "*")}
+    puts, reads = of_chunks[: len(finished.chunks)], of_chunks[len(finished.chunks) :]
+    assert sorted(asked.path.removeprefix(f"/{BUCKET}/{finished.prefix}/") for asked in puts) == sorted(finished.chunks)
+    assert {(asked.method, asked.status, asked.headers["if-none-match"]) for asked in puts} == {("PUT", 200, "*")}
+    # Before publishing some chunks are read again, each once: of so few, all.
+    assert sorted(asked.path for asked in reads) == sorted(asked.path for asked in puts)
+    assert {(asked.method, asked.status) for asked in reads} <= {("GET", 200), ("GET", 206)}
 
 
 def test_the_requests_of_a_whole_ingest_are_few_whatever_the_number_of_chunks(finished: Finished) -> None:
     asked = finished.asked
     lists = Counter(found.query["prefix"] for found in asked if "list-type" in found.query)
-    # Before the chunk run for the bar, in it, by the dataset, and by its check.
+    # Before the chunk run for the bar, in it, by the dataset, and by its check; of index and subset for their sizes.
+    of_files = {prefix: lists.pop(prefix) for prefix in [*lists] if "/index/" in prefix or "/subset/" in prefix}
+    assert [(prefix.split("/")[-4:-2], n) for prefix, n in sorted(of_files.items())] == [
+        ([SUBSET, "subset"], 1), ([finished.prefix.split("/")[-1], "index"], 1)
+    ]  # fmt: skip
     plan, probe = f"{finished.prefix}/{finished.plan_folder}/", f"{finished.prefix}/.cxg-probe-/"
     assert lists == {plan: 4, probe: 2}
     first_chunk = next(number for number, found in enumerate(asked) if found.path.endswith(".h5ad"))
