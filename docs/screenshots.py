@@ -104,7 +104,7 @@ def of_a_dataset(camera: Camera) -> None:
     camera.go("/", "Hide navigation")
     page.get_by_text("Hide navigation").click()
 
-    camera.go(f"/locations/cxg_assets.definitions/asset-groups/{SUBSET}", "filtered_subset", "All")
+    camera.go(f"/locations/cxg_assets/asset-groups/{SUBSET}", "filtered_subset", "All")
     camera.take("lineage")
     camera.go(f"{CHUNKS}?view=partitions&partition=00003", "n_bytes", "Materialized")
     camera.take("chunk")
