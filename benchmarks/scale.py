@@ -180,9 +180,9 @@ def look(
 
     asset = f"{server.url}/assets/{'/'.join(KEY.path)}"
     pages = {
-        "asset page": (f"{asset}?view=overview", "Latest"),
-        "partitions page": (f"{asset}?view=partitions", f"{options.n_chunks - 1:05d}"),
-        "run page": (f"{server.url}/runs/{run_id}", "RUN_START"),
+        "asset page": (f"{asset}?view=overview", "Latest materialization"),
+        "partitions page": (f"{asset}?view=partitions", "Materialized ("),
+        "run page": (f"{server.url}/runs/{run_id}", "ASSET_MATERIALIZATION"),
     }
     flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     with sync_playwright() as playwright:
