@@ -14,10 +14,9 @@ partitions are on record there. Subset and dataset do not: what is published is 
 it all without Dagster.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as pads
 from dagster import DagsterInstance
@@ -46,6 +45,9 @@ from cxg_assets.ingest.load import (
 )
 from cxg_assets.ingest.store import Store
 from cxg_assets.resources.store import StoreResource
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LOAD = "load"
 COLUMNS = "columns"
@@ -80,7 +82,7 @@ class _Loader(dg.ConfigurableIOManager):
 class IndexIOManager(_Loader):
     """Loads a census index: obs of all cells of an organism."""
 
-    def load_input(self, context: dg.InputContext) -> pd.DataFrame | pa.Table | pads.Dataset:
+    def load_input(self, context: dg.InputContext) -> "pd.DataFrame | pa.Table | pads.Dataset":
         """The index that was materialized last.
 
         Raises:
@@ -98,7 +100,7 @@ class IndexIOManager(_Loader):
 class SubsetIOManager(_Loader):
     """Loads a filtered subset: its cells, with soma_joinid, the chunks' obs columns, nnz and dataset_id."""
 
-    def load_input(self, context: dg.InputContext) -> pd.DataFrame | pa.Table | pads.Dataset:
+    def load_input(self, context: dg.InputContext) -> "pd.DataFrame | pa.Table | pads.Dataset":
         """The subset that was materialized last; without a Dagster instance, the one that is published.
 
         Raises:
@@ -161,7 +163,7 @@ def build_io_managers(store: StoreResource) -> dict[str, Any]:
     }
 
 
-def _table(context: dg.InputContext, store: Store, path: str) -> pd.DataFrame | pa.Table | pads.Dataset:
+def _table(context: dg.InputContext, store: Store, path: str) -> "pd.DataFrame | pa.Table | pads.Dataset":
     wanted = context.dagster_type.typing_type
     columns = (context.definition_metadata or {}).get(COLUMNS)
     if wanted is pads.Dataset:

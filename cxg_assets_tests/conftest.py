@@ -16,6 +16,8 @@
 | `ingest` | a function: takes a spec to landed chunks, see `Ingest` and `ingested.Ingested` |
 | `ray_session` | a real Ray of two CPUs |
 | `blood` | one ingested subset that all tests read and none changes |
+| `stages` | a subset of six chunks on a Dagster instance, kept at each stage of its ingest |
+| `platform`, `prepared`, `landed`, `published` | a copy for one test: nothing made, a plan, all chunks, a dataset |
 """
 
 import uuid
@@ -38,6 +40,7 @@ from cxg_assets.ingest.store import Store, StoreLocator
 from cxg_assets.resources.ray_cluster import start_own_ray
 from cxg_assets_tests.cli.command import move_to, use_defs
 from cxg_assets_tests.ingested import Ingested, ingest_subset
+from cxg_assets_tests.platforms import OUR_STORAGE, Platform, Stages
 from cxg_assets_tests.public_census import PublicCensus, serve_public_census
 from cxg_assets_tests.strict_s3 import Rules, StrictS3, forget_aws, serve_strict_s3
 
@@ -256,3 +259,33 @@ def ray_session() -> Iterator[None]:
     start_own_ray({"num_cpus": 2})
     yield
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def stages(census_uri: str, spec: Callable[..., SubsetSpec], tmp_path_factory: pytest.TempPathFactory) -> Stages:
+    small = spec(value_filter=BLOOD_NORMAL, chunk_size=40, max_obs=230)
+    return Stages(tmp_path_factory.mktemp("stages"), small, census_uri, OUR_STORAGE)
+
+
+@pytest.fixture
+def platform(stages: Stages, ray_session: None) -> Iterator[Platform]:
+    with stages.at("empty") as copy:
+        yield copy
+
+
+@pytest.fixture
+def prepared(stages: Stages, ray_session: None) -> Iterator[Platform]:
+    with stages.at("prepared") as copy:
+        yield copy
+
+
+@pytest.fixture
+def landed(stages: Stages, ray_session: None) -> Iterator[Platform]:
+    with stages.at("landed") as copy:
+        yield copy
+
+
+@pytest.fixture
+def published(stages: Stages, ray_session: None) -> Iterator[Platform]:
+    with stages.at("published") as copy:
+        yield copy

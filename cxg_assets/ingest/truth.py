@@ -4,14 +4,11 @@ import contextlib
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anndata
 import h5py
 import numpy as np
-import pandas as pd
 import pyarrow as pa
-from anndata.io import read_elem, sparse_dataset
 
 from cxg_assets.ingest.census import Census, CensusLocator
 from cxg_assets.ingest.errors import CxgError
@@ -20,6 +17,9 @@ from cxg_assets.ingest.layout import subset_obs_path, subset_var_path
 from cxg_assets.ingest.plan import Chunk, ChunkPlan
 from cxg_assets.ingest.store import Store
 from cxg_assets.ingest.template import UNS_KEY
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +52,9 @@ class Truth:
             return [f"it cannot be read by anndata: {' '.join(str(error).split())}"]
         return list(self._compare(adata, plan, chunk, cells))
 
-    def _compare(self, adata: anndata.AnnData, plan: ChunkPlan, chunk: Chunk, rows: slice) -> Iterator[str]:
+    def _compare(self, adata: "AnnData", plan: ChunkPlan, chunk: Chunk, rows: slice) -> Iterator[str]:
         import cellxgene_census
+        import pandas as pd
 
         header = plan.header
         expected = cellxgene_census.get_anndata(
@@ -114,16 +115,21 @@ def open_truth(store: Store, plan: ChunkPlan, census: CensusLocator) -> Iterator
         yield Truth(stack.enter_context(census.open()), cells, genes.read()["soma_joinid"].to_numpy())
 
 
-def _read(data: bytes) -> anndata.AnnData:
+def _read(data: bytes) -> "AnnData":
+    import anndata
+
     file: Any = io.BytesIO(data)  # anndata reads file objects, but only says so of paths
     return anndata.read_h5ad(file)
 
 
-def _read_rows(data: bytes, rows: slice) -> anndata.AnnData:
+def _read_rows(data: bytes, rows: slice) -> "AnnData":
     """Some cells of a file, without decoding the others' X."""
+    from anndata import AnnData
+    from anndata.io import read_elem, sparse_dataset
+
     with h5py.File(io.BytesIO(data)) as opened:
         file: Any = opened
         parts: dict[str, Any] = {name: read_elem(file[name]) for name in ("obs", "var", "uns")}
-        return anndata.AnnData(
+        return AnnData(
             X=sparse_dataset(file["X"])[rows], obs=parts["obs"].iloc[rows], var=parts["var"], uns=parts["uns"]
         )

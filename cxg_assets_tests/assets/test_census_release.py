@@ -28,9 +28,9 @@ from cxg_assets.definitions import OBSERVE_JOB, complete
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
-from cxg_assets_tests.assets.conftest import Platform, publish_all
 from cxg_assets_tests.assets.test_graph import stale
 from cxg_assets_tests.conftest import BLOOD_NORMAL
+from cxg_assets_tests.platforms import Platform, publish_all
 from cxg_assets_tests.public_census import PublicCensus
 from cxg_assets_tests.strict_s3 import forget_aws
 

@@ -1,13 +1,12 @@
 """What each asset says of itself in the UI: before it is made from its YAML, and then from its files."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 import pyarrow as pa
-import pytest
 from pyarrow import feather, parquet
 
 from cxg_assets.assets.keys import (
@@ -21,22 +20,11 @@ from cxg_assets.assets.keys import (
 from cxg_assets.assets.labels import Labels
 from cxg_assets.components.census_subset import subset_definitions
 from cxg_assets.definitions import complete
-from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets_tests.assets.conftest import Platform, new_platform
+from cxg_assets_tests.platforms import Platform
 
 NAME = "blood_normal"
 INDEX, SUBSET, PLAN = census_index_key("homo_sapiens"), filtered_subset_key(NAME), chunk_plan_key(NAME)
 MADE = (INDEX, SUBSET, PLAN, h5ad_chunks_key(NAME), dataset_key(NAME))
-
-
-@pytest.fixture(scope="module")
-def prepared(
-    tmp_path_factory: pytest.TempPathFactory, census_uri: str, spec: Callable[..., SubsetSpec]
-) -> Iterator[Platform]:
-    """A subset with a plan."""
-    with new_platform(tmp_path_factory.mktemp("prepared"), census_uri, spec) as made:
-        assert made.prepare().success
-        yield made
 
 
 def recorded(platform: Platform, key: dg.AssetKey) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ from cxg_assets.assets.keys import (
     h5ad_chunks_key,
 )
 from cxg_assets.assets.upstream import latest_data_version
-from cxg_assets_tests.assets.conftest import Platform, failure_text
+from cxg_assets_tests.platforms import Platform, failure_text
 
 NAME = "blood_normal"
 
@@ -33,20 +33,20 @@ def stale(platform: Platform, key: dg.AssetKey, partition: str | None = None) ->
     return resolver.get_status(key, partition).value
 
 
-def test_everything_is_fresh_after_a_run_from_end_to_end(reference: Platform) -> None:
+def test_everything_is_fresh_after_a_run_from_end_to_end(published: Platform) -> None:
     for key in (census_index_key("homo_sapiens"), filtered_subset_key(NAME), chunk_plan_key(NAME), dataset_key(NAME)):
-        assert stale(reference, key) == "FRESH"
-    assert {stale(reference, h5ad_chunks_key(NAME), chunk.key) for chunk in reference.plan.chunks} == {"FRESH"}
+        assert stale(published, key) == "FRESH"
+    assert {stale(published, h5ad_chunks_key(NAME), chunk.key) for chunk in published.plan.chunks} == {"FRESH"}
 
 
-def test_an_edited_filter_makes_the_subset_stale_but_not_the_index(reference: Platform) -> None:
-    edited = reference.changed(value_filter="tissue_general == 'blood'")
+def test_an_edited_filter_makes_the_subset_stale_but_not_the_index(published: Platform) -> None:
+    edited = published.changed(value_filter="tissue_general == 'blood'")
     assert stale(edited, filtered_subset_key(NAME)) == "STALE"
     assert stale(edited, census_index_key("homo_sapiens")) == "FRESH"
 
 
-def test_an_edited_chunk_size_makes_the_plan_stale_but_not_the_subset(reference: Platform) -> None:
-    edited = reference.changed(chunk_size=50)
+def test_an_edited_chunk_size_makes_the_plan_stale_but_not_the_subset(published: Platform) -> None:
+    edited = published.changed(chunk_size=50)
     assert stale(edited, chunk_plan_key(NAME)) == "STALE"
     assert stale(edited, filtered_subset_key(NAME)) == "FRESH"
 
@@ -69,24 +69,23 @@ def test_a_smaller_plan_takes_partitions_away_and_leaves_the_old_files(published
     assert all(file.is_file() for file in old)
 
 
-def test_partitions_of_a_larger_plan_come_in_plan_order(platform: Platform) -> None:
-    assert platform.prepare().success
-    assert platform.changed(chunk_size=20).prepare().success
-    assert list(platform.instance.get_dynamic_partitions(f"{NAME}_chunks")) == [f"{n:05d}" for n in range(12)]
+def test_partitions_of_a_larger_plan_come_in_plan_order(prepared: Platform) -> None:
+    assert prepared.changed(chunk_size=20).prepare().success
+    assert list(prepared.instance.get_dynamic_partitions(f"{NAME}_chunks")) == [f"{n:05d}" for n in range(12)]
 
 
-def test_the_observed_release_and_the_index_have_the_same_version(reference: Platform) -> None:
-    record = reference.instance.get_latest_data_version_record(CENSUS_RELEASE)
+def test_the_observed_release_and_the_index_have_the_same_version(published: Platform) -> None:
+    record = published.instance.get_latest_data_version_record(CENSUS_RELEASE)
     assert record is not None
     observation = record.asset_observation
     assert observation is not None
     version = (observation.tags or {})["dagster/data_version"]
-    assert version == latest_data_version(reference.instance, census_index_key("homo_sapiens"))
+    assert version == latest_data_version(published.instance, census_index_key("homo_sapiens"))
 
 
-def test_the_published_dataset_points_to_files_that_hold_every_selected_cell_once(reference: Platform, census) -> None:
-    pointer = json.loads(reference.store.get(f"{NAME}/dataset.json"))
-    root = reference.store_url.removeprefix("file://")
+def test_the_published_dataset_points_to_files_that_hold_every_selected_cell_once(published: Platform, census) -> None:
+    pointer = json.loads(published.store.get(f"{NAME}/dataset.json"))
+    root = published.store_url.removeprefix("file://")
     manifest = pd.read_parquet(f"{root}/{pointer['manifest_path']}")
     joinids = [
         joinid
@@ -94,27 +93,26 @@ def test_the_published_dataset_points_to_files_that_hold_every_selected_cell_onc
         for joinid in anndata.read_h5ad(uri.removeprefix("file://")).obs["soma_joinid"]
     ]
     obs = census["census_data"]["homo_sapiens"].obs
-    selected = obs.read(value_filter=reference.spec.value_filter, column_names=["soma_joinid"]).concat()
-    assert joinids == selected["soma_joinid"].to_pylist()[: reference.spec.max_obs]
+    selected = obs.read(value_filter=published.spec.value_filter, column_names=["soma_joinid"]).concat()
+    assert joinids == selected["soma_joinid"].to_pylist()[: published.spec.max_obs]
 
 
-def test_a_dataset_with_a_missing_chunk_is_not_published_and_the_chunk_is_named(platform: Platform) -> None:
-    assert platform.prepare().success
-    assert platform.make_missing(["00000", "00001", "00003", "00004", "00005"]).success
-    result = platform.publish()
+def test_a_dataset_with_a_missing_chunk_is_not_published_and_the_chunk_is_named(prepared: Platform) -> None:
+    assert prepared.make_missing(["00000", "00001", "00003", "00004", "00005"]).success
+    result = prepared.publish()
 
     assert "00002 was not made from this plan" in failure_text(result)
-    assert not platform.store.exists(f"{NAME}/dataset.json")
+    assert not prepared.store.exists(f"{NAME}/dataset.json")
 
 
-def test_a_chunk_that_vanished_keeps_the_old_dataset_published(reference: Platform) -> None:
-    before = reference.store.get(f"{NAME}/dataset.json")
-    chunk = reference.plan.chunks[1]
-    with moved_away(reference.file(chunk)):
-        result = reference.publish()
+def test_a_chunk_that_vanished_keeps_the_old_dataset_published(published: Platform) -> None:
+    before = published.store.get(f"{NAME}/dataset.json")
+    chunk = published.plan.chunks[1]
+    with moved_away(published.file(chunk)):
+        result = published.publish()
 
     assert f"{chunk.key} is not at" in failure_text(result)
-    assert reference.store.get(f"{NAME}/dataset.json") == before
+    assert published.store.get(f"{NAME}/dataset.json") == before
 
 
 @contextmanager

@@ -6,15 +6,9 @@ import anndata
 import pytest
 
 from cxg_assets.assets.keys import chunk_partitions, h5ad_chunks_key
-from cxg_assets_tests.assets.conftest import Platform, failure_text
+from cxg_assets_tests.platforms import Platform, failure_text
 
 KEYS = ["00000", "00001", "00002", "00003", "00004", "00005"]
-
-
-@pytest.fixture
-def prepared(platform: Platform) -> Platform:
-    assert platform.prepare().success
-    return platform
 
 
 def test_a_range_is_one_run_that_records_each_chunk_once_with_its_figures(prepared: Platform) -> None:
@@ -37,16 +31,15 @@ def test_a_range_is_one_run_that_records_each_chunk_once_with_its_figures(prepar
         assert metadata["read_seconds"] > 0
 
 
-def test_the_job_for_missing_chunks_makes_scattered_chunks_in_one_run(prepared: Platform) -> None:
-    assert prepared.make_missing().success
-    gone = [chunk for chunk in prepared.plan.chunks if chunk.key in ("00001", "00004")]
-    kept = {chunk.key: prepared.file(chunk).stat().st_mtime_ns for chunk in prepared.plan.chunks if chunk not in gone}
+def test_the_job_for_missing_chunks_makes_scattered_chunks_in_one_run(landed: Platform) -> None:
+    gone = [chunk for chunk in landed.plan.chunks if chunk.key in ("00001", "00004")]
+    kept = {chunk.key: landed.file(chunk).stat().st_mtime_ns for chunk in landed.plan.chunks if chunk not in gone}
     for chunk in gone:
-        prepared.file(chunk).unlink()
-    assert prepared.make_missing().success
+        landed.file(chunk).unlink()
+    assert landed.make_missing().success
 
-    assert all(prepared.file(chunk).is_file() for chunk in prepared.plan.chunks)
-    assert kept == {key: prepared.file(c).stat().st_mtime_ns for c in prepared.plan.chunks if (key := c.key) in kept}
+    assert all(landed.file(chunk).is_file() for chunk in landed.plan.chunks)
+    assert kept == {key: landed.file(c).stat().st_mtime_ns for c in landed.plan.chunks if (key := c.key) in kept}
 
 
 def test_named_chunks_only_are_made(prepared: Platform) -> None:
@@ -84,30 +77,27 @@ def test_a_chunk_that_fails_for_good_leaves_the_others_landed_and_the_next_run_m
     assert others == {c.key: prepared.file(c).stat().st_mtime_ns for c in prepared.plan.chunks if c != doomed}
 
 
-def test_chunks_that_landed_unrecorded_are_recorded_from_their_files(prepared: Platform) -> None:
-    assert prepared.make_missing().success
-    made = {event.partition: event.metadata["sha256"].value for event in prepared.chunk_events()}
-    prepared.instance.wipe_assets([h5ad_chunks_key("blood_normal")])
-    assert prepared.make_missing().success
+def test_chunks_that_landed_unrecorded_are_recorded_from_their_files(landed: Platform) -> None:
+    made = {event.partition: event.metadata["sha256"].value for event in landed.chunk_events()}
+    landed.instance.wipe_assets([h5ad_chunks_key("blood_normal")])
+    assert landed.make_missing().success
 
-    recorded = {event.partition: event.metadata["sha256"].value for event in prepared.chunk_events()}
+    recorded = {event.partition: event.metadata["sha256"].value for event in landed.chunk_events()}
     assert recorded == made
-    assert {str(event.metadata["worker"].value) for event in prepared.chunk_events()} == {""}
+    assert {str(event.metadata["worker"].value) for event in landed.chunk_events()} == {""}
 
 
-def test_a_range_over_landed_chunks_records_them_again_with_the_same_version(prepared: Platform) -> None:
-    assert prepared.make_missing().success
-    before = {event.partition: (event.tags or {})["dagster/data_version"] for event in prepared.chunk_events()}
-    assert prepared.make_range("00000", "00002").success
+def test_a_range_over_landed_chunks_records_them_again_with_the_same_version(landed: Platform) -> None:
+    before = {event.partition: (event.tags or {})["dagster/data_version"] for event in landed.chunk_events()}
+    assert landed.make_range("00000", "00002").success
 
-    again = prepared.chunk_events()[:3]
+    again = landed.chunk_events()[:3]
     assert sorted(event.partition or "" for event in again) == KEYS[:3]
     assert all((event.tags or {})["dagster/data_version"] == before[event.partition] for event in again)
 
 
-def test_a_run_leaves_its_summary_as_an_observation(prepared: Platform) -> None:
-    assert prepared.make_missing().success
-    [record] = prepared.instance.fetch_observations(h5ad_chunks_key("blood_normal"), limit=1).records
+def test_a_run_leaves_its_summary_as_an_observation(landed: Platform) -> None:
+    [record] = landed.instance.fetch_observations(h5ad_chunks_key("blood_normal"), limit=1).records
     assert record.asset_observation is not None
     values: dict[str, Any] = {name: value.value for name, value in record.asset_observation.metadata.items()}
     assert (values["n_files"], values["n_obs"], values["n_failed"], values["n_skipped"]) == (6, 230, 0, 0)

@@ -26,8 +26,8 @@ from cxg_assets.components.census_subset import subset_definitions
 from cxg_assets.definitions import complete
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets_tests.assets.conftest import Platform, publish_all
 from cxg_assets_tests.conftest import BLOOD_NORMAL, Bucket
+from cxg_assets_tests.platforms import Platform, publish_all
 
 INDEX = census_index_key("homo_sapiens")
 SUBSET = filtered_subset_key("blood_normal")
@@ -58,47 +58,47 @@ def assert_same(loaded: Any, expected: Any) -> None:
     assert (loaded.X != expected.X).nnz == 0
 
 
-def test_a_chunk_is_loaded_by_its_partition(reference: Platform) -> None:
-    for key, expected in files(reference).items():
-        assert_same(load(reference, CHUNKS, partition_key=key), expected)
+def test_a_chunk_is_loaded_by_its_partition(published: Platform) -> None:
+    for key, expected in files(published).items():
+        assert_same(load(published, CHUNKS, partition_key=key), expected)
 
 
-def test_a_chunk_is_lazy_where_the_input_asks_for_it(reference: Platform) -> None:
-    lazy = load(reference, CHUNKS, partition_key="00001", metadata={"load": "lazy"})
+def test_a_chunk_is_lazy_where_the_input_asks_for_it(published: Platform) -> None:
+    lazy = load(published, CHUNKS, partition_key="00001", metadata={"load": "lazy"})
     assert type(lazy.X).__module__.startswith("dask.")
-    assert (lazy.to_memory().X != files(reference)["00001"].X).nnz == 0
+    assert (lazy.to_memory().X != files(published)["00001"].X).nnz == 0
 
 
-def test_the_dataset_is_one_collection(reference: Platform) -> None:
-    expected: Any = anndata.concat(files(reference).values(), merge="same")
+def test_the_dataset_is_one_collection(published: Platform) -> None:
+    expected: Any = anndata.concat(files(published).values(), merge="same")
     for how in ({}, {"load": "memory"}):
-        collection = load(reference, DATASET, metadata=how)
+        collection = load(published, DATASET, metadata=how)
         assert list(collection.obs_names) == list(expected.obs_names)
         assert (collection[200:20:-3].X != expected[200:20:-3].X).nnz == 0
 
 
-def test_the_index_is_the_obs_of_the_census(reference: Platform, census: soma.Collection) -> None:
+def test_the_index_is_the_obs_of_the_census(published: Platform, census: soma.Collection) -> None:
     expected = cellxgene_census.get_obs(census, "homo_sapiens")
-    frame = load(reference, INDEX)
+    frame = load(published, INDEX)
     pd.testing.assert_frame_equal(frame.astype(str), expected.astype(str))
-    few = load(reference, INDEX, metadata={"columns": ["assay", "soma_joinid"]})
+    few = load(published, INDEX, metadata={"columns": ["assay", "soma_joinid"]})
     pd.testing.assert_frame_equal(few.astype(str), expected[["assay", "soma_joinid"]].astype(str))
-    table = load(reference, INDEX, python_type=pa.Table)
+    table = load(published, INDEX, python_type=pa.Table)
     assert table.to_pandas().equals(frame)
-    dataset = load(reference, INDEX, python_type=pads.Dataset)
+    dataset = load(published, INDEX, python_type=pads.Dataset)
     blood = dataset.to_table(columns=["soma_joinid"], filter=pads.field("tissue_general") == "blood")
     wanted = cellxgene_census.get_obs(census, "homo_sapiens", value_filter="tissue_general == 'blood'")
     assert blood["soma_joinid"].to_pylist() == wanted["soma_joinid"].tolist()
 
 
-def test_the_subset_is_the_cells_that_pass(reference: Platform, census: soma.Collection) -> None:
+def test_the_subset_is_the_cells_that_pass(published: Platform, census: soma.Collection) -> None:
     expected = cellxgene_census.get_obs(census, "homo_sapiens", value_filter=BLOOD_NORMAL)["soma_joinid"][:230]
-    assert load(reference, SUBSET)["soma_joinid"].tolist() == expected.tolist()
-    assert load(reference, SUBSET, python_type=pads.Dataset).count_rows() == 230
+    assert load(published, SUBSET)["soma_joinid"].tolist() == expected.tolist()
+    assert load(published, SUBSET, python_type=pads.Dataset).count_rows() == 230
 
 
-def test_assets_downstream_choose_by_type_and_metadata(reference: Platform) -> None:
-    expected = files(reference)
+def test_assets_downstream_choose_by_type_and_metadata(published: Platform) -> None:
+    expected = files(published)
     seen: dict[str, Any] = {}
 
     @dg.asset(
@@ -113,29 +113,28 @@ def test_assets_downstream_choose_by_type_and_metadata(reference: Platform) -> N
         seen.update(chunks=list(chunks), cells=cells, index=index.count_rows(), whole=whole.shape)
         return sum(chunk.n_obs for chunk in chunks.values())
 
-    result = downstream(reference, looks)
+    result = downstream(published, looks)
     assert result.success
     assert result.output_for_node("looks") == 230
     assert seen["chunks"] == list(expected)
     assert seen["cells"].column_names == ["donor_id"]
     assert seen["index"] == 2_600
-    assert seen["whole"] == (230, reference.plan.header.n_vars)
+    assert seen["whole"] == (230, published.plan.header.n_vars)
 
 
-def test_chunks_that_have_not_landed_are_named_before_any_is_read(platform: Platform) -> None:
-    assert platform.prepare().success
-    assert platform.make_missing(["00000", "00002"]).success
-    assert load(platform, CHUNKS, partition_key="00002").n_obs == 40
+def test_chunks_that_have_not_landed_are_named_before_any_is_read(prepared: Platform) -> None:
+    assert prepared.make_missing(["00000", "00002"]).success
+    assert load(prepared, CHUNKS, partition_key="00002").n_obs == 40
     with pytest.raises(BadInput, match=r"chunk 00001 has not landed at .*; cxg-assets ingest blood_normal makes what"):
-        load(platform, CHUNKS, partition_key="00001")
+        load(prepared, CHUNKS, partition_key="00001")
     with pytest.raises(BadInput, match=r"blood_normal is not published at .*/store "):
-        load(platform, DATASET)
+        load(prepared, DATASET)
 
     @dg.asset(ins={"chunks": dg.AssetIn(CHUNKS)})
     def counts(chunks: dict[str, AnnData]) -> int:
         return len(chunks)
 
-    result = downstream(platform, counts)
+    result = downstream(prepared, counts)
     assert not result.success
     [event] = [event for event in result.all_events if event.is_step_failure]
     assert "chunks 00001, 00003, 00004, 00005 have not landed" in str(event.step_failure_data.error_display_string)
@@ -161,29 +160,29 @@ def test_the_dataset_is_what_is_published_though_another_plan_was_made(published
     ],
 )
 def test_what_cannot_be_loaded_is_one_clear_error(
-    reference: Platform, key: dg.AssetKey, arguments: dict[str, Any], said: str
+    published: Platform, key: dg.AssetKey, arguments: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(BadInput, match=said):
-        load(reference, key, **arguments)
+        load(published, key, **arguments)
 
 
-def test_without_an_instance_what_is_published_is_loaded(reference: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_instance_what_is_published_is_loaded(published: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    definitions = reference.definitions
+    definitions = published.definitions
     dataset: Any = definitions.load_asset_value(DATASET)
-    assert dataset.shape == (230, reference.plan.header.n_vars)
+    assert dataset.shape == (230, published.plan.header.n_vars)
     subset: Any = definitions.load_asset_value(SUBSET)
     assert len(subset) == 230
     with pytest.raises(BadInput, match="it is not known which release is meant; set DAGSTER_HOME"):
         definitions.load_asset_value(INDEX)
 
 
-def test_nothing_is_written_through_what_only_loads(reference: Platform) -> None:
+def test_nothing_is_written_through_what_only_loads(published: Platform) -> None:
     @dg.asset(io_manager_key="chunk_io_manager")
     def mine() -> int:
         return 1
 
-    result = downstream(reference, mine)
+    result = downstream(published, mine)
     assert not result.success
     [event] = [event for event in result.all_events if event.is_step_failure]
     assert "mine uses an IO manager that only loads the assets of cxg_assets" in str(
@@ -212,28 +211,28 @@ def test_all_of_it_is_loaded_from_s3_too(
     no_aws: None,
     census_uri: str,
     monkeypatch: pytest.MonkeyPatch,
-    reference: Platform,
+    published: Platform,
 ) -> None:
     home = tmp_path / "dagster"
     home.mkdir()
-    with platform_in_s3(home, s3, census_uri, reference.spec, monkeypatch) as platform:
+    with platform_in_s3(home, s3, census_uri, published.spec, monkeypatch) as platform:
         publish_all(platform)
-        expected = files(reference)
+        expected = files(published)
         assert_same(load(platform, CHUNKS, partition_key="00004"), expected["00004"])
         lazy = load(platform, CHUNKS, partition_key="00004", metadata={"load": "lazy"})
         assert (lazy.to_memory().X != expected["00004"].X).nnz == 0
         joined: Any = anndata.concat(expected.values(), merge="same")
         collection = load(platform, DATASET)
         assert (collection[:].X != joined.X).nnz == 0
-        assert load(platform, SUBSET).equals(load(reference, SUBSET))
+        assert load(platform, SUBSET).equals(load(published, SUBSET))
         assert load(platform, INDEX, python_type=pads.Dataset).count_rows() == 2_600
 
 
 def test_a_subset_with_a_destination_of_its_own_is_loaded_from_there(
-    reference: Platform, monkeypatch: pytest.MonkeyPatch
+    published: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The default store is elsewhere: only the definition's own destination leads to the files.
-    elsewhere = complete(subset_definitions(reference.spec, reference.store_url))
-    monkeypatch.setenv("CXG_STORE_URL", f"{reference.store_url}-other")
-    chunk: Any = elsewhere.load_asset_value(CHUNKS, partition_key="00000", instance=reference.instance)
-    assert_same(chunk, files(reference)["00000"])
+    elsewhere = complete(subset_definitions(published.spec, published.store_url))
+    monkeypatch.setenv("CXG_STORE_URL", f"{published.store_url}-other")
+    chunk: Any = elsewhere.load_asset_value(CHUNKS, partition_key="00000", instance=published.instance)
+    assert_same(chunk, files(published)["00000"])

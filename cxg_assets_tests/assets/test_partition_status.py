@@ -1,51 +1,35 @@
 """What the UI shows of each chunk's partition: the truth, however chunks were made, failed or planned anew."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster import DagsterInstance
 
 from cxg_assets.assets.keys import h5ad_chunks_key
 from cxg_assets.ingest.dataset import read_dataset
 from cxg_assets.ingest.manifest import read_manifest
-from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets_tests.assets.conftest import Platform, failure_text, publish_all
 from cxg_assets_tests.assets.ui import causes, data_versions, stale_assets, statuses
-from cxg_assets_tests.conftest import BLOOD_NORMAL
+from cxg_assets_tests.platforms import Platform, Stages, failure_text, publish_all
 
 KEYS = [f"{n:05d}" for n in range(6)]
 RANGE = dg.define_asset_job("a_range", [h5ad_chunks_key("blood_normal")])
-OURS = {"event_log_storage": {"module": "cxg_assets.event_log", "class": "ReusingSqliteEventLogStorage"}}
-DAGSTERS: dict[str, dict[str, str]] = {}
-
 
 on_either_storage = pytest.mark.parametrize(
-    "platform", [OURS, DAGSTERS], ids=["our storage", "Dagster's storage"], indirect=True
+    "stages", ["our storage", "Dagster's storage"], ids=lambda name: name, indirect=True
 )
 
 
-@pytest.fixture
-def platform(
-    tmp_path: Path,
-    census_uri: str,
-    spec: Callable[..., SubsetSpec],
-    ray_session: None,
-    request: pytest.FixtureRequest,
-) -> Iterator[Platform]:
-    """Six chunks of which nothing was made, on our event storage if the test does not name another."""
-    (tmp_path / "dagster").mkdir()
-    small = spec(value_filter=BLOOD_NORMAL, chunk_size=40, max_obs=230)
-    with DagsterInstance.local_temp(str(tmp_path / "dagster"), overrides=getattr(request, "param", OURS)) as instance:
-        yield Platform(instance, small, census_uri, (tmp_path / "store").as_uri())
+@pytest.fixture(scope="module")
+def folder_of_dagsters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("dagsters")
 
 
 @pytest.fixture
-def prepared(platform: Platform) -> Platform:
-    assert platform.prepare().success
-    return platform
+def stages(stages: Stages, folder_of_dagsters: Path, request: pytest.FixtureRequest) -> Stages:
+    """On our event storage if the test does not name Dagster's."""
+    ours = getattr(request, "param", "our storage") == "our storage"
+    return stages if ours else replace(stages, folder=folder_of_dagsters, storage={})
 
 
 def keeps_all(platform: Platform) -> bool:
@@ -75,9 +59,8 @@ def test_a_chunk_that_failed_shows_so_until_it_was_made(prepared: Platform, way:
     assert stale_assets(prepared, KEYS).keys().isdisjoint(KEYS)
 
 
-def test_a_chunk_of_an_earlier_plan_that_fails_for_the_new_one_shows_so_until_it_was_made(prepared: Platform) -> None:
-    assert prepared.make_missing().success
-    edited = prepared.changed(compression="lzf")
+def test_a_chunk_of_an_earlier_plan_that_fails_for_the_new_one_shows_so_until_it_was_made(landed: Platform) -> None:
+    edited = landed.changed(compression="lzf")
     assert edited.prepare().success
     doomed = edited.file(edited.plan.chunks[3])
     doomed.mkdir(parents=True)
@@ -111,17 +94,16 @@ def test_a_chunk_that_shows_as_failed_but_has_landed_is_recorded_by_the_next_run
 
 
 @on_either_storage
-def test_partitions_that_a_smaller_plan_took_away_come_back_in_order_and_not_made(prepared: Platform) -> None:
-    publish_all(prepared)
-    smaller = prepared.changed(chunk_size=100)
+def test_partitions_that_a_smaller_plan_took_away_come_back_in_order_and_not_made(published: Platform) -> None:
+    smaller = published.changed(chunk_size=100)
     assert smaller.prepare().success
     assert statuses(smaller) == dict.fromkeys(KEYS[:3], "MATERIALIZED")
-    other = prepared.changed(chunk_size=45)
+    other = published.changed(chunk_size=45)
     assert other.prepare().success
 
-    back = "MATERIALIZED" if keeps_all(prepared) else "UNMATERIALIZED"
+    back = "MATERIALIZED" if keeps_all(published) else "UNMATERIALIZED"
     assert list(statuses(other).items()) == [(key, "MATERIALIZED" if key < "00003" else back) for key in KEYS]
-    if keeps_all(prepared):
+    if keeps_all(published):
         assert stale_assets(other, KEYS).keys() >= set(KEYS)
     assert other.make_missing(["00004"]).success
     assert statuses(other)["00004"] == "MATERIALIZED"
@@ -143,27 +125,25 @@ def test_a_failure_of_an_earlier_plan_does_not_come_back_with_its_partition(prep
     assert statuses(other)["00004"] == ("FAILED" if keeps_all(prepared) else "UNMATERIALIZED")
 
 
-def test_a_plan_that_comes_back_after_a_smaller_one_shows_what_had_landed(prepared: Platform) -> None:
-    publish_all(prepared)
-    times = {chunk.key: prepared.file(chunk).stat().st_mtime_ns for chunk in prepared.plan.chunks}
-    publish_all(prepared.changed(chunk_size=100))
-    assert prepared.prepare().success
+def test_a_plan_that_comes_back_after_a_smaller_one_shows_what_had_landed(published: Platform) -> None:
+    times = {chunk.key: published.file(chunk).stat().st_mtime_ns for chunk in published.plan.chunks}
+    publish_all(published.changed(chunk_size=100))
+    assert published.prepare().success
 
-    assert list(statuses(prepared).items()) == [(key, "MATERIALIZED") for key in KEYS]
-    assert stale_assets(prepared, KEYS).keys() == {"00000", "00001", "00002", "dataset"}
-    assert prepared.make_missing().success
-    assert prepared.publish().success
-    assert stale_assets(prepared, KEYS) == {}
-    assert data_versions(prepared) == {chunk.key: chunk.fingerprint for chunk in prepared.plan.chunks}
-    assert times == {chunk.key: prepared.file(chunk).stat().st_mtime_ns for chunk in prepared.plan.chunks}
-    assert prepared.dataset_events()[0].metadata["plan_id"].value == prepared.plan.header.plan_id
+    assert list(statuses(published).items()) == [(key, "MATERIALIZED") for key in KEYS]
+    assert stale_assets(published, KEYS).keys() == {"00000", "00001", "00002", "dataset"}
+    assert published.make_missing().success
+    assert published.publish().success
+    assert stale_assets(published, KEYS) == {}
+    assert data_versions(published) == {chunk.key: chunk.fingerprint for chunk in published.plan.chunks}
+    assert times == {chunk.key: published.file(chunk).stat().st_mtime_ns for chunk in published.plan.chunks}
+    assert published.dataset_events()[0].metadata["plan_id"].value == published.plan.header.plan_id
 
 
-def test_chunks_of_two_plans_with_the_same_fingerprint_are_not_taken_for_each_other(prepared: Platform) -> None:
-    publish_all(prepared)
-    shorter = prepared.changed(max_obs=200)
+def test_chunks_of_two_plans_with_the_same_fingerprint_are_not_taken_for_each_other(published: Platform) -> None:
+    shorter = published.changed(max_obs=200)
     assert shorter.prepare().success
-    assert [c.fingerprint for c in shorter.plan.chunks] == [c.fingerprint for c in prepared.plan.chunks[:5]]
+    assert [c.fingerprint for c in shorter.plan.chunks] == [c.fingerprint for c in published.plan.chunks[:5]]
     assert "00000 was not made from this plan" in failure_text(shorter.publish())
 
     assert shorter.make_missing().success
@@ -202,10 +182,9 @@ def test_a_range_that_was_planned_and_never_made_shows_how_its_run_ended_until_t
     assert stale_assets(prepared, KEYS).keys() == {"dataset"}
 
 
-def test_chunks_of_a_store_that_was_moved_are_known_and_are_recorded_where_they_are(prepared: Platform) -> None:
-    publish_all(prepared)
-    Path(prepared.store_url.removeprefix("file://")).rename(prepared.instance.root_directory + "-moved")
-    moved = replace(prepared, store_url=Path(prepared.instance.root_directory + "-moved").as_uri())
+def test_chunks_of_a_store_that_was_moved_are_known_and_are_recorded_where_they_are(published: Platform) -> None:
+    Path(published.store_url.removeprefix("file://")).rename(published.instance.root_directory + "-moved")
+    moved = replace(published, store_url=Path(published.instance.root_directory + "-moved").as_uri())
 
     assert moved.publish().success
     here = [moved.file(chunk).as_uri() for chunk in moved.plan.chunks]

@@ -3,7 +3,6 @@
 import base64
 import io
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,9 @@ from PIL import Image
 
 from cxg_assets.assets.keys import h5ad_chunks_key
 from cxg_assets.ingest.report import ChunkReport
-from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.metadata import report_from
 from cxg_assets.quantities import duration, size
-from cxg_assets_tests.assets.conftest import Platform, new_platform
+from cxg_assets_tests.platforms import Platform
 
 TEXTS = {"chunk", "fingerprint", "uri", "sha256", "worker"}
 """Figures of a chunk that are no numbers."""
@@ -48,30 +46,22 @@ class Finished:
     n_bytes: pd.Series
 
 
-@pytest.fixture(scope="module")
-def finished(
-    tmp_path_factory: pytest.TempPathFactory, census_uri: str, spec: Callable[..., SubsetSpec], ray_session: None
-) -> Iterator[Finished]:
-    with new_platform(tmp_path_factory.mktemp("figures"), census_uri, spec) as platform:
-        assert platform.prepare().success
-        made = platform.make_missing()
-        assert made.success
-        assert platform.publish().success
-        records = platform.instance.fetch_observations(h5ad_chunks_key("blood_normal"), limit=2).records
-        [observation] = [record.asset_observation for record in records]
-        assert observation is not None
-        files = [platform.file(chunk) for chunk in platform.plan.chunks]
-        read: Any = anndata.read_h5ad  # declares wider types than it returns
-        entries = platform.instance.all_logs(made.run_id)
-        yield Finished(
-            platform=platform,
-            chunks={str(event.partition): dict(event.metadata) for event in platform.chunk_events()},
-            run=dict(observation.metadata),
-            dataset=dict(platform.dataset_events()[0].metadata),
-            log=[entry.user_message for entry in entries if not entry.is_dagster_event],
-            obs=pd.concat([read(file).obs for file in files]),
-            n_bytes=pd.Series([file.stat().st_size for file in files]),
-        )
+@pytest.fixture
+def finished(published: Platform) -> Finished:
+    [observation] = published.instance.fetch_observations(h5ad_chunks_key("blood_normal"), limit=2).records
+    assert observation.asset_observation is not None
+    [made] = published.instance.get_runs(dg.RunsFilter(job_name="blood_normal_missing_chunks"))
+    files = [published.file(chunk) for chunk in published.plan.chunks]
+    read: Any = anndata.read_h5ad  # declares wider types than it returns
+    return Finished(
+        platform=published,
+        chunks={str(event.partition): dict(event.metadata) for event in published.chunk_events()},
+        run=dict(observation.asset_observation.metadata),
+        dataset=dict(published.dataset_events()[0].metadata),
+        log=[entry.user_message for entry in published.instance.all_logs(made.run_id) if not entry.is_dagster_event],
+        obs=pd.concat([read(file).obs for file in files]),
+        n_bytes=pd.Series([file.stat().st_size for file in files]),
+    )
 
 
 def table(value: dg.MetadataValue) -> dict[str, str]:

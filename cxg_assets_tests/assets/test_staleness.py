@@ -17,9 +17,9 @@ from cxg_assets.components import census_subset
 from cxg_assets.ingest import fingerprint, plan
 from cxg_assets.ingest.dataset import read_dataset
 from cxg_assets.ingest.spec import GeneSelection
-from cxg_assets_tests.assets.conftest import Platform, publish_all
 from cxg_assets_tests.assets.ui import data_versions, stale_assets
 from cxg_assets_tests.conftest import BLOOD_NORMAL
+from cxg_assets_tests.platforms import Platform, publish_all
 
 NAME = "blood_normal"
 SUBSET, PLAN = filtered_subset_key(NAME), chunk_plan_key(NAME)
@@ -59,9 +59,9 @@ def files_made(platform: Platform) -> int:
     ],
 )
 def test_an_edit_of_the_yaml_shows_at_once_on_what_it_is_about(
-    reference: Platform, changes: dict[str, Any], stale: set[str]
+    published: Platform, changes: dict[str, Any], stale: set[str]
 ) -> None:
-    assert stale_assets(reference.changed(**changes)) == {key: ["CODE"] for key in stale}
+    assert stale_assets(published.changed(**changes)) == {key: ["CODE"] for key in stale}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 from dagster_graphql.test.utils import execute_dagster_graphql
 
 from cxg_assets.assets.keys import chunk_plan_key, dataset_key, filtered_subset_key, h5ad_chunks_key
-from cxg_assets_tests.assets.conftest import Platform
+from cxg_assets_tests.platforms import Platform
 
 definitions: dg.Definitions
 """Of the platform that is asked about; Dagster loads a code location from a module."""

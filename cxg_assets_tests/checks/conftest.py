@@ -1,28 +1,17 @@
-"""One published subset for the tests of a file; a test that damages something mends it again."""
+"""What the tests of checks execute, look up and damage; a test that damages something mends it again."""
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
-import pytest
 
 from cxg_assets.assets.keys import dataset_key
 from cxg_assets.checks.dataset import GATE
-from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets_tests.assets.conftest import Platform, new_platform, publish_all
+from cxg_assets_tests.platforms import Platform
 
 NAME = "blood_normal"
-
-
-@pytest.fixture(scope="module")
-def published(
-    tmp_path_factory: pytest.TempPathFactory, census_uri: str, spec: Callable[..., SubsetSpec], ray_session: None
-) -> Iterator[Platform]:
-    """A published subset of six chunks."""
-    with new_platform(tmp_path_factory.mktemp("published"), census_uri, spec) as made:
-        yield publish_all(made)
 
 
 def execute(platform: Platform, *checks: dg.AssetCheckKey) -> dict[str, bool]:

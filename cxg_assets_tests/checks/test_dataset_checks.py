@@ -21,8 +21,8 @@ from cxg_assets.ingest.pipeline import landed_sizes
 from cxg_assets.ingest.plan import Chunk
 from cxg_assets.ingest.report import ChunkReport
 from cxg_assets.metadata import chunk_metadata
-from cxg_assets_tests.assets.conftest import Platform, failure_text
 from cxg_assets_tests.checks.conftest import NAME, damaged, execute, gate, latest, local, only, pointer
+from cxg_assets_tests.platforms import Platform, failure_text
 
 
 def sample(platform: Platform) -> tuple[Chunk, ...]:

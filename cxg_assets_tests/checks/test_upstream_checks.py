@@ -1,6 +1,6 @@
 """The checks of index, subset, plan and release: each fails for its own reason, while the others pass."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,9 @@ from cxg_assets.ingest.feather import write_feather
 from cxg_assets.ingest.layout import index_json_path, index_path, plan_path, subset_obs_path
 from cxg_assets.ingest.plan import Chunk, write_plan
 from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets_tests.assets.conftest import Platform, failure_text, new_platform
 from cxg_assets_tests.assets.test_census_release import stable_platform
 from cxg_assets_tests.checks.conftest import NAME, damaged, execute, latest, local
+from cxg_assets_tests.platforms import Platform, failure_text
 from cxg_assets_tests.public_census import PublicCensus
 
 INDEX = census_index_key("homo_sapiens")
@@ -31,16 +31,6 @@ KEYS = {
     ROW_COUNT.name: ROW_COUNT.key(INDEX),
     COVERS_SUBSET.name: COVERS_SUBSET.key(chunk_plan_key(NAME)),
 }
-
-
-@pytest.fixture(scope="module")
-def prepared(
-    tmp_path_factory: pytest.TempPathFactory, census_uri: str, spec: Callable[..., SubsetSpec]
-) -> Iterator[Platform]:
-    """A subset with a plan."""
-    with new_platform(tmp_path_factory.mktemp("prepared"), census_uri, spec) as made:
-        assert made.prepare().success
-        yield made
 
 
 def failed(platform: Platform) -> list[str]:

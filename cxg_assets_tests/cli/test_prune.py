@@ -7,7 +7,7 @@ import pytest
 from cxg_assets_tests.cli.command import cxg_assets, files_below
 from cxg_assets_tests.cli.conftest import SUBSET
 
-OTHER = ("ingest", SUBSET, "--max-obs", "40", "--chunk-size", "20")
+OTHER = ("ingest", SUBSET, "--max-obs", "40", "--chunk-size", "20", "--workers", "1")
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_one_old_plan_stays_by_default(two_plans: Path) -> None:
 def test_the_plan_on_record_stays_though_another_is_published(two_plans: Path) -> None:
     # As when a run is under way: the pointer is still that of the plan before.
     published = two_plans / "dataset.json"
-    assert cxg_assets("ingest", SUBSET, "--max-obs", "60", "--chunk-size", "20").exit_code == 0
+    assert cxg_assets("ingest", SUBSET, "--max-obs", "60", "--chunk-size", "20", "--workers", "1").exit_code == 0
     newest = published.read_bytes()
     assert cxg_assets(*OTHER).exit_code == 0
     published.write_bytes(newest)

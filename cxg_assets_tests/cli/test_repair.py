@@ -178,7 +178,7 @@ def test_what_is_not_on_record_is_not_repaired(finished_home: Path) -> None:
     pointer = finished_home / "store" / SUBSET / "dataset.json"
     earlier = pointer.read_bytes()
     chunk_files(finished_home)[0].unlink()
-    assert cxg_assets("ingest", SUBSET, "--max-obs", "40", "--chunk-size", "20").exit_code == 0
+    assert cxg_assets("ingest", SUBSET, "--max-obs", "40", "--chunk-size", "20", "--workers", "1").exit_code == 0
     pointer.write_bytes(earlier)
 
     outcome = cxg_assets(*REPAIR)

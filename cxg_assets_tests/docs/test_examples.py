@@ -13,16 +13,14 @@ import pytest
 import scanpy as sc
 import tiledbsoma as soma
 
-from cxg_assets_tests.assets.conftest import Platform, reference
-
-__all__ = ["reference"]
+from cxg_assets_tests.platforms import Platform
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 QC = dg.AssetKey(["blood_normal", "qc_metrics"])
 
 
 @pytest.fixture
-def with_example(reference: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dg.Definitions:
+def with_example(published: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dg.Definitions:
     """The definitions of a project that has the example in its `defs/`."""
     defs = tmp_path / "project_with_examples" / "defs"
     shutil.copytree(EXAMPLES, defs)
@@ -34,18 +32,18 @@ def with_example(reference: Platform, tmp_path: Path, monkeypatch: pytest.Monkey
         jobs=[dg.define_asset_job("qc", [QC])],
         resources={"io_manager": dg.FilesystemIOManager(base_dir=str(tmp_path / "metrics"))},
     )
-    return dg.Definitions.merge(reference.definitions, tree.build_defs(), own)
+    return dg.Definitions.merge(published.definitions, tree.build_defs(), own)
 
 
 def test_qc_metrics_of_all_chunks_are_those_of_scanpy_for_the_whole_selection(
-    with_example: dg.Definitions, reference: Platform, census: soma.Collection
+    with_example: dg.Definitions, published: Platform, census: soma.Collection
 ) -> None:
     job = with_example.resolve_job_def("qc")
-    for chunk in reference.plan.chunks:
-        assert job.execute_in_process(instance=reference.instance, partition_key=chunk.key).success
+    for chunk in published.plan.chunks:
+        assert job.execute_in_process(instance=published.instance, partition_key=chunk.key).success
     parts: list[Any] = [
-        with_example.load_asset_value(QC, instance=reference.instance, partition_key=chunk.key)
-        for chunk in reference.plan.chunks
+        with_example.load_asset_value(QC, instance=published.instance, partition_key=chunk.key)
+        for chunk in published.plan.chunks
     ]
     made = pd.concat(parts)
 
@@ -74,8 +72,8 @@ def test_qc_metrics_of_all_chunks_are_those_of_scanpy_for_the_whole_selection(
     np.testing.assert_allclose(made["pct_counts_in_top_50_genes"], top, rtol=1e-4)
 
 
-def test_the_example_tells_its_figures(with_example: dg.Definitions, reference: Platform) -> None:
-    result = with_example.resolve_job_def("qc").execute_in_process(instance=reference.instance, partition_key="00005")
+def test_the_example_tells_its_figures(with_example: dg.Definitions, published: Platform) -> None:
+    result = with_example.resolve_job_def("qc").execute_in_process(instance=published.instance, partition_key="00005")
     [event] = result.get_asset_materialization_events()
     metadata = event.materialization.metadata
     assert metadata["dagster/row_count"].value == 30

@@ -34,3 +34,9 @@ def test_what_plans_does_not_load_the_libraries_that_take_seconds() -> None:
     loaded = loaded_by("cxg_assets.ingest.plan", "cxg_assets.ingest.spec", "cxg_assets.ingest.pipeline")
 
     assert loaded & {"tiledbsoma", "anndata", "cellxgene_census", "scanpy"} == set()
+
+
+def test_the_ui_and_the_command_come_up_without_the_libraries_that_take_seconds() -> None:
+    loaded = loaded_by("cxg_assets.definitions", "cxg_assets.cli.main")
+
+    assert loaded & {"tiledbsoma", "anndata", "cellxgene_census", "scanpy", "matplotlib"} == set()

@@ -82,7 +82,7 @@ def test_an_interrupt_is_one_also_when_it_comes_while_ray_waits(planned: Ingeste
             while True:
                 ray.wait([never], timeout=1.0)
 
-    executor = RayPoolExecutor(ray=RunRay(), workers=2)
+    executor = RayPoolExecutor(ray=RunRay(), workers=1)
     # More often than not Ray makes a SystemError of it.
     for _ in range(4):
         with raise_interrupts_as(DagsterExecutionInterruptedError), pytest.raises(DagsterExecutionInterruptedError):

@@ -1,14 +1,14 @@
-"""A real Dagster instance on disk, and one subset's definitions run in it."""
+"""One subset's definitions on a real Dagster instance on disk, and copies of it at every stage of an ingest."""
 
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import dagster as dg
-import pytest
 from dagster import DagsterInstance
 from dagster_aws.s3 import S3Resource
 
@@ -29,7 +29,11 @@ from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.store import Store
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
-from cxg_assets_tests.conftest import BLOOD_NORMAL
+
+OUR_STORAGE = {"event_log_storage": {"module": "cxg_assets.event_log", "class": "ReusingSqliteEventLogStorage"}}
+"""What the `dagster.yaml` says that the command writes."""
+
+Stage = Literal["empty", "prepared", "landed", "published"]
 
 
 @dataclass(frozen=True)
@@ -101,37 +105,6 @@ class Platform:
         return [record.asset_materialization for record in records if record.asset_materialization is not None]
 
 
-@contextmanager
-def new_platform(folder: Path, census_uri: str, spec: Callable[..., SubsetSpec]) -> Iterator[Platform]:
-    """A subset of six chunks of which nothing was made, on an instance and a store of its own."""
-    home = folder / "dagster"
-    home.mkdir()
-    small = spec(value_filter=BLOOD_NORMAL, chunk_size=40, max_obs=230)
-    with DagsterInstance.local_temp(str(home)) as instance:
-        yield Platform(instance, small, census_uri, (folder / "store").as_uri())
-
-
-@pytest.fixture
-def platform(tmp_path: Path, census_uri: str, spec: Callable[..., SubsetSpec], ray_session: None) -> Iterator[Platform]:
-    with new_platform(tmp_path, census_uri, spec) as made:
-        yield made
-
-
-@pytest.fixture
-def published(platform: Platform) -> Platform:
-    """A published subset of the test's own."""
-    return publish_all(platform)
-
-
-@pytest.fixture(scope="module")
-def reference(
-    tmp_path_factory: pytest.TempPathFactory, census_uri: str, spec: Callable[..., SubsetSpec], ray_session: None
-) -> Iterator[Platform]:
-    """A published subset that tests look at and do not change."""
-    with new_platform(tmp_path_factory.mktemp("reference"), census_uri, spec) as made:
-        yield publish_all(made)
-
-
 def publish_all(platform: Platform) -> Platform:
     assert platform.prepare().success
     assert platform.make_missing().success
@@ -144,3 +117,79 @@ def failure_text(result: dg.ExecuteInProcessResult) -> str:
     [event] = [event for event in result.all_events if event.is_step_failure]
     assert event.step_failure_data.user_failure_data is not None
     return event.step_failure_data.user_failure_data.description or ""
+
+
+def _prepare(platform: Platform) -> None:
+    assert platform.prepare().success
+
+
+def _land(platform: Platform) -> None:
+    assert platform.make_missing().success
+
+
+def _publish(platform: Platform) -> None:
+    assert platform.publish().success
+
+
+_STEPS: dict[Stage, tuple[Stage, Callable[[Platform], None]]] = {
+    "prepared": ("empty", _prepare),
+    "landed": ("prepared", _land),
+    "published": ("landed", _publish),
+}
+"""What a stage follows on, and what leads to it."""
+
+
+@dataclass(frozen=True)
+class Stages:
+    """A platform as it was at a stage, for tests that may change it: each gets a copy, and a stage is made once.
+
+    All copies lie in one place, one after the other, as what is on record tells where the files are.
+
+    Attributes:
+        folder: Where that place is, and what is kept of each stage.
+        spec: The subset.
+        census_uri: The Census.
+        storage: Settings of the instance.
+    """
+
+    folder: Path
+    spec: SubsetSpec
+    census_uri: str
+    storage: Mapping[str, Any]
+
+    @contextmanager
+    def at(self, stage: Stage) -> Iterator[Platform]:
+        """A copy of the platform at a stage."""
+        self._put(self._kept(stage))
+        with self._open() as platform:
+            yield platform
+
+    def _kept(self, stage: Stage) -> Path:
+        """What is kept of a stage. Made when it is asked for first."""
+        kept = self.folder / stage
+        if not kept.exists():
+            if stage == "empty":
+                (self._place / "dagster").mkdir(parents=True)
+                with self._open():
+                    pass
+            else:
+                before, step = _STEPS[stage]
+                self._put(self._kept(before))
+                with self._open() as platform:
+                    step(platform)
+            self._place.rename(kept)
+        return kept
+
+    @property
+    def _place(self) -> Path:
+        return self.folder / "place"
+
+    def _put(self, kept: Path) -> None:
+        shutil.rmtree(self._place, ignore_errors=True)
+        shutil.copytree(kept, self._place)
+
+    @contextmanager
+    def _open(self) -> Iterator[Platform]:
+        home = str(self._place / "dagster")
+        with DagsterInstance.local_temp(home, overrides=dict(self.storage)) as instance:
+            yield Platform(instance, self.spec, self.census_uri, (self._place / "store").as_uri())
