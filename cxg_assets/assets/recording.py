@@ -9,7 +9,6 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import dagster as dg
@@ -165,7 +164,7 @@ def make_chunks(
     more: Metadata = {}
     if missing:
         job = _prove(context, job)
-        with ThreadPoolExecutor(1) as drawing, executor.launch(job, len(missing), context) as pool:
+        with executor.launch(job, len(missing), context) as pool:
             if pool.dashboard_url is not None:
                 context.log.info(f"Ray dashboard: {pool.dashboard_url}")
                 more["ray_dashboard"] = dg.MetadataValue.url(pool.dashboard_url)
@@ -184,9 +183,8 @@ def make_chunks(
                     context.log.info(line)
             # Taken before the pool ends: to shut a Ray down takes seconds, and all chunks have landed.
             seconds = progress.seconds
-            pictures = drawing.submit(run_pictures, plan, reports, began_at)
             n_workers, n_retries, n_deaths = pool.n_workers, pool.n_retries, pool.n_deaths
-        more |= drawn(context.log, pictures.result)
+        more |= drawn(context.log, lambda: run_pictures(plan, reports, began_at))
     summary = RunSummary(
         n_obs=sum(report.n_obs for report in reports),
         n_files=len(reports),
