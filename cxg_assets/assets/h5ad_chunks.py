@@ -18,6 +18,7 @@ from cxg_assets.assets.keys import (
     missing_chunks_job_name,
 )
 from cxg_assets.assets.killed_runs import process_tag
+from cxg_assets.assets.labels import Labels
 from cxg_assets.assets.recording import ChunkRecorder, StepContext, make_chunks
 from cxg_assets.assets.upstream import latest_data_version, provenance_tags
 from cxg_assets.ingest.errors import BadInput
@@ -43,12 +44,15 @@ class MissingChunks(dg.Config):
     """Make the chunks again also where they have landed. They must be named then."""
 
 
-def build_h5ad_chunks(subset: str, destination: str) -> tuple[dg.AssetsDefinition, dg.JobDefinition]:
+def build_h5ad_chunks(
+    subset: str, destination: str, labels: Labels
+) -> tuple[dg.AssetsDefinition, dg.JobDefinition]:
     """The chunk asset, and the job that makes what is missing.
 
     Args:
         subset: Name of the subset.
         destination: URL of its store; empty for the default store.
+        labels: Its owners and tags; the job has the tags.
     """
     key = h5ad_chunks_key(subset)
     spec = dg.AssetSpec(key, deps=[chunk_plan_key(subset), CENSUS_RELEASE], code_version=str(ENCODING_VERSION))
@@ -119,6 +123,7 @@ def build_h5ad_chunks(subset: str, destination: str) -> tuple[dg.AssetsDefinitio
     @dg.job(
         name=missing_chunks_job_name(subset),
         executor_def=dg.in_process_executor,
+        tags=labels.tags,
         description=f"Makes the chunks of {subset} that have not landed, failed ones too, however scattered, in one "
         "run. Needs no config. In the Launchpad `chunks` names some, and `replace` makes those again that have landed.",
     )

@@ -190,7 +190,7 @@ def subset_definitions(spec: SubsetSpec, destination: str, labels: Labels = NO_L
         "obs_columns": spec.obs_columns,
         "genes": None if spec.genes is None else [spec.genes.value_filter, len(spec.genes.feature_ids or ())],
     }
-    h5ad_chunks, missing_chunks = build_h5ad_chunks(spec.name, destination)
+    h5ad_chunks, missing_chunks = build_h5ad_chunks(spec.name, destination, labels)
     to_the_plan = [
         CENSUS_RELEASE,
         census_index_key(spec.organism),
