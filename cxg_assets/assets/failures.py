@@ -12,10 +12,31 @@ from cxg_assets.ingest.errors import BadInput, CxgError
 def as_failure() -> Iterator[None]:
     """Turns an engine error into a `dagster.Failure` with the same message.
 
-    Retried, where a step has a policy for that, is what may be over by then: neither bad input nor an object that is
-    not there (a step only reads what is on record).
+    Retried, where a step is begun again, is what may be over by then: neither bad input nor an object that is not there
+    (a step only reads what is on record).
     """
     try:
         yield
     except (CxgError, FileNotFoundError) as error:
         raise dg.Failure(str(error), allow_retries=not isinstance(error, BadInput | FileNotFoundError)) from error
+
+
+@contextlib.contextmanager
+def begun_again(context: dg.OpExecutionContext | dg.AssetExecutionContext, limits: dg.RetryPolicy) -> Iterator[None]:
+    """Lets Dagster begin a step again that has failed, unless its failure says that this would not help.
+
+    Not as the step's own retry policy: by that Dagster 1.13 also begins the step of a run again that was terminated,
+    and the run goes on.
+
+    Args:
+        context: The step's.
+        limits: How often, and after what time.
+    """
+    try:
+        yield
+    except Exception as error:
+        final = isinstance(error, dg.DagsterError) or (isinstance(error, dg.Failure) and not error.allow_retries)
+        if final or context.retry_number >= limits.max_retries:
+            raise
+        seconds = limits.calculate_delay(context.retry_number + 1)
+        raise dg.RetryRequested(max_retries=limits.max_retries, seconds_to_wait=seconds) from error

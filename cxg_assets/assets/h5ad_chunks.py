@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from cxg_assets.assets.conditions import follows
-from cxg_assets.assets.failures import as_failure
+from cxg_assets.assets.failures import as_failure, begun_again
 from cxg_assets.assets.keys import (
     CENSUS_POOL,
     CENSUS_RELEASE,
@@ -73,7 +73,7 @@ def build_h5ad_chunks(
         """
         plan_id = latest_data_version(context.instance, chunk_plan_key(subset))
         context.instance.add_run_tags(context.run_id, process_tag())
-        with as_failure():
+        with begun_again(context, LAUNCH_RETRIES), as_failure():
             if replace and keys is None:
                 raise BadInput("replace: chunks is empty; name the chunks that are to be made again")
             locator = store.locator(destination)
@@ -100,7 +100,6 @@ def build_h5ad_chunks(
         kinds={"ray", "h5ad"},
         code_version=spec.code_version,
         output_required=False,
-        retry_policy=LAUNCH_RETRIES,
     )
     def h5ad_chunks(
         context: dg.AssetExecutionContext, census: CensusResource, store: StoreResource, executor: RayPoolExecutor
@@ -110,7 +109,7 @@ def build_h5ad_chunks(
         # A generator that yields nothing: for a plain function Dagster would record every partition once more.
         yield
 
-    @dg.op(name=make_missing_op_name(subset), pool=CENSUS_POOL, retry_policy=LAUNCH_RETRIES)
+    @dg.op(name=make_missing_op_name(subset), pool=CENSUS_POOL)
     def make_missing(
         context: dg.OpExecutionContext,
         config: MissingChunks,

@@ -70,6 +70,7 @@ def audit_chunks(
         census: Where the release is.
 
     Raises:
+        BadInput: The Census was replaced since.
         FileNotFoundError: A file of the subset is not there.
         CxgError: A file of the subset is damaged; the Census cannot be read; the store does not give what it has.
     """
@@ -96,8 +97,15 @@ def audit_chunks(
                     differences = truth.differences(data, plan, chunk, cells)
                     if differences:
                         different[chunk.key] = "; ".join(differences)
-    except pa.ArrowException as error:
-        raise CxgError(f"cells or genes of {plan.header.subset} cannot be read ({error})") from error
+        if different:
+            plan.header.release.confirm(census)
+    except Exception as error:
+        # Of a Census that was replaced TileDB says anything.
+        plan.header.release.confirm(census)
+        if isinstance(error, (CxgError, FileNotFoundError)):
+            raise
+        what = "cells or genes" if isinstance(error, pa.ArrowException) else "cells of the Census"
+        raise CxgError(f"{what} of {plan.header.subset} cannot be read: {' '.join(str(error).split())}") from error
     names = [chunk.key for chunk in sample]
     looked_at: dict[str, Fact] = {"n_chunks": len(plan.chunks), "n_looked_at": len(names), "looked_at": names}
     listed: dict[str, Fact] = {"n_chunks": len(plan.chunks), "n_landed": len(sizes), "n_bytes": sum(sizes.values())}

@@ -106,13 +106,15 @@ def open_truth(store: Store, plan: ChunkPlan, census: CensusLocator) -> Iterator
         CxgError: The Census cannot be opened.
     """
     header = plan.header
-    paths = [path(header.subset, header.subset_fingerprint) for path in (subset_obs_path, subset_var_path)]
-    with contextlib.ExitStack() as stack:
-        cells, genes = (
-            stack.enter_context(FeatherFile(stack.enter_context(store.local_copy(path)), columns=("soma_joinid",)))
-            for path in paths
-        )
-        yield Truth(stack.enter_context(census.open()), cells, genes.read()["soma_joinid"].to_numpy())
+    obs_path, var_path = (path(header.subset, header.subset_fingerprint) for path in (subset_obs_path, subset_var_path))
+    # var is a few megabytes: in memory it needs no room on a disk that may be full.
+    genes = pa.ipc.open_file(pa.BufferReader(store.get(var_path))).read_all()["soma_joinid"].to_numpy()
+    with (
+        store.local_copy(obs_path) as obs_file,
+        FeatherFile(obs_file, columns=("soma_joinid",)) as cells,
+        census.open() as opened,
+    ):
+        yield Truth(opened, cells, genes)
 
 
 def _read(data: bytes) -> "AnnData":

@@ -225,7 +225,7 @@ def test_a_layer_that_the_census_does_not_have_is_refused(
         (
             "value_filtr: nnz > 5",
             "there is no attribute 'value_filtr'; did you mean value_filter? a subset can have name, organism, "
-            "value_filter, obs_columns, genes, max_obs, layer, chunk_size, compression, destination",
+            "value_filter, obs_columns, genes, max_obs, layer, chunk_size, compression, destination, owners, tags",
         ),
     ],
 )
