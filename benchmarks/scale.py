@@ -12,9 +12,7 @@ pages are loaded in that browser too. Prints a table in Markdown.
 import argparse
 import json
 import os
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,7 +27,7 @@ from benchmarks.machine import describe_machine
 from cxg_assets.assets.keys import chunk_partitions, h5ad_chunks_key
 from cxg_assets.assets.recording import ChunkRecorder
 from cxg_assets.ingest.report import ChunkReport
-from cxg_assets_tests.webserver import Webserver, free_port, wait_until
+from cxg_assets_tests.webserver import Webserver, free_port, serve, wait_until
 
 SUBSET = "blood_normal"
 KEY = h5ad_chunks_key(SUBSET)
@@ -134,22 +132,11 @@ def made_up(key: str, number: int) -> ChunkReport:
 
 @contextmanager
 def served(folder: str) -> Iterator[Webserver]:
-    """The project's UI on the instance in a folder."""
+    """The project's UI on the instance in a folder; nothing of it reads a Census."""
     port = free_port()
     where = ["-m", "cxg_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
-    command = [sys.executable, "-m", "dagster", "dev", *where]
-    with Path(folder, "server.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=log, start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
-        )  # fmt: skip
-        server = Webserver(f"http://127.0.0.1:{port}")
-        try:
-            wait_until("the code location loads", server.is_ready, SECONDS)
-            yield server
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(60)
+    with serve([sys.executable, "-m", "dagster", "dev", *where], Path(folder), census_uri=folder, port=port) as ui:
+        yield ui.server
 
 
 def timed(rounds: int, work: Callable[[], object]) -> list[float]:

@@ -39,4 +39,3 @@ def _when(updated: dg.AutomationCondition) -> dg.AutomationCondition:
 
 def _other_data(upstream: dg.AssetKey) -> dg.AutomationCondition:
     return _When.any_deps_match(_When.data_version_changed()).allow(dg.AssetSelection.assets(upstream))
-

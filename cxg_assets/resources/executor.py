@@ -66,8 +66,8 @@ class RayPoolExecutor(dg.ConfigurableResource):
             finally:
                 pool.close()
         except SystemError as error:
-            # What interrupts Ray's C code comes out as the cause of a SystemError. Dagster would take that for a
-            # failure and begin the step of a terminated run again.
+            # What interrupts Ray's C code comes out as the cause of a SystemError, which would pass for a failure
+            # after which the step is begun again.
             if error.__cause__ is None or isinstance(error.__cause__, Exception):
                 raise
             raise error.__cause__ from None

@@ -1,9 +1,6 @@
 """YAML files, loaded as Dagster loads them."""
 
-import importlib
-import textwrap
 from collections.abc import Callable
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -32,27 +29,6 @@ attributes:
   owners: [team:cell-models, me@lab.org]
   tags: {project: lung}
 """
-
-
-@pytest.fixture
-def tree(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Callable[..., dg.ComponentTree]:
-    """Writes YAML files into a project of their own and returns its tree."""
-    package = f"project_{abs(hash(request.node.name))}"
-    root = tmp_path / package / "defs"
-    root.mkdir(parents=True)
-    (root.parent / "__init__.py").touch()
-    (root / "__init__.py").touch()
-    monkeypatch.syspath_prepend(str(tmp_path))
-
-    def build(**yamls: str) -> dg.ComponentTree:
-        for name, text in yamls.items():
-            (root / name).mkdir()
-            (root / name / "defs.yaml").write_text(textwrap.dedent(text))
-        return dg.ComponentTree.from_module(importlib.import_module(f"{package}.defs"), project_root=tmp_path)
-
-    return build
 
 
 def test_every_attribute_reaches_the_engine(tree: Callable[..., dg.ComponentTree]) -> None:

@@ -1,6 +1,5 @@
 """What Dagster and its UI say of wrong YAML: the same lines as the command, of all files at once."""
 
-import importlib
 import os
 import shutil
 import subprocess
@@ -16,27 +15,6 @@ from cxg_assets.components.subset_tree import load_definitions
 from cxg_assets.ingest.errors import BadInput
 
 GOOD = "type: cxg_assets.CensusSubset\nattributes:\n  name: {name}\n  organism: homo_sapiens\n"
-
-
-@pytest.fixture
-def tree(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Callable[..., dg.ComponentTree]:
-    """Writes YAML files into a project of their own and returns its tree."""
-    package = f"subset_tree_{abs(hash(request.node.name))}"
-    defs = tmp_path / package / "defs"
-    defs.mkdir(parents=True)
-    (defs.parent / "__init__.py").touch()
-    (defs / "__init__.py").touch()
-    monkeypatch.syspath_prepend(str(tmp_path))
-
-    def build(**yamls: str) -> dg.ComponentTree:
-        for name, text in yamls.items():
-            (defs / name).mkdir()
-            (defs / name / "defs.yaml").write_text(text)
-        return dg.ComponentTree.from_module(importlib.import_module(f"{package}.defs"), project_root=tmp_path)
-
-    return build
 
 
 def test_mistakes_of_all_files_are_told_at_once(tree: Callable[..., dg.ComponentTree]) -> None:
