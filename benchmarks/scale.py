@@ -159,9 +159,7 @@ def ask(server: Webserver, run_id: str, rounds: int, rows: list[tuple[str, list[
     rows.append(("GraphQL: 1,000 events of the run", timed(rounds, lambda: server.query(LOGS, id=run_id)), ""))
 
 
-def look(
-    server: Webserver, run_id: str, options: argparse.Namespace, rows: list[tuple[str, list[float], str]]
-) -> None:
+def look(server: Webserver, run_id: str, options: argparse.Namespace, rows: list[tuple[str, list[float], str]]) -> None:
     """The pages, from the click to the text that tells that they are there."""
     from playwright.sync_api import sync_playwright
 

@@ -30,9 +30,7 @@ DEFINITIONS = dg.Definitions(assets=[chunks], jobs=[JOB])
 def planned(instance: DagsterInstance) -> dict[str, Any]:
     """All that Dagster answers about what was planned, and what follows from it."""
     instance.add_dynamic_partitions("chunks", CHUNKS)
-    run = DEFINITIONS.resolve_job_def("chunks").execute_in_process(
-        instance=instance, tags=RANGE, raise_on_error=False
-    )
+    run = DEFINITIONS.resolve_job_def("chunks").execute_in_process(instance=instance, tags=RANGE, raise_on_error=False)
     log = instance.event_log_storage
     of_run = [
         record.event_log_entry.get_dagster_event()

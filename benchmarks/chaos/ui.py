@@ -42,9 +42,7 @@ class Ui:
 def start_ui(world: World) -> Ui:
     """Starts both programs, and waits until the code location is loaded."""
     world.start("status", [str(COMMAND), "status", SUBSET]).expect(0)  # makes the Dagster instance
-    text = _DEFINITIONS.format(
-        subset=SUBSET, value_filter=ALL_CELLS, chunk_size=world.chunk_size, workers=WORKERS
-    )
+    text = _DEFINITIONS.format(subset=SUBSET, value_filter=ALL_CELLS, chunk_size=world.chunk_size, workers=WORKERS)
     (world.folder / "made_by_ui.py").write_text(text)
     port = free_port()
     server = Webserver(f"http://127.0.0.1:{port}")

@@ -44,9 +44,7 @@ class MissingChunks(dg.Config):
     """Make the chunks again also where they have landed. They must be named then."""
 
 
-def build_h5ad_chunks(
-    subset: str, destination: str, labels: Labels
-) -> tuple[dg.AssetsDefinition, dg.JobDefinition]:
+def build_h5ad_chunks(subset: str, destination: str, labels: Labels) -> tuple[dg.AssetsDefinition, dg.JobDefinition]:
     """The chunk asset, and the job that makes what is missing.
 
     Args:

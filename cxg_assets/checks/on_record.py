@@ -41,9 +41,7 @@ def require_passed(
 
 def _evaluation(instance: DagsterInstance, key: dg.AssetCheckKey, version: str) -> dg.AssetCheckEvaluation | None:
     """The latest evaluation of a check that looked at one version of its asset."""
-    history = instance.event_log_storage.get_asset_check_execution_history(
-        key, limit=N_EVALUATIONS, status=_EVALUATED
-    )
+    history = instance.event_log_storage.get_asset_check_execution_history(key, limit=N_EVALUATIONS, status=_EVALUATED)
     for record in history:
         evaluation = record.evaluation
         checked = None if evaluation is None else evaluation.metadata.get(CHECKED_VERSION)

@@ -189,9 +189,7 @@ def _read_plan(store: Store, subset: str, plan_id: str) -> ChunkPlan | None:
         return None
 
 
-def _sort(
-    objects: dict[str, Listed], subset: str
-) -> tuple[dict[str, dict[str, Listed]], dict[str, dict[str, Listed]]]:
+def _sort(objects: dict[str, Listed], subset: str) -> tuple[dict[str, dict[str, Listed]], dict[str, dict[str, Listed]]]:
     """Objects of each plan's folder and of each subset, by fingerprint; without what cxg_assets does not name so."""
     folders: dict[str, dict[str, Listed]] = {}
     subsets: dict[str, dict[str, Listed]] = {}

@@ -68,7 +68,6 @@ class Release:
             timestamp_ms=self.timestamp_ms,
         )
 
-
     def confirm(self, locator: CensusLocator) -> None:
         """Makes sure that it is still this build that lies at its URI, now; it is opened for that alone.
 

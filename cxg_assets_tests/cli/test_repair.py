@@ -147,9 +147,7 @@ def test_a_foreign_object_is_named_and_left_to_prune(finished_home: Path) -> Non
 
 
 @pytest.mark.parametrize("damage", ["a flipped bit", "cut off"])
-def test_a_machine_without_record_does_not_publish_the_damage_and_repairs_it(
-    finished_home: Path, damage: str
-) -> None:
+def test_a_machine_without_record_does_not_publish_the_damage_and_repairs_it(finished_home: Path, damage: str) -> None:
     file = chunk_files(finished_home)[1]
     whole = file.read_bytes()
     file.write_bytes(flipped(whole) if damage == "a flipped bit" else whole[:1_000])

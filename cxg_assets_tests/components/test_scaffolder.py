@@ -34,9 +34,7 @@ def test_the_scaffold_is_what_the_command_writes(defs: Path) -> None:
     assert outcome.exit_code == 0, outcome.stderr
     assert (defs / "lung" / "defs.yaml").read_text() == made
     subset = load_subset("lung")
-    assert subset.spec == SubsetSpec(
-        name="lung", organism="homo_sapiens", value_filter=FILTER, chunk_size=2_500
-    )
+    assert subset.spec == SubsetSpec(name="lung", organism="homo_sapiens", value_filter=FILTER, chunk_size=2_500)
     assert subset.destination == "s3://my-bucket/lung"
 
 

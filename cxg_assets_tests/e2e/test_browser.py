@@ -154,9 +154,7 @@ def test_the_lineage_shows_every_asset_and_the_arrows_between_them(page: Page, c
     page.goto("/assets/blood_normal/dataset?view=lineage&lineageScope=upstream&lineageDepth=9")
     for name in names:
         expect(page.locator("foreignObject").get_by_text(name, exact=True)).to_be_visible()
-    expected = {
-        (key["path"][-1], node["assetKey"]["path"][-1]) for node in nodes for key in node["dependencyKeys"]
-    }
+    expected = {(key["path"][-1], node["assetKey"]["path"][-1]) for node in nodes for key in node["dependencyKeys"]}
     assert {tuple(arrow) for arrow in page.evaluate(ARROWS, names)} == expected
 
 

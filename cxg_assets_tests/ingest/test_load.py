@@ -47,9 +47,7 @@ class Published:
 
 
 @pytest.fixture(scope="module")
-def in_folder(
-    ingest: Ingest, spec: Callable[..., SubsetSpec], tmp_path_factory: pytest.TempPathFactory
-) -> Ingested:
+def in_folder(ingest: Ingest, spec: Callable[..., SubsetSpec], tmp_path_factory: pytest.TempPathFactory) -> Ingested:
     small = spec(value_filter=BLOOD_NORMAL, chunk_size=40, max_obs=230)
     made = ingest(small, tmp_path_factory.mktemp("load").as_uri())
     publish(made.store, made.plan, made.reports, made.census)

@@ -177,9 +177,7 @@ def test_a_manifest_that_does_not_belong_to_the_dataset_is_found(
 
 
 @pytest.mark.parametrize("column", ["n_chunks", "n_obs", "n_vars", "nnz", "n_bytes"])
-def test_a_pointer_that_does_not_belong_to_the_manifest_is_found(
-    made: Ingested, dataset: Dataset, column: str
-) -> None:
+def test_a_pointer_that_does_not_belong_to_the_manifest_is_found(made: Ingested, dataset: Dataset, column: str) -> None:
     wrong = replace(dataset, **{column: 7})
 
     problems = verify(made.store, wrong, None)
