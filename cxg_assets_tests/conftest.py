@@ -14,7 +14,8 @@
 | `public` | the public Census on this machine, and the environment of its clients, with `no_aws` |
 | `index_store` | the default store of the session: census indexes are made once |
 | `ingest` | a function: takes a spec to landed chunks, see `Ingest` and `ingested.Ingested` |
-| `ray_session` | a real Ray of two CPUs |
+| `ray_session` | a real Ray of two CPUs, whose worker processes serve one pool after the other |
+| `own_workers` | that Ray, where each pool starts its own processes, as outside of tests |
 | `blood` | one ingested subset that all tests read and none changes |
 | `stages` | a subset of six chunks on a Dagster instance, kept at each stage of its ingest |
 | `platform`, `prepared`, `landed`, `published` | a copy for one test: nothing made, a plan, all chunks, a dataset |
@@ -37,9 +38,12 @@ from cxg_assets.ingest.release import Release, read_release
 from cxg_assets.ingest.s3 import S3Settings
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
 from cxg_assets.ingest.store import Store, StoreLocator
+from cxg_assets.resources import pool
+from cxg_assets.resources.actor import start_actor
 from cxg_assets.resources.ray_cluster import start_own_ray
 from cxg_assets_tests.cli.command import move_to, use_defs
 from cxg_assets_tests.ingested import Ingested, ingest_subset
+from cxg_assets_tests.kept_workers import KeptWorkers, keep_workers
 from cxg_assets_tests.platforms import OUR_STORAGE, Platform, Stages
 from cxg_assets_tests.public_census import PublicCensus, serve_public_census
 from cxg_assets_tests.strict_s3 import Rules, StrictS3, forget_aws, serve_strict_s3
@@ -252,13 +256,20 @@ def public(no_aws: None, running_public_census: PublicCensus, monkeypatch: pytes
 
 
 @pytest.fixture(scope="session")
-def ray_session() -> Iterator[None]:
+def ray_session() -> Iterator[KeptWorkers]:
     """A Ray of two CPUs for the whole session; the executor joins a Ray that runs, as it would join a cluster."""
     import ray
 
     start_own_ray({"num_cpus": 2})
-    yield
+    with keep_workers() as kept:
+        yield kept
     ray.shutdown()
+
+
+@pytest.fixture
+def own_workers(ray_session: KeptWorkers, monkeypatch: pytest.MonkeyPatch) -> None:
+    ray_session.end()
+    monkeypatch.setattr(pool, "start_actor", start_actor)
 
 
 @pytest.fixture(scope="session")
@@ -268,24 +279,24 @@ def stages(census_uri: str, spec: Callable[..., SubsetSpec], tmp_path_factory: p
 
 
 @pytest.fixture
-def platform(stages: Stages, ray_session: None) -> Iterator[Platform]:
+def platform(stages: Stages, ray_session: KeptWorkers) -> Iterator[Platform]:
     with stages.at("empty") as copy:
         yield copy
 
 
 @pytest.fixture
-def prepared(stages: Stages, ray_session: None) -> Iterator[Platform]:
+def prepared(stages: Stages, ray_session: KeptWorkers) -> Iterator[Platform]:
     with stages.at("prepared") as copy:
         yield copy
 
 
 @pytest.fixture
-def landed(stages: Stages, ray_session: None) -> Iterator[Platform]:
+def landed(stages: Stages, ray_session: KeptWorkers) -> Iterator[Platform]:
     with stages.at("landed") as copy:
         yield copy
 
 
 @pytest.fixture
-def published(stages: Stages, ray_session: None) -> Iterator[Platform]:
+def published(stages: Stages, ray_session: KeptWorkers) -> Iterator[Platform]:
     with stages.at("published") as copy:
         yield copy

@@ -5,20 +5,21 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from cxg_assets.ingest.errors import BadInput, CxgError
+from cxg_assets.ingest.errors import CxgError, Unreachable
+from cxg_assets.resources.errors import LaunchError
 
 
 @contextlib.contextmanager
 def as_failure() -> Iterator[None]:
     """Turns an engine error into a `dagster.Failure` with the same message.
 
-    Retried, where a step is begun again, is what may be over by then: neither bad input nor an object that is not there
-    (a step only reads what is on record).
+    Retried, where a step is begun again, is what may be over by then: a launch that died, a store that did not answer.
+    What is damaged, refused or not there would be so again.
     """
     try:
         yield
     except (CxgError, FileNotFoundError) as error:
-        raise dg.Failure(str(error), allow_retries=not isinstance(error, BadInput | FileNotFoundError)) from error
+        raise dg.Failure(str(error), allow_retries=isinstance(error, LaunchError | Unreachable)) from error
 
 
 @contextlib.contextmanager

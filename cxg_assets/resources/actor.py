@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.worker import IngestJob, Worker
+from cxg_assets.resources.errors import LaunchError
 from cxg_assets.resources.ray_cluster import worker_runtime_env
 
 
@@ -23,6 +23,12 @@ class Actor:
     opening: Any
     n_spans: int = 0
     heard: float = 0.0
+
+    def end(self) -> None:
+        """Ends its process; what it was making is lost."""
+        import ray
+
+        ray.kill(self.handle)
 
 
 def start_actor(job: IngestJob, n_cpus: float) -> Actor:
@@ -43,10 +49,10 @@ def require_living_node() -> None:
     """Makes sure that Ray still runs on the driver's machine: otherwise it ends this process at the next actor.
 
     Raises:
-        CxgError: It does not.
+        LaunchError: It does not.
     """
     import ray
 
     own = ray.get_runtime_context().get_node_id()
     if not any(node["NodeID"] == own and node["Alive"] for node in ray.nodes()):
-        raise CxgError("Ray has died on this machine. See its logs, and the memory of the machine")
+        raise LaunchError("Ray has died on this machine. See its logs, and the memory of the machine")

@@ -9,8 +9,9 @@ import dagster as dg
 from dagster_ray import RayResource
 from pydantic import Field
 
-from cxg_assets.ingest.errors import BadInput, CxgError
+from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.worker import IngestJob
+from cxg_assets.resources.errors import LaunchError
 from cxg_assets.resources.pool import Pool
 from cxg_assets.resources.ray_cluster import dashboard_url
 
@@ -39,7 +40,7 @@ class RayPoolExecutor(dg.ConfigurableResource):
 
         Raises:
             BadInput: The number of workers is negative.
-            CxgError: Ray cannot be started, or has no place for a worker.
+            LaunchError: Ray cannot be started, or has no place for a worker.
         """
         import ray
         from ray.exceptions import RayError
@@ -52,7 +53,7 @@ class RayPoolExecutor(dg.ConfigurableResource):
             try:
                 dashboard = dashboard_url(self.ray.connect(context))
             except (OSError, RuntimeError, RayError) as error:
-                raise CxgError(f"Ray cannot be started or joined: {error}") from error
+                raise LaunchError(f"Ray cannot be started or joined: {error}") from error
         try:
             n_cpus = int(ray.cluster_resources().get("CPU", 1))
             n_workers = min(self.workers or max(n_cpus, 1), n_chunks)

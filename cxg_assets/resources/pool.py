@@ -13,6 +13,7 @@ from cxg_assets.ingest.report import ChunkFailure, ChunkReport
 from cxg_assets.ingest.spans import Span
 from cxg_assets.ingest.worker import IngestJob
 from cxg_assets.resources.actor import Actor, require_living_node, start_actor
+from cxg_assets.resources.errors import LaunchError
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ class Pool:
         place for are waited for only a while.
 
         Raises:
-            CxgError: Ray has a place for none of them.
+            LaunchError: Ray has a place for none of them.
         """
         for _ in range(self.n_workers):
             self._start_actor()
@@ -120,8 +121,8 @@ class Pool:
             spans: In the order in which they should be made.
 
         Raises:
-            CxgError: Workers die one after the other without making anything, there is no place for any, or Ray itself
-                has died.
+            LaunchError: Workers die one after the other without making anything, there is no place for any, or Ray
+                itself has died.
 
         Yields:
             One result for each chunk, as it comes. A failure is only yielded after `max_attempts`.
@@ -143,10 +144,8 @@ class Pool:
 
     def close(self) -> None:
         """Ends the actors; what they were making is lost."""
-        import ray
-
         for actor in self._actors:
-            ray.kill(actor.handle)
+            actor.end()
         self._actors.clear()
         self._tasks.clear()
         self._waiting.clear()
@@ -192,7 +191,7 @@ class Pool:
         try:
             return ray.wait(refs, num_returns=1, timeout=WAIT_SECONDS, fetch_local=False)[0]
         except RayError as error:
-            raise CxgError(f"Ray does not answer any more: {_first_line(error)}") from error
+            raise LaunchError(f"Ray does not answer any more: {_first_line(error)}") from error
 
     def _open(self, ref: Any) -> None:
         """Takes note that an actor has opened the Census; if it could not, its first span tells why."""
@@ -222,7 +221,7 @@ class Pool:
         except RayTaskError as error:
             if isinstance(error.cause, MemoryError):
                 # It would fail at the next chunk too, as its memory is in pieces or its machine is full.
-                ray.kill(task.actor.handle)
+                task.actor.end()
                 yield from self._bury(task.actor, error.cause)
                 return
             self._end(stream)
@@ -241,8 +240,6 @@ class Pool:
                 yield from self._retry([chunk], task, result.error)
 
     def _end_the_silent(self) -> Iterator[ChunkFailure]:
-        import ray
-
         limits = {
             task.actor: SILENT_SECONDS + max(chunk.n_obs for chunk in task.left) / SLOWEST
             for task in self._tasks.values()
@@ -250,7 +247,7 @@ class Pool:
         }
         for actor, limit in limits.items():
             if time.monotonic() - actor.heard > limit:
-                ray.kill(actor.handle)
+                actor.end()
                 yield from self._bury(actor, CxgError(f"it said nothing for {limit:.0f} seconds"))
 
     def _end(self, stream: Any) -> None:
@@ -272,12 +269,12 @@ class Pool:
         """Takes a dead actor out. Returns the reason in words.
 
         Raises:
-            CxgError: Workers die one after the other without making anything.
+            LaunchError: Workers die one after the other without making anything.
         """
         self.n_deaths += 1
         self._idle_deaths += 1
         if self._idle_deaths >= MAX_IDLE_DEATHS * self.n_workers:
-            raise CxgError(
+            raise LaunchError(
                 f"{self._idle_deaths} workers died one after the other and made nothing; the last: {error}. "
                 "See the logs of Ray, the memory of the machine, and that cxg_assets is installed on every node"
             )
@@ -316,8 +313,8 @@ class Pool:
         for chunk in chunks:
             yield ChunkFailure(chunk=chunk.key, error=reason, worker="", attempt=task.attempt)
 
-    def _no_worker(self) -> CxgError:
-        return CxgError(
+    def _no_worker(self) -> LaunchError:
+        return LaunchError(
             f"Ray had no place for a worker in {NO_WORKER_SECONDS / 60:.0f} minutes: each needs "
             f"{self._cpus_per_worker:g} CPUs. See `ray status` for who has them"
         )

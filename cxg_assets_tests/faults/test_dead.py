@@ -69,7 +69,7 @@ def dying(request: pytest.FixtureRequest, network: Network) -> FaultyProxy:
 
 
 @pytest.fixture
-def results_of(impatient: IngestJob, planned: Planned, ray_session: None) -> Iterator[Callable[[], list[Any]]]:
+def results_of(impatient: IngestJob, planned: Planned, own_workers: None) -> Iterator[Callable[[], list[Any]]]:
     """Makes the chunks, a span each, with actors that have opened everything."""
     executor = RayPoolExecutor(ray=RunRay(), workers=N_WORKERS)
     chunks = planned.plan.chunks

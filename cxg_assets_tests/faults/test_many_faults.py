@@ -23,7 +23,7 @@ DESTINATION = Faults(
 )
 
 
-@pytest.mark.usefixtures("ray_session")
+@pytest.mark.usefixtures("own_workers")
 def test_a_pool_makes_everything_although_both_sides_misbehave(
     network: Network, planned: Planned, undisturbed: dict[str, bytes]
 ) -> None:

@@ -51,7 +51,7 @@ except CxgError as error:
     print(error)
 """
 
-pytestmark = pytest.mark.usefixtures("ray_session")
+pytestmark = pytest.mark.usefixtures("own_workers")
 
 
 @pytest.fixture
