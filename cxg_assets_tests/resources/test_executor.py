@@ -6,7 +6,6 @@ import resource
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +13,6 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.errors import DagsterExecutionInterruptedError
-from dagster._utils.interrupts import raise_interrupts_as
 
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.layout import subset_obs_path
@@ -70,23 +67,6 @@ def planned(spec: Callable[..., SubsetSpec], release, index_store, store_url: st
 def pool(planned: Ingested) -> Iterator[Pool]:
     with RayPoolExecutor(ray=RunRay(), workers=2).launch(planned.job, N_CHUNKS, dg.build_op_context()) as launched:
         yield launched
-
-
-def test_an_interrupt_is_one_also_when_it_comes_while_ray_waits(planned: Ingested) -> None:
-    import ray
-
-    def wait_for_ever() -> None:
-        with executor.launch(planned.job, N_CHUNKS, dg.build_op_context()):
-            never = ray.remote(num_cpus=100)(lambda: None).remote()
-            threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
-            while True:
-                ray.wait([never], timeout=1.0)
-
-    executor = RayPoolExecutor(ray=RunRay(), workers=1)
-    # More often than not Ray makes a SystemError of it.
-    for _ in range(4):
-        with raise_interrupts_as(DagsterExecutionInterruptedError), pytest.raises(DagsterExecutionInterruptedError):
-            wait_for_ever()
 
 
 def test_every_chunk_is_reported_once_and_equals_what_one_process_makes(
