@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import pyarrow as pa
-import pyarrow.dataset as pads
 from dagster import DagsterInstance
 from dagster._core.errors import DagsterInvariantViolationError
 
@@ -48,6 +47,7 @@ from cxg_assets.resources.store import StoreResource
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow.dataset as pads
 
 LOAD = "load"
 COLUMNS = "columns"
@@ -164,6 +164,8 @@ def build_io_managers(store: StoreResource) -> dict[str, Any]:
 
 
 def _table(context: dg.InputContext, store: Store, path: str) -> "pd.DataFrame | pa.Table | pads.Dataset":
+    import pyarrow.dataset as pads
+
     wanted = context.dagster_type.typing_type
     columns = (context.definition_metadata or {}).get(COLUMNS)
     if wanted is pads.Dataset:

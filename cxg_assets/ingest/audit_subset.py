@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pandas.util import hash_pandas_object
 
 from cxg_assets.ingest.audit import Audit, Fact, read_joinids
 from cxg_assets.ingest.feather import FeatherFile
@@ -19,8 +18,6 @@ from cxg_assets.ingest.subset import FilteredSubset
 PRIMARY = "is_primary_data"
 CELL = ("dataset_id", "observation_joinid")
 """What tells a cell of the Discover corpus: the second names it within the first."""
-
-_hash_rows: Any = hash_pandas_object  # pandas types it as the decorators that it has
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +88,9 @@ def _look_up(joinids: np.ndarray, file: Path, columns: list[str]) -> tuple[int, 
     Returns:
         How many are there, how many of these are not primary, and a hash of each one's `CELL`, uint64.
     """
+    import pandas.util  # a fifth of a second for every process that only names the checks
+
+    hash_rows: Any = pandas.util.hash_pandas_object  # pandas types it as the decorators that it has
     wanted = np.unique(joinids)
     n_found = n_not_primary = 0
     cells: list[np.ndarray] = []
@@ -106,7 +106,7 @@ def _look_up(joinids: np.ndarray, file: Path, columns: list[str]) -> tuple[int, 
                 n_not_primary += len(rows) - int(np.sum(batch[PRIMARY].to_numpy(zero_copy_only=False).astype(bool)))
             if set(CELL) <= set(columns):
                 frame = batch.select(CELL).to_pandas()
-                cells.append(_hash_rows(frame, index=False).to_numpy())
+                cells.append(hash_rows(frame, index=False).to_numpy())
     return n_found, n_not_primary, np.concatenate([np.empty(0, np.uint64), *cells])
 
 

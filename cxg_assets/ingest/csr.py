@@ -8,10 +8,8 @@ second against over 100M here).
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import pyarrow as pa
-import scipy.sparse
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,15 +63,19 @@ class CsrBuilder:
 
         They are held, not copied, unless some have to be dropped.
         """
+        from cxg_assets.ingest import loops
+
         for batch in table.to_batches():
             joinids, genes, values = (batch[name].to_numpy() for name in ("soma_dim_0", "soma_dim_1", "soma_data"))
             if not self._exact:
-                joinids, genes, values = _keep(joinids, genes, values, self._sorted_joinids, self._column_of)
-            _count(joinids, self._sorted_joinids, self._row_of, self._counts)
+                joinids, genes, values = loops.keep(joinids, genes, values, self._sorted_joinids, self._column_of)
+            loops.count(joinids, self._sorted_joinids, self._row_of, self._counts)
             self._points.append((joinids, genes, values))
 
     def build(self) -> CsrRows:
         """The rows of everything added. Call once; frees what was added as it goes."""
+        from cxg_assets.ingest import loops
+
         indptr = np.cumsum(self._counts)
         indices = np.empty(indptr[-1], dtype=np.int32)
         data = np.empty(indptr[-1], dtype=self._dtype)
@@ -82,11 +84,13 @@ class CsrBuilder:
         is_sorted = True
         self._points.reverse()
         while self._points:
-            is_sorted &= _scatter(
+            is_sorted &= loops.scatter(
                 *self._points.pop(), self._sorted_joinids, self._row_of, self._column_of,
                 next_free, last_column, indices, data,
             )  # fmt: skip
         if not is_sorted:
+            import scipy.sparse
+
             matrix = scipy.sparse.csr_matrix(
                 (data, indices, indptr), shape=(len(indptr) - 1, int(self._column_of.max()) + 1), copy=False
             )
@@ -96,77 +100,9 @@ class CsrBuilder:
 
 
 def warm_up() -> None:
-    """Compiles the loops below, or loads them compiled, so that the first block does not wait for it."""
+    """Compiles the loops over points, or loads them compiled, so that the first block does not wait for it."""
     zero = np.zeros(1, np.int64)
     for exact in (True, False):
         builder = CsrBuilder(zero, zero.astype(np.int32), np.dtype(np.float32), exact=exact)
         builder.add(pa.table({"soma_dim_0": zero, "soma_dim_1": zero, "soma_data": zero.astype(np.float32)}))
         builder.build()
-
-
-@numba.njit(nogil=True, cache=True)
-def _count(joinids, sorted_joinids, row_of, counts):  # pragma: no cover - compiled
-    """Counts the points of each row. A joinid comes in runs, so one search serves many points."""
-    start, n_points = 0, joinids.shape[0]
-    while start < n_points:
-        joinid = joinids[start]
-        stop = start + 1
-        while stop < n_points and joinids[stop] == joinid:
-            stop += 1
-        counts[row_of[np.searchsorted(sorted_joinids, joinid)] + 1] += stop - start
-        start = stop
-
-
-@numba.njit(nogil=True, cache=True)
-def _keep(joinids, genes, values, sorted_joinids, column_of):  # pragma: no cover - compiled
-    """The points of wanted cells and genes, in the order they came: found and counted first, then copied."""
-    n_points = joinids.shape[0]
-    wanted = np.zeros(n_points, np.bool_)
-    n_wanted, start = 0, 0
-    while start < n_points:
-        joinid = joinids[start]
-        place = np.searchsorted(sorted_joinids, joinid)
-        is_wanted = place < sorted_joinids.shape[0] and sorted_joinids[place] == joinid
-        while start < n_points and joinids[start] == joinid:
-            if is_wanted and column_of[genes[start]] >= 0:
-                wanted[start] = True
-                n_wanted += 1
-            start += 1
-    kept_joinids = np.empty(n_wanted, joinids.dtype)
-    kept_genes = np.empty(n_wanted, genes.dtype)
-    kept_values = np.empty(n_wanted, values.dtype)
-    place = 0
-    for point in range(n_points):
-        if wanted[point]:
-            kept_joinids[place] = joinids[point]
-            kept_genes[place] = genes[point]
-            kept_values[place] = values[point]
-            place += 1
-    return kept_joinids, kept_genes, kept_values
-
-
-@numba.njit(nogil=True, cache=True)
-def _scatter(
-    joinids, genes, values, sorted_joinids, row_of, column_of, next_free, last_column, indices, data
-):  # pragma: no cover - compiled
-    """Copies each run of points to the next free place of its row. Says whether all columns came in order."""
-    is_sorted = True
-    start, n_points = 0, joinids.shape[0]
-    while start < n_points:
-        joinid = joinids[start]
-        row = row_of[np.searchsorted(sorted_joinids, joinid)]
-        place = next_free[row]
-        previous = last_column[row]
-        point = start
-        while point < n_points and joinids[point] == joinid:
-            column = column_of[genes[point]]
-            is_sorted &= column >= previous
-            previous = column
-            indices[place] = column
-            data[place] = values[point]
-            place += 1
-            point += 1
-        next_free[row] = place
-        last_column[row] = previous
-        start = point
-    return is_sorted

@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 import pyarrow as pa
-import pyarrow.dataset as pads
-import pyarrow.fs as pafs
 
 from cxg_assets.ingest.dataset import read_dataset, remedy
 from cxg_assets.ingest.errors import BadInput, CxgError
@@ -32,6 +30,7 @@ from cxg_assets.ingest.plan import Chunk, ChunkPlan
 from cxg_assets.ingest.store import Store
 
 if TYPE_CHECKING:
+    import pyarrow.dataset as pads
     from anndata import AnnData
     from anndata.experimental import AnnCollection
 
@@ -193,7 +192,7 @@ def read_table(store: Store, path: str, columns: Sequence[str] | None = None) ->
     return table if columns is None else table.select(list(columns))
 
 
-def open_table(store: Store, path: str) -> pads.Dataset:
+def open_table(store: Store, path: str) -> "pads.Dataset":
     """Opens a feather file of this project as an Arrow dataset, which is read batch by batch.
 
     Args:
@@ -204,6 +203,9 @@ def open_table(store: Store, path: str) -> pads.Dataset:
         FileNotFoundError: There is no such file.
         StoreError: The store did not give it.
     """
+    import pyarrow.dataset as pads
+    import pyarrow.fs as pafs
+
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(store.local_copy(path))
         mapped = pafs.LocalFileSystem(use_mmap=True)

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import pytest
 import yaml
+from dagster import DagsterInstance
 
 from cxg_assets.cli.ui import WORKSPACE
 from cxg_assets_tests.cli.command import cxg_assets
@@ -47,6 +48,12 @@ def test_the_ui_has_the_instance_and_the_home_of_the_command(started: Started, h
     assert started.environment["DAGSTER_HOME"] == str(home / "dagster")
     assert started.environment["CXG_HOME"] == str(home)
     assert started.environment["PATH"] == os.environ["PATH"]
+
+
+def test_the_pool_has_its_limit_before_any_run_waits_for_it(started: Started, home: Path) -> None:
+    with DagsterInstance.from_config(str(home / "dagster")) as instance:
+        limits = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
+    assert limits == {"census": 2}
 
 
 def test_the_instance_is_made_before_the_ui_starts_and_sends_no_telemetry(started: Started, home: Path) -> None:

@@ -11,7 +11,7 @@ import yaml
 
 from cxg_assets.automation.ingest_chain import INGEST_TAG
 from cxg_assets.cli.project import DAGSTER_YAML
-from cxg_assets_tests.e2e.conftest import WORKSPACE, Ui, serve
+from cxg_assets_tests.e2e.conftest import Ui, serve
 from cxg_assets_tests.webserver import free_port, wait_until
 
 SUBSETS = ("blood_normal", "immune_markers")
@@ -35,8 +35,7 @@ def narrow_ui(ui_census_uri: str, tmp_path_factory: pytest.TempPathFactory) -> I
     config["concurrency"]["pools"]["default_limit"] = 1
     (home / "dagster").mkdir()
     (home / "dagster" / "dagster.yaml").write_text(yaml.safe_dump(config))
-    command = [sys.executable, "-m", "dagster", "dev", "-w", str(WORKSPACE), "-h", "127.0.0.1", "-p", str(port)]
-    with serve(command, home, ui_census_uri, port) as server:
+    with serve([sys.executable, "-m", "cxg_assets", "ui", "-p", str(port)], home, ui_census_uri, port) as server:
         yield server
 
 
