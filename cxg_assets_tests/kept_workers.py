@@ -21,13 +21,10 @@ class _Host:
 
     _worker: Worker | None = None
 
-    def begin(self, job: IngestJob) -> None:
+    def open(self, job: IngestJob) -> None:
         if self._worker is not None:
             self._worker.close()
         self._worker = Worker(job)
-
-    def open(self) -> None:
-        assert self._worker is not None
         self._worker.open()
 
     def run(self, span: Span) -> Iterator[ChunkReport | ChunkFailure]:
@@ -52,8 +49,7 @@ class KeptWorkers:
             ray.kill(handle)
         else:
             handle = ray.remote(num_cpus=n_cpus, max_restarts=0)(_Host).remote()
-        handle.begin.remote(job)
-        return _KeptActor(handle, handle.open.remote(), self._idle, n_cpus)
+        return _KeptActor(handle, handle.open.remote(job), self._idle, n_cpus)
 
     def end(self) -> None:
         """Ends those that are idle."""

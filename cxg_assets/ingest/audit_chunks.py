@@ -97,8 +97,6 @@ def audit_chunks(
                     differences = truth.differences(data, plan, chunk, cells)
                     if differences:
                         different[chunk.key] = "; ".join(differences)
-        if different:
-            plan.header.release.confirm(census)
     except Exception as error:
         # Of a Census that was replaced TileDB says anything.
         plan.header.release.confirm(census)
@@ -106,6 +104,8 @@ def audit_chunks(
             raise
         what = "cells or genes" if isinstance(error, pa.ArrowException) else "cells of the Census"
         raise CxgError(f"{what} of {plan.header.subset} cannot be read: {' '.join(str(error).split())}") from error
+    if different:
+        plan.header.release.confirm(census)
     names = [chunk.key for chunk in sample]
     looked_at: dict[str, Fact] = {"n_chunks": len(plan.chunks), "n_looked_at": len(names), "looked_at": names}
     listed: dict[str, Fact] = {"n_chunks": len(plan.chunks), "n_landed": len(sizes), "n_bytes": sum(sizes.values())}

@@ -71,7 +71,7 @@ def test_a_subset_says_what_was_selected_from_what(prepared: Platform, census: A
     said = recorded(prepared, SUBSET)
     human = census["census_data"]["homo_sapiens"]
     var = human.ms["RNA"].var.read().concat().to_pandas()
-    assert said["resolved_filter"] == ("tissue_general == 'blood' and disease == 'normal' and is_primary_data == True")
+    assert said["resolved_filter"] == "tissue_general == 'blood' and disease == 'normal' and is_primary_data == True"
     assert (said["n_obs"], said["n_obs_before"]) == (230, human.obs.count)
     assert said["n_vars_before"] == len(var)
     assert said["n_vars"] == int(((var["n_measured_obs"] >= 10) & (var["nnz"] >= 10)).sum())
