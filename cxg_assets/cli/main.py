@@ -5,34 +5,66 @@ import sys
 import click
 
 from cxg_assets import __version__
-from cxg_assets.cli.census import census_group
-from cxg_assets.cli.demo import demo_command
-from cxg_assets.cli.doctor import doctor_command
-from cxg_assets.cli.index import index_command
-from cxg_assets.cli.ingest import ingest_command
-from cxg_assets.cli.new import new_command
-from cxg_assets.cli.prune import prune_command
-from cxg_assets.cli.schema import schema_command
-from cxg_assets.cli.status import status_command
-from cxg_assets.cli.ui import ui_command
-from cxg_assets.cli.verify import verify_command
+from cxg_assets.cli.lazy_group import LazyCommand, LazyGroup
 from cxg_assets.ingest.errors import BadInput, CxgError
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(LazyGroup):
+    """The commands of `cxg-assets`."""
+
+    lazy_commands = {
+        "census": LazyCommand(
+            place="cxg_assets.cli.census:census_group", summary="Demo censuses, in the layout of the real one."
+        ),
+        "demo": LazyCommand(
+            place="cxg_assets.cli.demo:demo_command",
+            summary="Builds the demo census if it is not there, and makes the example subsets from it.",
+        ),
+        "doctor": LazyCommand(
+            place="cxg_assets.cli.doctor:doctor_command",
+            summary="Checks this machine, the Census and the default store; with SUBSET also its selection, "
+            "destination and plan.",
+        ),
+        "index": LazyCommand(
+            place="cxg_assets.cli.index:index_command",
+            summary="Writes obs of ORGANISM to OUTPUT; pandas.read_feather reads it.",
+        ),
+        "ingest": LazyCommand(
+            place="cxg_assets.cli.ingest:ingest_command", summary="Makes what is missing of SUBSET and publishes it."
+        ),
+        "new": LazyCommand(place="cxg_assets.cli.new:new_command", summary="Writes defs/NAME/defs.yaml."),
+        "prune": LazyCommand(
+            place="cxg_assets.cli.prune:prune_command",
+            summary="Lists old plans of SUBSET, subsets that no plan uses, and objects of no plan; with --yes removes "
+            "them.",
+        ),
+        "schema": LazyCommand(
+            place="cxg_assets.cli.schema:schema_command",
+            summary="Prints the JSON schema of a subset's YAML, for editors that do not find "
+            "cxg_assets/defs/subset.schema.json.",
+        ),
+        "status": LazyCommand(
+            place="cxg_assets.cli.status:status_command",
+            summary="Shows chunks landed, missing and stale, bytes and throughput, of SUBSET or of every subset.",
+        ),
+        "ui": LazyCommand(
+            place="cxg_assets.cli.ui:ui_command",
+            summary="Serves the Dagster UI with its daemon, on this machine only.",
+        ),
+        "verify": LazyCommand(
+            place="cxg_assets.cli.verify:verify_command",
+            summary="Checks sizes and checksums of all chunks of SUBSET as published, and that nothing is foreign.",
+        ),
+    }
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def commands() -> None:
     """Slices of the CELLxGENE Census as verified h5ad chunk files."""
-
-
-for command in (
-    census_group, demo_command, doctor_command, index_command, ingest_command, new_command, prune_command,
-    schema_command, status_command, ui_command, verify_command,
-):  # fmt: skip
-    commands.add_command(command)
 
 
 def run() -> None:

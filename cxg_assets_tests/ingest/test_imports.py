@@ -4,9 +4,11 @@ import pkgutil
 import subprocess
 import sys
 
+import cxg_assets.cli
 import cxg_assets.ingest
 
 MODULES = sorted(module.name for module in pkgutil.walk_packages(cxg_assets.ingest.__path__, "cxg_assets.ingest."))
+COMMANDS = sorted(module.name for module in pkgutil.iter_modules(cxg_assets.cli.__path__, "cxg_assets.cli."))
 
 _LOADED = """
 import importlib, sys
@@ -36,8 +38,8 @@ def test_what_plans_does_not_load_the_libraries_that_take_seconds() -> None:
     assert loaded & {"tiledbsoma", "anndata", "cellxgene_census", "scanpy"} == set()
 
 
-def test_the_ui_and_the_command_come_up_without_the_libraries_that_take_seconds() -> None:
-    loaded = loaded_by("cxg_assets.definitions", "cxg_assets.cli.main")
+def test_the_ui_and_every_command_come_up_without_the_libraries_that_take_seconds() -> None:
+    loaded = loaded_by("cxg_assets.definitions", *COMMANDS)
 
     slow = {"tiledbsoma", "anndata", "cellxgene_census", "scanpy", "matplotlib", "pandas", "numba", "scipy"}
     assert loaded & slow == set()
