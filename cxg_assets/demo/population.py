@@ -128,7 +128,7 @@ def _draw_types(
 ) -> npt.NDArray[np.int64]:
     """Turn uniform numbers into cell types, by the mix of the study that each cell is original to."""
     drawn = np.zeros(len(source), dtype=np.int64)
-    for i in np.unique(source):
+    for i in np.flatnonzero(np.bincount(source)):
         mix = plan.datasets[i].study.cell_mix
         weights = np.array([mix.get(label, 0.0) for label in types])
         is_here = source == i

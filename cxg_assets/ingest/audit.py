@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow as pa
 
 from cxg_assets.ingest.census import CensusLocator
+from cxg_assets.ingest.distinct import n_repeated, sort_cells
 from cxg_assets.ingest.errors import CxgError
-from cxg_assets.ingest.feather import FeatherFile
+from cxg_assets.ingest.feather import ROWS_PER_BATCH, FeatherFile
 from cxg_assets.ingest.index import CensusIndex
 from cxg_assets.ingest.layout import index_path, subset_obs_path
 from cxg_assets.ingest.plan import ChunkPlan
@@ -72,6 +73,8 @@ def audit_index(index: CensusIndex, store: Store, census: CensusLocator) -> Audi
 def audit_plan(plan: ChunkPlan, store: Store) -> Audit:
     """Looks whether every cell of the subset is in exactly one chunk, and whether each chunk has a fingerprint.
 
+    Memory: 8 bytes a cell of the subset.
+
     Args:
         plan: The plan.
         store: The destination; the subset's joinids are read from there.
@@ -82,16 +85,16 @@ def audit_plan(plan: ChunkPlan, store: Store) -> Audit:
     """
     header = plan.header
     joinids = read_joinids(store, subset_obs_path(header.subset, header.subset_fingerprint))
-    in_chunks = np.zeros(len(joinids), dtype=np.int64)
+    n_in_none, n_in_several = _coverage(plan, len(joinids))
     n_beyond, misplaced = 0, ""
     for chunk in plan.chunks:
-        in_chunks[chunk.row_start : chunk.row_stop] += 1
         n_beyond += max(chunk.row_stop - len(joinids), 0)
         cells = joinids[chunk.row_start : chunk.row_stop]
         ends = (chunk.first_joinid, chunk.last_joinid)
         if not misplaced and (len(cells) == 0 or (int(cells[0]), int(cells[-1])) != ends):
             misplaced = f"chunk {chunk.key} does not begin and end with the cells of its rows"
-    n_in_none, n_in_several = int((in_chunks == 0).sum()), int((in_chunks > 1).sum())
+    sort_cells(joinids)  # which no chunk is compared with any more
+    n_twice = n_repeated(joinids)
     n_fingerprints = len({chunk.fingerprint for chunk in plan.chunks})
     facts: dict[str, Fact] = {
         "n_obs": len(joinids),
@@ -104,7 +107,7 @@ def audit_plan(plan: ChunkPlan, store: Store) -> Audit:
         f"{n_in_none:,} cells of the subset are in no chunk" if n_in_none else "",
         f"{n_in_several:,} cells are in several chunks" if n_in_several else "",
         f"chunks have {n_beyond:,} rows that the subset does not have" if n_beyond else "",
-        f"cells are in the subset twice: {len(joinids) - n:,}" if (n := len(np.unique(joinids))) < len(joinids) else "",
+        f"cells are in the subset twice: {n_twice:,}" if n_twice else "",
         misplaced,
         f"{len(plan.chunks):,} chunks have {n_fingerprints:,} fingerprints"
         if n_fingerprints < len(plan.chunks)
@@ -114,8 +117,22 @@ def audit_plan(plan: ChunkPlan, store: Store) -> Audit:
     return Audit(wrong=f"{found}. Materialize chunk_plan again" if found else "", facts=facts)
 
 
+def _coverage(plan: ChunkPlan, n_obs: int) -> tuple[int, int]:
+    """How many rows of a subset are in no chunk, and how many in several: by where chunks begin and end."""
+    chunks = [chunk for chunk in plan.chunks if chunk.row_start < chunk.row_stop]
+    ends = [(chunk.row_start, 1) for chunk in chunks] + [(chunk.row_stop, -1) for chunk in chunks]
+    n_in_none = n_in_several = n_chunks = last = 0
+    for row, step in sorted((min(max(row, 0), n_obs), step) for row, step in [*ends, (n_obs, 0)]):
+        n_in_none += (row - last) * (n_chunks == 0)
+        n_in_several += (row - last) * (n_chunks > 1)
+        n_chunks, last = n_chunks + step, row
+    return n_in_none, n_in_several
+
+
 def read_joinids(store: Store, path: str) -> np.ndarray:
-    """soma_joinids of a feather file of the store, (n_obs,) int64, in its order.
+    """soma_joinids of a feather file of the store, (n_obs,) int64, in its order; the array is the caller's to change.
+
+    Batch by batch, since all at once would be there twice: in Arrow's memory, and in one piece.
 
     Raises:
         FileNotFoundError: It is not there.
@@ -124,6 +141,12 @@ def read_joinids(store: Store, path: str) -> np.ndarray:
     with store.local_copy(path) as file:
         try:
             with FeatherFile(file, columns=("soma_joinid",)) as opened:
-                return opened.read()["soma_joinid"].to_numpy()
-        except (pa.ArrowException, OSError, KeyError) as error:
+                joinids = np.empty(opened.n_batches * ROWS_PER_BATCH, np.int64)
+                n_obs = 0
+                for number in range(opened.n_batches):
+                    batch = opened.batch(number)["soma_joinid"].to_numpy()
+                    joinids[n_obs : n_obs + len(batch)] = batch
+                    n_obs += len(batch)
+                return joinids[:n_obs]
+        except (pa.ArrowException, OSError, KeyError, ValueError) as error:
             raise CxgError(f"{store.uri(path)} is damaged ({error}); materialize filtered_subset again") from error

@@ -1,4 +1,4 @@
-"""The loops over non-zeros, compiled by numba; none of them holds the GIL.
+"""The loops over non-zeros and over texts of cells, compiled by numba; none of them holds the GIL.
 
 Imported where they are run: numba takes 0.3 s, for which a command or a process of Dagster has no use.
 """
@@ -82,3 +82,33 @@ def shuffle_4(octets, planes):
         planes[n_values + value] = octets[4 * value + 1]
         planes[2 * n_values + value] = octets[4 * value + 2]
         planes[3 * n_values + value] = octets[4 * value + 3]
+
+
+@numba.njit(nogil=True, cache=True)
+def _mixed(bits):
+    """Every bit of the result depends on every bit of what came: the finalizer of splitmix64, one to one."""
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
+
+
+@numba.njit(nogil=True, cache=True)
+def hash_texts(ends, octets, hashes):
+    """Hashes each text, `octets[ends[row]:ends[row + 1]]`: its length, then eight octets at a time."""
+    for row in range(hashes.shape[0]):
+        start, stop = ends[row], ends[row + 1]
+        bits = _mixed(np.uint64(stop - start) + np.uint64(0x9E3779B97F4A7C15))
+        while start < stop:
+            word = np.uint64(0)
+            for place in range(min(stop - start, 8)):
+                word |= np.uint64(octets[start + place]) << np.uint64(8 * place)
+            bits = _mixed(bits ^ word)
+            start += 8
+        hashes[row] = bits
+
+
+@numba.njit(nogil=True, cache=True)
+def mix_into(hashes, others):
+    """Mixes other hashes into some; another order gives another hash."""
+    for row in range(hashes.shape[0]):
+        hashes[row] = _mixed((hashes[row] + np.uint64(0x9E3779B97F4A7C15)) ^ others[row])

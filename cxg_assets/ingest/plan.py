@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cxg_assets.ingest.census import layer_uri
+from cxg_assets.ingest.distinct import n_distinct
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.feather import FeatherFile
 from cxg_assets.ingest.fingerprint import ENCODING_VERSION, ChunkFingerprints
@@ -224,7 +225,7 @@ def make_plan(spec: SubsetSpec, subset: FilteredSubset, obs_path: Path, var_path
                 row_start=start,
                 row_stop=start + len(joinids),
                 nnz=int(nnz.sum()),
-                n_tiles=len(np.unique(joinids // TILE)),
+                n_tiles=n_distinct(joinids // TILE),
                 first_joinid=int(joinids[0]),
                 last_joinid=int(joinids[-1]),
                 fingerprint=fingerprints.of(key, joinids),

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from cxg_assets.ingest.csr import CsrBuilder, CsrRows
+from cxg_assets.ingest.distinct import n_distinct
 from cxg_assets.ingest.errors import CxgError, Unreachable
 from cxg_assets.ingest.s3_errors import explain, passes
 
@@ -171,7 +172,7 @@ def _coordinates(wanted: np.ndarray) -> _Coordinates:
     many of the tiles it covers hold nothing that is wanted (measured: docs/performance.md).
     """
     first, last = int(wanted[0]), int(wanted[-1])
-    n_needed, n_covered = len(np.unique(wanted // TILE)), last // TILE - first // TILE + 1
+    n_needed, n_covered = n_distinct(wanted // TILE), last // TILE - first // TILE + 1
     if n_covered <= SPARSE * n_needed:
         return _Coordinates(slice(first, last), n_covered, exact=last - first + 1 == len(wanted))
     return _Coordinates(pa.array(wanted), n_needed, exact=True)
