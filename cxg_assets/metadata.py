@@ -1,6 +1,6 @@
 """Engine values as Dagster metadata, and chunk reports back from it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -93,7 +93,12 @@ def index_metadata(index: CensusIndex, uri: str, schema: pa.Schema) -> Metadata:
 
 
 def subset_metadata(
-    spec: SubsetSpec, subset: FilteredSubset, uri: str, n_bytes: int, index_schema: pa.Schema
+    spec: SubsetSpec,
+    subset: FilteredSubset,
+    uri: str,
+    n_bytes: int,
+    index_schema: pa.Schema,
+    warnings: Sequence[str],
 ) -> Metadata:
     """Of `filtered_subset`.
 
@@ -103,6 +108,7 @@ def subset_metadata(
         uri: Of the obs file.
         n_bytes: Size of the obs file.
         index_schema: Schema of the census index, which the columns come from.
+        warnings: Labels that the filters overlook.
     """
     columns = subset_columns(spec, index_schema)
     value_filter = None if spec.value_filter is None else parse_filter(spec.value_filter, index_schema)
@@ -124,6 +130,7 @@ def subset_metadata(
         "layers": list(subset.layers),
         "fingerprint": subset.fingerprint,
         "census_build": subset.release.build,
+        "warnings": "\n".join(warnings) or "none",
     }
 
 

@@ -51,15 +51,18 @@ def build_filtered_subset(spec: SubsetSpec, destination: str, code_version: str)
             index = load_index(default, version, spec.organism)
             locator = census.locator(index.release)
             check_subset(spec, locator)
-            subset = make_subset(spec, index, default, locator, opened)
+            warnings: list[str] = []
+            subset = make_subset(spec, index, default, locator, opened, warnings.append)
             path = subset_obs_path(spec.name, subset.fingerprint)
             n_bytes = opened.sizes(path.rpartition("/")[0])[path]
             with locator.open() as opened_census:
                 schema = opened_census.obs(spec.organism).schema
+        for warning in warnings:
+            context.log.warning(warning)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(subset.fingerprint),
             tags=made_from_tags(subset.release, {census_index_key(spec.organism): version}),
-            metadata=subset_metadata(spec, subset, opened.uri(path), n_bytes, schema),
+            metadata=subset_metadata(spec, subset, opened.uri(path), n_bytes, schema, warnings),
         )
 
     return filtered_subset

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from cxg_assets.cli.project import default_store
+from cxg_assets.cli.warn import warn
 from cxg_assets.ingest.census import keep_open
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.layout import index_path
@@ -36,5 +37,5 @@ def index_command(
     store = default_store().locator().open()
     make_index(census.locator(release), release, organism, store)
     with store.local_copy(index_path(release.version, organism)) as index_file:
-        n_obs = export_index(index_file, value_filter, names, output)
+        n_obs = export_index(index_file, value_filter, names, output, warn)
     click.echo(f"{output}: {n_obs:,} cells of {organism}, Census build {release.build}")

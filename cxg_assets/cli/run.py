@@ -23,6 +23,7 @@ from cxg_assets.assets.killed_runs import process_tag, report_killed_runs
 from cxg_assets.assets.upstream import latest_data_version
 from cxg_assets.cli.mixed_builds import refuse_mixed_builds
 from cxg_assets.cli.project import dagster_instance, existing_instance
+from cxg_assets.cli.warn import warnings_told
 from cxg_assets.components.census_subset import subset_definitions
 from cxg_assets.definitions import complete
 from cxg_assets.ingest.census import keep_open
@@ -101,7 +102,9 @@ def run_ingest(
     with dagster_instance() as instance:
         report_killed_runs(instance)
         definitions = complete(subset_definitions(spec, destination), census=census, store=store, workers=workers)
-        error = run_job(definitions, prepare_job_name(spec.name), instance)
+        run_id = str(uuid.uuid4())
+        with warnings_told(instance, run_id):
+            error = run_job(definitions, prepare_job_name(spec.name), instance, run_id=run_id)
         if error:
             raise CxgError(error)
         plan = load_plan(opened, spec.name, latest_data_version(instance, chunk_plan_key(spec.name)))

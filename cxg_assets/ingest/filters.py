@@ -37,8 +37,6 @@ from cxg_assets.ingest.filter_grammar import (
     parse_expression,
 )
 
-__all__ = ["ValueFilter", "parse_filter"]
-
 BoolArray = npt.NDArray[np.bool_]
 
 _ARROW_FUNCTIONS = {
@@ -86,14 +84,21 @@ class ValueFilter:
             with the same meaning, and safe for tiledbsoma 2.3.0, which dies of a segmentation fault on
             `not (a == 1 or b == 2)` and on `not a in [1]`.
         columns: Names of the columns it needs, in order of first use.
+        conditions: Its comparisons, from left to right; what was negated has the opposite operator.
     """
 
     text: str
     canonical: str
     columns: tuple[str, ...]
+    conditions: tuple[Condition, ...] = field(repr=False)
     _root: Node = field(repr=False)
     _schema: pa.Schema = field(repr=False)
     _tables: _Tables = field(default_factory=_Tables, init=False, repr=False, compare=False)
+
+    def alone(self, condition: Condition) -> "ValueFilter":
+        """The filter that one of its conditions would be alone."""
+        known = {"columns": (condition.column,), "conditions": (condition,), "_root": condition}
+        return replace(self, text=_render(condition), canonical=_render(condition), **known)
 
     def mask(self, batch: pa.RecordBatch) -> BoolArray:
         """Tells which rows pass.
@@ -155,19 +160,20 @@ def parse_filter(text: str, schema: pa.Schema, *, where: str = "value_filter") -
     """
     source = Source(text=text.strip(), where=where)
     root = _checked(parse_expression(source), schema, source)
-    columns = tuple(dict.fromkeys(_columns(root)))
+    conditions = tuple(_conditions(root))
+    columns = tuple(dict.fromkeys(condition.column for condition in conditions))
     return ValueFilter(
         text=source.text,
         canonical=_render(root),
         columns=columns,
+        conditions=conditions,
         _root=root,
         _schema=pa.schema([schema.field(name) for name in columns]),
     )
 
 
-def _columns(node: Node) -> list[str]:
-    """Returns the column of every condition, in order."""
-    return [name for term in node.terms for name in _columns(term)] if isinstance(node, Group) else [node.column]
+def _conditions(node: Node) -> list[Condition]:
+    return [found for term in node.terms for found in _conditions(term)] if isinstance(node, Group) else [node]
 
 
 def _checked(node: Node, schema: pa.Schema, source: Source) -> Node:

@@ -5,7 +5,9 @@ from collections import Counter
 import pyarrow as pa
 
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.filter_watch import FilterWatch
 from cxg_assets.ingest.filters import parse_filter
+from cxg_assets.ingest.label_hints import shortened
 from cxg_assets.ingest.spec import GeneSelection
 
 N_NAMED = 5
@@ -31,10 +33,15 @@ def select_genes(var: pa.Table, selection: GeneSelection | None) -> pa.Table:
 def _select_passing(var: pa.Table, value_filter: str) -> pa.Table:
     where = "genes.value_filter"
     gene_filter = parse_filter(value_filter, var.schema, where=where)
-    masks = [pa.array(gene_filter.mask(batch)) for batch in var.to_batches()]
+    batches = var.to_batches()
+    masks = [pa.array(gene_filter.mask(batch)) for batch in batches]
     kept = var.filter(pa.chunked_array(masks, type=pa.bool_()))
     if kept.num_rows == 0:
-        raise BadInput(f"{where}: no gene of {var.num_rows:,} passes {value_filter!r}; loosen it")
+        watch = FilterWatch(gene_filter)
+        for batch in batches:
+            watch.see(batch, 0)
+        passes = f"no gene of {var.num_rows:,} passes {shortened(repr(value_filter))}"
+        raise BadInput(f"{where}: {passes}; {watch.why_nothing('gene')}")
     return kept
 
 

@@ -3,6 +3,7 @@
 release → index → subset → plan → chunks (worker.py) → dataset (dataset.py)
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from cxg_assets.ingest.census import CensusLocator
@@ -77,7 +78,12 @@ def load_index(store: Store, release_version: str, organism: str) -> CensusIndex
 
 
 def make_subset(
-    spec: SubsetSpec, index: CensusIndex, index_store: Store, census: CensusLocator, store: Store
+    spec: SubsetSpec,
+    index: CensusIndex,
+    index_store: Store,
+    census: CensusLocator,
+    store: Store,
+    warn: Callable[[str], None] | None = None,
 ) -> FilteredSubset:
     """Filters an index into a subset at the destination.
 
@@ -87,6 +93,7 @@ def make_subset(
         index_store: Where the index is.
         census: Where the release is; only var is read, and where the X layers are.
         store: The destination.
+        warn: Told of labels that the filters overlook, see `label_traps`.
 
     Raises:
         BadInput: The spec does not fit this Census, or selects nothing.
@@ -96,7 +103,7 @@ def make_subset(
     with scratch_folder() as folder:
         obs_file, var_file = folder / "obs.feather", folder / "var.feather"
         with index_store.local_copy(index_path(index.release.version, spec.organism)) as index_file:
-            subset = write_subset(spec, index, index_file, var, layers, obs_file, var_file)
+            subset = write_subset(spec, index, index_file, var, layers, obs_file, var_file, warn)
         store.put_file(subset_obs_path(spec.name, subset.fingerprint), obs_file)
         store.put_file(subset_var_path(spec.name, subset.fingerprint), var_file)
     store.put(subset_json_path(spec.name, subset.fingerprint), subset.to_json())

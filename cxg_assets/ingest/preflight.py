@@ -1,6 +1,7 @@
 """Checks a subset against a Census before any work; `probe.py` does it for a destination."""
 
 from cxg_assets.ingest.census import Census, CensusLocator, layer_uri
+from cxg_assets.ingest.filter_watch import FilterWatch
 from cxg_assets.ingest.filters import ValueFilter
 from cxg_assets.ingest.genes import select_genes
 from cxg_assets.ingest.plan import MAX_CHUNKS, check_n_chunks
@@ -39,11 +40,15 @@ def _check_counts(spec: SubsetSpec, census: Census, value_filter: ValueFilter | 
         return
     enough = n_obs if n_obs > MAX_CHUNKS * spec.chunk_size else 1
     n_selected = 0
+    watch = FilterWatch(value_filter)
     for table in obs.read(column_names=list(value_filter.columns)):
-        n_selected += sum(int(value_filter.mask(batch).sum()) for batch in table.to_batches())
+        for batch in table.to_batches():
+            n_passed = int(value_filter.mask(batch).sum())
+            watch.see(batch, n_passed)
+            n_selected += n_passed
         if n_selected >= enough:
             break
     if n_selected == 0:
-        raise nothing_selected(spec, obs.count)
+        raise nothing_selected(value_filter, watch, spec.organism)
     if enough > 1:
         check_n_chunks(spec, min(n_selected, n_obs))

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -12,9 +12,12 @@ import pyarrow as pa
 
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.feather import FeatherFile, write_feather
+from cxg_assets.ingest.filter_watch import FilterWatch
 from cxg_assets.ingest.filters import ValueFilter, parse_filter
 from cxg_assets.ingest.genes import select_genes
 from cxg_assets.ingest.index import CensusIndex
+from cxg_assets.ingest.label_hints import shortened
+from cxg_assets.ingest.label_traps import gene_name_warnings
 from cxg_assets.ingest.release import Release
 from cxg_assets.ingest.spec import SubsetSpec
 
@@ -94,12 +97,16 @@ def subset_columns(spec: SubsetSpec, schema: pa.Schema) -> list[str]:
     return ["soma_joinid", *spec.obs_columns, *planning]
 
 
-def nothing_selected(spec: SubsetSpec, n_obs: int) -> BadInput:
-    """The error of a filter that no cell of `n_obs` passes."""
-    return BadInput(
-        f"value_filter: no cell of {n_obs:,} {spec.organism} cells passes {spec.value_filter!r}; "
-        "check the spelling of the labels in the census index"
-    )
+def nothing_selected(value_filter: ValueFilter, watch: FilterWatch, organism: str = "") -> BadInput:
+    """The error of a filter that no cell passes.
+
+    Args:
+        value_filter: The filter.
+        watch: What it met.
+        organism: Whose cells they are.
+    """
+    cells = f"no cell of {watch.n_rows:,} {organism} cells".replace("  ", " ")
+    return BadInput(f"value_filter: {cells} passes {shortened(repr(value_filter.text))}; {watch.why_nothing('cell')}")
 
 
 def write_subset(
@@ -110,6 +117,7 @@ def write_subset(
     layers: dict[str, str],
     obs_path: Path,
     var_path: Path,
+    warn: Callable[[str], None] | None = None,
 ) -> FilteredSubset:
     """Filters an index and var into the subset's two feather files, batch by batch.
 
@@ -121,6 +129,7 @@ def write_subset(
         layers: URIs of the X layers of the organism, by name.
         obs_path: Written: soma_joinid, the spec's obs columns and `PLANNING_COLUMNS`, in soma_joinid order.
         var_path: Written: all var columns of the genes that are kept, in var's order.
+        warn: Told of labels that the filters overlook, see `label_traps`.
 
     Raises:
         BadInput: The spec does not fit this Census, or selects no cell or no gene.
@@ -129,10 +138,11 @@ def write_subset(
     with FeatherFile(index_path) as file:
         schema = file.schema
     value_filter = parse_obs_filter(spec.value_filter, spec.obs_columns, schema)
-    rows = _selected_rows(index_path, value_filter, spec.max_obs)
+    rows, warnings = _selected_rows(index_path, value_filter, spec.max_obs, spec.organism)
     n_obs = sum(len(positions) for positions in rows)
-    if n_obs == 0:
-        raise nothing_selected(spec, index.n_obs)
+    if warn is not None:
+        for warning in (*warnings, *gene_name_warnings(spec.genes, var, genes)):
+            warn(warning)
     columns = subset_columns(spec, schema)
     subset = FilteredSubset(
         release=index.release,
@@ -151,7 +161,13 @@ def write_subset(
     return subset
 
 
-def export_index(index_path: Path, value_filter: str | None, columns: Sequence[str] | None, output: Path) -> int:
+def export_index(
+    index_path: Path,
+    value_filter: str | None,
+    columns: Sequence[str] | None,
+    output: Path,
+    warn: Callable[[str], None] | None = None,
+) -> int:
     """Copies a part of a census index to a feather file of one's own; the file appears when it is whole.
 
     Args:
@@ -159,9 +175,10 @@ def export_index(index_path: Path, value_filter: str | None, columns: Sequence[s
         value_filter: SOMA filter over obs; None keeps every cell.
         columns: Columns in order; None keeps all.
         output: Written.
+        warn: Told of labels that the filter overlooks, see `label_traps`.
 
     Raises:
-        BadInput: The filter is wrong, a column does not exist, or the output cannot be written.
+        BadInput: The filter is wrong or selects no cell, a column does not exist, or the output cannot be written.
 
     Returns:
         Rows written.
@@ -169,7 +186,10 @@ def export_index(index_path: Path, value_filter: str | None, columns: Sequence[s
     with FeatherFile(index_path) as file:
         schema = file.schema
     parsed = parse_obs_filter(value_filter, columns or (), schema, attribute="columns")
-    rows = _selected_rows(index_path, parsed, None)
+    rows, warnings = _selected_rows(index_path, parsed, None)
+    if warn is not None:
+        for warning in warnings:
+            warn(warning)
     names = list(columns or schema.names)
     unfinished = output.with_name(f".{output.name}.{os.getpid()}")
     try:
@@ -182,12 +202,18 @@ def export_index(index_path: Path, value_filter: str | None, columns: Sequence[s
     return n_obs
 
 
-def _selected_rows(index_path: Path, value_filter: ValueFilter | None, max_obs: int | None) -> list[np.ndarray]:
-    """For each batch of the index the positions (int32) that pass, at most max_obs in all.
+def _selected_rows(
+    index_path: Path, value_filter: ValueFilter | None, max_obs: int | None, organism: str = ""
+) -> tuple[list[np.ndarray], list[str]]:
+    """For each batch of the index the positions (int32) that pass, at most max_obs in all; and what is overlooked.
 
     Only the filter's columns are decoded here, and `_take` skips batches without a hit.
+
+    Raises:
+        BadInput: No cell passes the filter.
     """
     columns = ("soma_joinid",) if value_filter is None else tuple(value_filter.columns)
+    watch = None if value_filter is None else FilterWatch(value_filter)
     left = max_obs
     rows: list[np.ndarray] = []
     with FeatherFile(index_path, columns=columns) as file:
@@ -199,11 +225,17 @@ def _selected_rows(index_path: Path, value_filter: ValueFilter | None, max_obs: 
                 positions = np.arange(batch.num_rows, dtype=np.int32)
             else:
                 positions = np.flatnonzero(np.asarray(value_filter.mask(batch))).astype(np.int32)
+            if watch is not None:
+                watch.see(batch, len(positions))
             if left is not None:
                 positions = positions[:left]
                 left -= len(positions)
             rows.append(positions)
-    return rows
+    if value_filter is None or watch is None:
+        return rows, []
+    if not any(len(positions) for positions in rows):
+        raise nothing_selected(value_filter, watch, organism)
+    return rows, watch.warnings()
 
 
 def _take(file: FeatherFile, rows: list[np.ndarray], columns: list[str]) -> Iterator[pa.RecordBatch]:

@@ -72,7 +72,7 @@ def the_error(outcome: Outcome) -> str:
         ),
         (
             {"value_filter": "tissue_general == 'blod'"},
-            ["value_filter: no cell of 2,600 homo_sapiens cells passes", "'blod'", "check the spelling of the labels"],
+            ["value_filter: no cell of 2,600 homo_sapiens cells passes", "'blod'", "(the nearest: 'blood')"],
         ),
         (
             {"obs_columns": ["cell_type", "celltype"]},
