@@ -13,6 +13,7 @@ from cxg_assets.cli.finding import Finding, Level, failed
 from cxg_assets.cli.mixed_builds import refuse_mixed_builds
 from cxg_assets.cli.project import Subset
 from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.label_check import overlooked_labels
 from cxg_assets.ingest.memory import file_bytes
 from cxg_assets.ingest.pipeline import landed_sizes
 from cxg_assets.ingest.plan import Chunk, PlanHeader
@@ -99,16 +100,32 @@ def check_census(census: CensusResource) -> tuple[Finding, Release | None]:
 
 
 def check_selection(
-    subset: Subset, census: CensusResource, release: Release, locator: StoreLocator, instance: DagsterInstance | None
-) -> Finding:
-    """Whether a subset fits the Census, as a run's preflight sees it, and its build is the one that was in use."""
+    subset: Subset,
+    census: CensusResource,
+    release: Release,
+    locator: StoreLocator,
+    default: StoreLocator | None,
+    instance: DagsterInstance | None,
+) -> list[Finding]:
+    """Whether a subset fits the Census, as a run's preflight sees it, and its build is the one that was in use.
+
+    Args:
+        subset: The subset.
+        census: Which Census.
+        release: The build that it is now.
+        locator: The subset's destination.
+        default: The default store, if it can be used: an index in it tells how many cells the filter overlooks.
+        instance: The Dagster instance, if there is one.
+    """
     spec = subset.spec
     try:
         refuse_mixed_builds(release, spec, instance, locator.open(SHORT))
         check_subset(spec, census.locator(release))
+        warnings = overlooked_labels(spec, census.locator(release), release, default and default.open(SHORT))
     except CxgError as error:
-        return failed("subset", error)
-    return Finding(Level.OK, "subset", f"{spec.name}: its filter, columns and genes fit this Census")
+        return [failed("subset", error)]
+    fits = Finding(Level.OK, "subset", f"{spec.name}: its filter, columns and genes fit this Census")
+    return [fits, *(Finding(Level.WARN, "subset", warning) for warning in warnings)]
 
 
 def check_plan(subset: str, locator: StoreLocator, instance: DagsterInstance | None) -> tuple[Finding, Planned | None]:

@@ -56,7 +56,7 @@ def _findings(subset: Subset | None, stack: ExitStack) -> Iterator[Finding]:
         finding, release = check_census(census)
         yield finding
         if subset is not None and release is not None and destination is not None:
-            yield check_selection(subset, census, release, destination, instance)
+            yield from check_selection(subset, census, release, destination, default, instance)
     planned = None
     if subset is not None and destination is not None:
         finding, planned = check_plan(subset.spec.name, destination, instance)

@@ -1,11 +1,15 @@
 """`dg scaffold defs cxg_assets.CensusSubset NAME`: the YAML that `cxg-assets new` writes."""
 
+import click
 import dagster as dg
+from dagster_aws.s3 import S3Resource
 from pydantic import BaseModel, Field
 
+from cxg_assets.components.selection_check import check_selection
 from cxg_assets.components.yaml_template import DEFAULT_ORGANISM, subset_yaml
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE
+from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE, DEFAULT_OBS_COLUMNS
+from cxg_assets.resources.store import StoreResource
 
 
 class SubsetParams(BaseModel):
@@ -29,7 +33,8 @@ class CensusSubsetScaffolder(dg.Scaffolder[SubsetParams]):
         """Writes the YAML into the folder that Dagster has made, which names the subset.
 
         Raises:
-            BadInput: A parameter has a value that it cannot have, a subset is there already, or Python is asked for.
+            BadInput: A parameter has a value that it cannot have, a subset is there already, or Python is asked for;
+                the organism, a column or a label is not in the Census.
         """
         if request.scaffold_format != "yaml" or request.append:
             raise BadInput("a subset is a defs.yaml of its own; scaffold it with --format yaml, without append")
@@ -41,6 +46,9 @@ class CensusSubsetScaffolder(dg.Scaffolder[SubsetParams]):
             destination=params.destination,
             chunk_size=params.chunk_size,
         )
+        store = StoreResource(s3=S3Resource())
+        for warning in check_selection(params.organism, params.value_filter, DEFAULT_OBS_COLUMNS, store):
+            click.echo(f"warning: {warning}", err=True)
         try:
             with (request.target_path / "defs.yaml").open("x", encoding="utf-8") as file:
                 file.write(text)

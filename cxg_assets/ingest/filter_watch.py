@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from cxg_assets.ingest.filter_grammar import Condition
 from cxg_assets.ingest.filters import ValueFilter
-from cxg_assets.ingest.label_hints import N_LISTED, N_NEAREST, shortened, unknown_label
+from cxg_assets.ingest.label_hints import N_LISTED, shortened, unknown_label
 from cxg_assets.ingest.label_traps import (
     LABEL_OPERATORS,
     SELECTING,
@@ -33,7 +33,7 @@ class FilterWatch:
     def __init__(self, value_filter: ValueFilter) -> None:
         """Nothing is seen yet."""
         self.n_rows = 0
-        self._n_selected = 0
+        self._n_selected = self._n_evaluated = 0
         self._passed = dict.fromkeys(value_filter.conditions, 0)
         self._alone = {condition: value_filter.alone(condition) for condition in self._passed}
         self._by_column: dict[str, list[Condition]] = {}
@@ -46,23 +46,48 @@ class FilterWatch:
         self._n_by_code: dict[str, npt.NDArray[np.int64]] = {}
 
     def see(self, batch: pa.RecordBatch, n_selected: int) -> None:
-        """Looks at a batch.
+        """Looks at a batch that the filter was applied to.
 
         Args:
             batch: Rows with the columns of the filter.
             n_selected: How many of them passed.
         """
-        self.n_rows += batch.num_rows
         self._n_selected += n_selected
+        if not self._n_selected:
+            self._n_evaluated += batch.num_rows
+            for condition, alone in self._alone.items():
+                self._passed[condition] += int(alone.mask(batch).sum())
+        self.look_at(batch)
+
+    def look_at(self, batch: pa.RecordBatch) -> None:
+        """Looks at the labels of a batch alone, of those columns of the filter that it has."""
+        self.n_rows += batch.num_rows
         for column in self._by_column:
+            if column not in batch.schema.names:
+                continue
             values = batch.column(column)
             if isinstance(values, pa.DictionaryArray):
                 self._see_codes(column, values)
             elif not self._n_selected:
                 self._see_text(column, values)
-        if not self._n_selected:
-            for condition, alone in self._alone.items():
-                self._passed[condition] += int(alone.mask(batch).sum())
+
+    @property
+    def counted_columns(self) -> tuple[str, ...]:
+        """Columns with a compound value that the filter overlooks: how many cells have it takes all rows of them."""
+        return tuple(self._n_by_code)
+
+    @property
+    def columns_of_plain_text(self) -> tuple[str, ...]:
+        """Columns that the filter asks for labels, and that have no dictionary."""
+        return tuple(column for column in self._by_column if column not in self._labels)
+
+    def unknown_labels(self, noun: str = "cell") -> list[str]:
+        """Labels that the filter asks for and no row has, with those that are near; a text for each, and bounded.
+
+        Args:
+            noun: What a row is: `cell` or `gene`.
+        """
+        return self._unknown_labels(noun, [item for item in self._unknown() if item[0].op in SELECTING])
 
     def why_nothing(self, noun: str) -> str:
         """Why nothing was selected.
@@ -70,14 +95,7 @@ class FilterWatch:
         Args:
             noun: What a row is: `cell` or `gene`.
         """
-        unknown = [(condition, label) for condition, label in self._unknown() if condition.op in SELECTING]
-        reasons = [
-            unknown_label(noun, condition.column, label, self._known(condition.column))
-            for condition, label in unknown[:N_NEAREST]
-        ]
-        if len(unknown) > N_NEAREST:
-            reasons.append(f"{len(unknown) - N_NEAREST:,} more labels are not there")
-        reasons += self._compound_warnings(noun)
+        reasons = self.unknown_labels(noun) or self._compound_warnings(noun)
         if not reasons and len(self._passed) > 1:
             counts = [f"{shortened(in_words(condition))}: {n:,}" for condition, n in self._passed.items()]
             reasons = [f"{noun}s that pass each condition alone: {'; '.join(counts[:N_LISTED])}"]
@@ -89,14 +107,16 @@ class FilterWatch:
         Args:
             noun: What a row is: `cell` or `gene`.
         """
-        unknown = [(condition, label) for condition, label in self._unknown() if condition.column in self._labels]
-        warnings = [
-            f"value_filter: {unknown_label(noun, condition.column, label, self._labels[condition.column])}"
+        unknown = self._unknown_labels(noun, [item for item in self._unknown() if item[0].column in self._labels])
+        return [f"value_filter: {warning}" for warning in (*unknown, *self._compound_warnings(noun))]
+
+    def _unknown_labels(self, noun: str, unknown: list[tuple[Condition, str]]) -> list[str]:
+        texts = [
+            unknown_label(noun, condition.column, label, self._known(condition.column))
             for condition, label in unknown[:N_LISTED]
         ]
-        if len(unknown) > N_LISTED:
-            warnings.append(f"value_filter: {len(unknown) - N_LISTED:,} more labels of it are not there")
-        return warnings + [f"value_filter: {warning}" for warning in self._compound_warnings(noun)]
+        more = len(unknown) - N_LISTED
+        return [*texts, f"{more:,} more labels of the filter are not there"] if more > 0 else texts
 
     def _compound_warnings(self, noun: str) -> list[str]:
         warnings = [
@@ -128,15 +148,20 @@ class FilterWatch:
         """Labels of the filter that no row has, with their conditions; not those that are in compound values."""
         found: list[tuple[Condition, str]] = []
         for column, conditions in self._by_column.items():
+            if column not in self._labels and not self._n_evaluated:
+                continue  # plain text of which nothing was read
             known = set(self._known(column))
             for condition in conditions:
                 parts = {part for value in self._overlooked.get(condition, ()) for part in value.split(SEPARATOR)}
-                # A dictionary may have labels that no row has.
-                is_unused = not self._n_selected and not self._passed[condition] and condition.op in SELECTING
+                # A dictionary may have labels that no row has, and of plain text not all may be kept.
+                is_unused = bool(self._n_evaluated) and not self._passed[condition] and condition.op in SELECTING
+                is_complete = len(self._distinct.get(column, ())) < MAX_LABELS
                 for label in condition.values:
-                    if isinstance(label, str) and label not in parts and (is_unused or label not in known):
-                        found.append((condition, label))
+                    if isinstance(label, str) and label not in parts:
+                        found += [(condition, label)] if is_unused or (is_complete and label not in known) else []
         return found
 
-    def _n_by_label(self, column: str) -> Counter[str]:
+    def _n_by_label(self, column: str) -> Counter[str] | None:
+        if not self.n_rows:
+            return None
         return Counter(dict(zip(self._labels[column], self._n_by_code[column].tolist(), strict=True)))

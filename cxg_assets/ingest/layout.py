@@ -20,6 +20,8 @@ from cxg_assets.ingest.errors import CxgError
 N_DIGITS = 16
 """Hex digits of a fingerprint in a name: 64 bits, so names of one folder do not collide by chance."""
 
+INDEX_FOLDER = "index"
+"""Holds a folder for each release, in the default store."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -88,4 +90,4 @@ def _index_folder(release_version: str) -> str:
     # A release's build date is whatever its Census says.
     if not _PLAIN.fullmatch(release_version):
         raise CxgError(f"the Census calls its build {release_version!r}, which cannot name a folder; is it a Census?")
-    return f"index/{release_version}"
+    return f"{INDEX_FOLDER}/{release_version}"

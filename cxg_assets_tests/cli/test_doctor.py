@@ -168,6 +168,31 @@ def test_a_filter_that_does_not_fit_the_census_fails(home: Path, defs: Path) -> 
     assert "tissu_general" in line_of(outcome, "subset")
 
 
+def test_what_the_filter_of_a_subset_overlooks_is_a_warning(home: Path, defs: Path, tmp_path: Path) -> None:
+    declare(
+        defs,
+        value_filter="disease == 'type 2 diabetes mellitus'",
+        genes={"value_filter": "feature_name == 'PRAMEF36P'"},
+    )
+    before = cxg_assets("doctor", "sample")
+    cxg_assets("index", "homo_sapiens", str(tmp_path / "x.feather"))
+    after = cxg_assets("doctor", "sample")
+
+    assert (before.exit_code, after.exit_code) == (0, 0), before.stdout
+    assert [level for level, subject in levels(after) if subject == "subset"] == ["ok", "warn", "warn"]
+    assert "misses cells in which disease holds it among several values" in before.stdout
+    assert "of 2,600 cells in which disease holds it among several values" in after.stdout
+    assert "feature_name 'PRAMEF36P' stands for 2 genes" in after.stdout
+
+
+def test_a_label_that_is_nowhere_fails_with_the_nearest(home: Path, defs: Path) -> None:
+    declare(defs, value_filter="tissue_general == 'lungs'")
+    outcome = cxg_assets("doctor", "sample")
+
+    assert outcome.exit_code == 1
+    assert "(the nearest: 'lung')" in line_of(outcome, "subset")
+
+
 def test_a_dagster_instance_that_cannot_be_opened_fails(home: Path) -> None:
     (home / "dagster").mkdir(parents=True)
     (home / "dagster" / "dagster.yaml").write_text("event_log_storage: {module: no_such_module, class: Nothing}\n")

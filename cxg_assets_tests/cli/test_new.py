@@ -8,6 +8,8 @@ from cxg_assets.cli.project import load_subset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets_tests.cli.command import cxg_assets
 
+pytestmark = pytest.mark.usefixtures("home")
+
 LUPUS = "tissue_general == 'blood' and disease == \"systemic lupus erythematosus\""
 
 
@@ -72,3 +74,86 @@ def test_a_subset_that_could_not_be_loaded_is_not_written(defs: Path, arguments:
     assert outcome.exit_code == 2
     assert outcome.stderr.startswith(f"cxg-assets: {message}")
     assert list(defs.iterdir()) == []
+
+
+@pytest.mark.parametrize("has_index", [False, True])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--value-filter", "tissue_general == 'lungs'"),
+         "value_filter: no cell has tissue_general 'lungs' (the nearest: 'lung'); so says the "),
+        (("--value-filter", "nnz > 5 and (sex == 'male' or disease in ['normal', 'Covid 19'])"),
+         "value_filter: no cell has disease 'Covid 19' (the nearest: 'COVID-19'); so says the "),
+        (("--value-filter", "tissu_general == 'lung'"),
+         "value_filter: `tissu_general == 'lung'` at column 1 names the column 'tissu_general', which is not there. "
+         "Did you mean tissue_general? "),
+    ],
+)  # fmt: skip
+def test_what_the_census_does_not_have_is_not_written(
+    defs: Path, tmp_path: Path, has_index: bool, arguments: tuple[str, ...], message: str
+) -> None:
+    if has_index:
+        assert cxg_assets("index", "homo_sapiens", str(tmp_path / "x.feather")).exit_code == 0
+
+    outcome = cxg_assets("new", "lung", *arguments)
+
+    assert outcome.exit_code == 2
+    assert outcome.stderr.startswith(f"cxg-assets: {message}")
+    if "so says" in message:
+        assert ("the census index of build" if has_index else "the Census of build") in outcome.stderr
+    assert list(defs.iterdir()) == []
+
+
+def test_an_organism_that_the_census_does_not_have_is_not_written(defs: Path, census_uri: str) -> None:
+    outcome = cxg_assets("new", "lung", "--value-filter", LUPUS, "--organism", "homo_sapien")
+    assert outcome.exit_code == 2
+    assert outcome.stderr == (
+        f"cxg-assets: organism: census {census_uri} has no 'homo_sapien'; it has homo_sapiens, mus_musculus\n"
+    )
+    assert list(defs.iterdir()) == []
+
+
+def test_an_index_answers_without_a_census(
+    defs: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cxg_assets("index", "homo_sapiens", str(tmp_path / "x.feather"))
+    monkeypatch.setenv("CXG_CENSUS_URI", str(tmp_path / "nothing"))
+
+    refused = cxg_assets("new", "lung", "--value-filter", "tissue_general == 'lungs'")
+    written = cxg_assets("new", "lung", "--value-filter", "tissue_general == 'lung'")
+
+    assert (refused.exit_code, written.exit_code, written.stderr) == (2, 0, "")
+
+
+def test_without_index_and_census_it_writes_and_says_that_it_did_not_check(
+    defs: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CXG_CENSUS_URI")
+    outcome = cxg_assets("new", "lung", "--value-filter", "tissue_general == 'lungs'")
+    assert outcome.exit_code == 0
+    assert outcome.stderr == (
+        "cxg-assets: warning: homo_sapiens, columns and labels were not checked: no census index of homo_sapiens is in "
+        "a folder of this machine. cxg-assets doctor with the name of the subset checks them against the Census\n"
+    )
+    assert load_subset("lung").spec.value_filter == "tissue_general == 'lungs'"
+    assert not home.exists()
+
+
+def test_what_the_filter_overlooks_is_told_with_counts_where_there_is_an_index(defs: Path, tmp_path: Path) -> None:
+    value_filter = "disease == 'type 2 diabetes mellitus' and nnz > 10"
+    without = cxg_assets("new", "one", "--value-filter", value_filter)
+    cxg_assets("index", "homo_sapiens", str(tmp_path / "x.feather"))
+    counted = cxg_assets("new", "two", "--value-filter", value_filter)
+
+    assert (without.exit_code, counted.exit_code) == (0, 0)
+    assert "misses cells in which disease holds it among several values" in without.stderr
+    assert "of 2,600 cells in which disease holds it among several values" in counted.stderr
+
+
+def test_labels_of_plain_text_are_not_checked(defs: Path, old_census_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXG_CENSUS_URI", old_census_uri)
+    outcome = cxg_assets("new", "lung", "--value-filter", "tissue_general == 'lungs'")
+    assert outcome.exit_code == 0
+    assert outcome.stderr == (
+        "cxg-assets: warning: labels of tissue_general were not checked: it is plain text\n"
+    )

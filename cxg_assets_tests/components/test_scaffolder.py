@@ -15,6 +15,8 @@ from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets_tests.cli.command import cxg_assets
 
+pytestmark = pytest.mark.usefixtures("home")
+
 FILTER = "tissue_general == 'lung' and disease == \"normal\""
 
 
@@ -93,3 +95,9 @@ def test_a_subset_that_is_there_is_not_written_over(defs: Path) -> None:
 def test_a_subset_is_not_scaffolded_as_python(defs: Path) -> None:
     with pytest.raises(BadInput, match="scaffold it with --format yaml"):
         scaffold(defs, scaffold_format="python")
+
+
+def test_what_the_census_does_not_have_is_not_scaffolded(defs: Path) -> None:
+    with pytest.raises(BadInput, match=r"no cell has tissue_general 'lungs' \(the nearest: 'lung'\)"):
+        scaffold(defs, value_filter="tissue_general == 'lungs'")
+    assert not (defs / "lung" / "defs.yaml").exists()

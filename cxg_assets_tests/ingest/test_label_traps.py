@@ -3,7 +3,7 @@
 The demo census has both, as current releases have: `disease` with two values in one label, names of several genes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def warnings_of(
     return make
 
 
-def watched(value_filter: str, diseases: list[str | None], categories: list[str] | None = None) -> FilterWatch:
+def watched(value_filter: str, diseases: Sequence[str | None], categories: list[str] | None = None) -> FilterWatch:
     """A watch over batches of three cells."""
     labels = pa.array(categories or sorted({disease for disease in diseases if disease is not None}))
     codes = pa.array([None if disease is None else labels.index(disease).as_py() for disease in diseases], pa.int8())

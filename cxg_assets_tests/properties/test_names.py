@@ -15,10 +15,16 @@ from cxg_assets.components.census_subset import subset_definitions
 from cxg_assets.definitions import complete
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
-from cxg_assets_tests.cli.command import cxg_assets, declare, files_below
+from cxg_assets_tests.cli.command import cxg_assets, declare, files_below, move_to
 from cxg_assets_tests.properties.profile import PROPERTY
 
 SECRET = "TOP-SECRET"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No index and no Census: `new` does not know which labels there are."""
+    move_to(tmp_path / "empty", "", monkeypatch)
 
 
 def test_subsets_of_awkward_names_live_side_by_side() -> None:
