@@ -7,6 +7,7 @@ own array layout; two tables of `census_info` and var are copied; X is empty.
 import argparse
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import tiledbsoma
 
+from benchmarks.measure import run_program
 from cxg_assets.demo.layout import obs_storage
 from cxg_assets.demo.tables import open_for_writing, write_table
 
@@ -49,6 +51,23 @@ def build(demo: Path, path: Path, n_obs: int, seed: int = 0) -> None:
             x.add_new_sparse_ndarray("raw", type=pa.float32(), shape=(n_obs, experiment.ms["RNA"].var.count)).close()
             _write_obs(target, experiment.obs, n_obs, np.random.default_rng(seed))
     unfinished.rename(path)
+
+
+def kept(demo: Path, n_obs: int, say: Callable[[str], None]) -> Path:
+    """One that is built once, beside the demo census, in a process of its own.
+
+    Args:
+        demo: A demo census.
+        n_obs: Rows of obs.
+        say: Is told when it has to be built.
+    """
+    census = demo.parent / f"obs-only-{n_obs}"
+    if not census.exists():
+        say(f"building a census of {n_obs:,} obs rows")
+        result_file = demo.parent / "obs-only.json"
+        arguments = ["--demo", demo, "--path", census, "--n-obs", str(n_obs), "--json", result_file]
+        run_program(["-m", "benchmarks.obs_only_census", *arguments], result_file)
+    return census
 
 
 def _write_obs(

@@ -27,6 +27,7 @@ class _Seen:
     is_worker: bool = False
     is_ray_service: bool = False
     peak_bytes: int = 0
+    peak_anonymous_bytes: int = 0
     cpu_seconds: float = 0.0
 
 
@@ -36,6 +37,8 @@ class TreeUsage:
 
     Attributes:
         driver_peak_bytes: Peak resident memory of the program itself.
+        driver_peak_anonymous_bytes: The most of it that was no file's, as sampled: without what it maps, which the
+            kernel can drop.
         worker_peak_bytes: The same of its largest worker (a Ray actor or a process it forked); 0 without workers.
         n_workers: Processes that worked.
         ray_peak_bytes: Sum of the peaks of Ray's own processes.
@@ -44,6 +47,7 @@ class TreeUsage:
     """
 
     driver_peak_bytes: int
+    driver_peak_anonymous_bytes: int
     worker_peak_bytes: int
     n_workers: int
     ray_peak_bytes: int
@@ -77,6 +81,7 @@ class TreeSampler:
         root = self._seen.get(self.root)
         return TreeUsage(
             driver_peak_bytes=root.peak_bytes if root else 0,
+            driver_peak_anonymous_bytes=root.peak_anonymous_bytes if root else 0,
             worker_peak_bytes=max((process.peak_bytes for process in workers), default=0),
             n_workers=len(workers),
             ray_peak_bytes=sum(process.peak_bytes for process in self._seen.values() if process.is_ray_service),
@@ -112,7 +117,9 @@ class TreeSampler:
                 continue
             process = self._seen.setdefault(pid, _Seen(started))
             process.cpu_seconds = max(process.cpu_seconds, cpu_seconds)
-            process.peak_bytes = max(process.peak_bytes, _peak_bytes(pid))
+            peak, anonymous = _memory(pid)
+            process.peak_bytes = max(process.peak_bytes, peak)
+            process.peak_anonymous_bytes = max(process.peak_anonymous_bytes, anonymous)
             _classify(process, _title(pid))
 
 
@@ -146,12 +153,13 @@ def _title(pid: int) -> str:
     return ""
 
 
-def _peak_bytes(pid: int) -> int:
+def _memory(pid: int) -> tuple[int, int]:
+    """The kernel's own peak of resident memory, and what is resident now and no file's."""
     with contextlib.suppress(OSError, ValueError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return 0
+        lines = (line.partition(":") for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        sizes = {name: int(value.split()[0]) * 1024 for name, _, value in lines if name in ("VmHWM", "RssAnon")}
+        return sizes.get("VmHWM", 0), sizes.get("RssAnon", 0)
+    return 0, 0
 
 
 def _busy_seconds() -> float:

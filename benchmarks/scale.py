@@ -20,19 +20,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import dagster as dg
 from dagster import DagsterInstance
 
 from benchmarks.machine import describe_machine
+from benchmarks.recorded import made_up, record_reports
 from cxg_assets.assets.keys import chunk_partitions, h5ad_chunks_key
-from cxg_assets.assets.recording import ChunkRecorder
-from cxg_assets.ingest.report import ChunkReport
+from cxg_assets.assets.upstream import IS_USER_PROVIDED_TAG
 from cxg_assets_tests.webserver import Webserver, free_port, serve, wait_until
 
 SUBSET = "blood_normal"
 KEY = h5ad_chunks_key(SUBSET)
 SECONDS = 600
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 STATUS = """query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
   partitionStats { numMaterialized numFailed numMaterializing numPartitions }
@@ -80,54 +78,17 @@ def main() -> None:
 
 def record_all(instance: DagsterInstance, keys: list[str], rows: list[tuple[str, list[float], str]]) -> str:
     """Registers the partitions and records each as landed, in one run over all of them. Returns the run's id."""
-    partitions = chunk_partitions(SUBSET)
-    spent: dict[str, float] = {}
-
-    @dg.asset(key=KEY, partitions_def=partitions, backfill_policy=dg.BackfillPolicy.single_run(), output_required=False)
-    def chunks(context: dg.AssetExecutionContext) -> Iterator[dg.Output[None]]:
-        # It asks for its plan only when it looks for another.
-        recorder = ChunkRecorder(context, KEY, None, {"dagster/data_version_is_user_provided": "true"})  # type: ignore[arg-type]
-        began, cpu = time.monotonic(), time.process_time()
-        for number, key in enumerate(keys):
-            recorder.record(made_up(key, number))
-        spent.update(record=time.monotonic() - began, cpu=time.process_time() - cpu)
-        return
-        yield
-
-    job = dg.define_asset_job("chunks", [KEY])
-    definition = dg.Definitions(assets=[chunks], jobs=[job]).resolve_job_def("chunks")
     began = time.monotonic()
-    instance.add_dynamic_partitions(partitions.name or "", keys)
+    instance.add_dynamic_partitions(chunk_partitions(SUBSET).name or "", keys)
     rows.append(("register the partitions", [time.monotonic() - began], ""))
-    ends = {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]}
-    began, cpu = time.monotonic(), time.process_time()
-    instance.create_run_for_job(definition, tags=ends)
-    rows.append(("create a run over all", [time.monotonic() - began], f"{time.process_time() - cpu:.2f} s of CPU"))
-    result = definition.execute_in_process(instance=instance, tags=ends, run_config=QUIET)
-    note = f"{len(keys) / spent['record']:.0f} chunks/s; {1000 * spent['cpu'] / len(keys):.1f} ms of CPU each"
-    rows.append(("record all as landed", [spent["record"]], note))
-    return result.run_id
-
-
-def made_up(key: str, number: int) -> ChunkReport:
-    """A report as of a chunk of 10,000 cells."""
-    return ChunkReport(
-        chunk=key,
-        fingerprint=f"{number:064x}",
-        uri=f"file:///store/{SUBSET}/{'0' * 16}/{key}-{number:016x}.h5ad",
-        n_obs=10_000,
-        n_vars=61_000,
-        nnz=16_000_000 + number,
-        n_bytes=36_000_000 + number,
-        sha256=f"{number:064x}",
-        first_joinid=10_000 * number,
-        last_joinid=10_000 * number + 9_999,
-        worker="machine:4711",
-        attempt=1,
-        read_seconds=0.4,
-        encode_seconds=0.2,
-        upload_seconds=0.1 + number / 1e5,
-    )
+    reports = [made_up(SUBSET, key, number) for number, key in enumerate(keys)]
+    recorded = record_reports(instance, SUBSET, reports, {IS_USER_PROVIDED_TAG: "true"})
+    note = f"{recorded.create_cpu_seconds:.2f} s of CPU"
+    rows.append(("create a run over all", [recorded.create_seconds], note))
+    each = 1000 * recorded.cpu_seconds / len(keys)
+    note = f"{len(keys) / recorded.seconds:.0f} chunks/s; {each:.1f} ms of CPU each"
+    rows.append(("record all as landed", [recorded.seconds], note))
+    return recorded.run_id
 
 
 @contextmanager
@@ -188,7 +149,7 @@ def look(server: Webserver, run_id: str, options: argparse.Namespace, rows: list
 def launch(server: Webserver, rows: list[tuple[str, list[float], str]]) -> None:
     """A backfill of all partitions: from the click until its run exists."""
     began = time.monotonic()
-    backfill = server.launch_backfill(KEY.path)
+    backfill = server.launch_backfill(list(KEY.path))
 
     def runs() -> list[dict[str, str]]:
         return server.query(BACKFILL, id=backfill)["partitionBackfillOrError"]["runs"]

@@ -1,0 +1,227 @@
+"""The steps over all obs of a release and all chunks of a plan, each as a program: all but the chunks themselves.
+
+    python -m benchmarks.front_steps STEP --census-uri CENSUS --folder FOLDER --value-filter FILTER --json RESULT
+
+A step reads what the ones before it left in the folder's store and Dagster instance. It does what the asset, the check
+or the command does, without Dagster around it where Dagster has no part in it. Chunks are not made: their reports are
+made up, and files of a few bytes lie in their places.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cxg_assets.ingest.audit import Audit, audit_plan
+from cxg_assets.ingest.audit_subset import audit_subset
+from cxg_assets.ingest.index import CensusIndex
+from cxg_assets.ingest.pipeline import (
+    landed_sizes,
+    load_index,
+    load_plan,
+    load_subset,
+    make_index,
+    make_subset,
+    store_plan,
+)
+from cxg_assets.ingest.plan import ChunkPlan
+from cxg_assets.ingest.release import Release, read_release
+from cxg_assets.ingest.report import ChunkReport
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.store import Store, StoreLocator
+from cxg_assets.ingest.subset import FilteredSubset
+
+ORGANISM = "homo_sapiens"
+NAME = "benchmark"
+CHUNK_SIZE = 10_000
+CONTENT = b"a chunk"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Front:
+    """What the steps share.
+
+    Attributes:
+        census_uri: The Census.
+        folder: Of the store and of the Dagster instance.
+        value_filter: The subset's.
+    """
+
+    census_uri: str
+    folder: Path
+    value_filter: str
+
+    @cached_property
+    def release(self) -> Release:
+        """The release."""
+        return read_release(NAME, self.census_uri, None, {})
+
+    @cached_property
+    def store(self) -> Store:
+        """The default store, and the destination."""
+        return StoreLocator(url=(self.folder / "store").absolute().as_uri()).open()
+
+    @property
+    def spec(self) -> SubsetSpec:
+        """The subset."""
+        return SubsetSpec(name=NAME, organism=ORGANISM, value_filter=self.value_filter, chunk_size=CHUNK_SIZE)
+
+    @property
+    def index(self) -> CensusIndex:
+        """What the first step left."""
+        return load_index(self.store, self.release.version, ORGANISM)
+
+    @property
+    def subset(self) -> FilteredSubset:
+        """What the filter left."""
+        return load_subset(self.store, NAME, self.result("filter")["fingerprint"])
+
+    @property
+    def plan(self) -> ChunkPlan:
+        """What planning left."""
+        return load_plan(self.store, NAME, self.result("plan")["plan_id"])
+
+    def result(self, step: str) -> dict[str, Any]:
+        """What an earlier step said."""
+        return json.loads((self.folder / f"{step}.json").read_text())
+
+
+def index(front: Front) -> dict[str, Any]:
+    """Writes the index."""
+    made = make_index(front.release.locator({}), front.release, ORGANISM, front.store)
+    return {"n_obs": made.n_obs, "n_bytes": made.n_bytes}
+
+
+def select(front: Front) -> dict[str, Any]:
+    """Filters the index."""
+    made = make_subset(front.spec, front.index, front.store, front.release.locator({}), front.store)
+    return {"n_obs": made.n_obs, "n_obs_before": made.n_obs_before, "fingerprint": made.fingerprint}
+
+
+def check_subset(front: Front) -> dict[str, Any]:
+    """Executes what the checks of the subset execute."""
+    found = audit_subset(front.value_filter, front.subset, NAME, front.store, front.index, front.store)
+    return {"wrong": _wrong(found.contents, found.primary, found.duplicates), "n_obs": found.contents.facts["n_obs"]}
+
+
+def plan(front: Front) -> dict[str, Any]:
+    """Cuts the subset into chunks."""
+    made = store_plan(front.spec, front.subset, front.store)
+    return {"n_chunks": len(made.chunks), "plan_id": made.header.plan_id}
+
+
+def check_plan(front: Front) -> dict[str, Any]:
+    """Executes what the check of the plan executes."""
+    return {"wrong": _wrong(audit_plan(front.plan, front.store))}
+
+
+def register(front: Front) -> dict[str, Any]:
+    """Registers the partitions."""
+    from cxg_assets.assets.partition_truth import register_partitions
+    from cxg_assets.cli.project import dagster_instance
+
+    with dagster_instance() as instance:
+        began, cpu = time.monotonic(), time.process_time()
+        register_partitions(instance, front.plan, front.store)
+        return _spent(began, cpu)
+
+
+def record(front: Front) -> dict[str, Any]:
+    """Records all chunks in one run, after a file was put in the place of each."""
+    from benchmarks.recorded import record_reports
+    from cxg_assets.assets.keys import chunk_plan_key
+    from cxg_assets.assets.upstream import IS_USER_PROVIDED_TAG, made_from_tags
+    from cxg_assets.cli.project import dagster_instance
+
+    made = front.plan
+    for chunk in made.chunks:
+        front.store.put_chunk(made.path(chunk), CONTENT, chunk.fingerprint)
+    tags = made_from_tags(front.release, {chunk_plan_key(NAME): made.header.plan_id}) | {IS_USER_PROVIDED_TAG: "true"}
+    with dagster_instance() as instance:
+        recorded = record_reports(instance, NAME, _reports(front, made), tags)
+    return {
+        "seconds": recorded.create_seconds + recorded.seconds,
+        "cpu_seconds": recorded.create_cpu_seconds + recorded.cpu_seconds,
+        "create_seconds": recorded.create_seconds,
+    }
+
+
+def publish(front: Front) -> dict[str, Any]:
+    """Reads back what is on record, looks what has landed, and publishes; the sample of chunks is not compared."""
+    from cxg_assets.assets.partition_truth import chunk_record
+    from cxg_assets.cli.project import dagster_instance
+    from cxg_assets.ingest.dataset import publish as publish_dataset
+
+    with dagster_instance() as instance:
+        began, cpu = time.monotonic(), time.process_time()
+        made = front.plan
+        reports = list(chunk_record(instance, made, front.store).reports.values())
+        read_back = time.monotonic() - began
+        sizes = landed_sizes(front.store, made)
+        published = publish_dataset(front.store, made, reports, front.release.locator({}), sizes)
+        return {**_spent(began, cpu), "read_back_seconds": read_back, "n_chunks": published.n_chunks}
+
+
+STEPS: dict[str, Callable[[Front], dict[str, Any]]] = {
+    "index": index,
+    "filter": select,
+    "check-subset": check_subset,
+    "plan": plan,
+    "check-plan": check_plan,
+    "register": register,
+    "record": record,
+    "publish": publish,
+}
+"""In the order in which they follow each other."""
+
+
+def _reports(front: Front, made: ChunkPlan) -> list[ChunkReport]:
+    from benchmarks.recorded import made_up
+
+    return [
+        replace(
+            made_up(NAME, chunk.key, number),
+            fingerprint=chunk.fingerprint,
+            uri=front.store.uri(made.path(chunk)),
+            n_obs=chunk.n_obs,
+            n_vars=made.header.n_vars,
+            n_bytes=len(CONTENT),
+            first_joinid=chunk.first_joinid,
+            last_joinid=chunk.last_joinid,
+        )
+        for number, chunk in enumerate(made.chunks)
+    ]
+
+
+def _wrong(*audits: Audit) -> str:
+    return "; ".join(audit.wrong for audit in audits if not audit.passed)
+
+
+def _spent(began: float, cpu: float) -> dict[str, float]:
+    return {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - cpu}
+
+
+def main() -> None:
+    """Runs one of the steps."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=list(STEPS))
+    parser.add_argument("--census-uri", required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--value-filter", required=True)
+    parser.add_argument("--json", type=Path, required=True)
+    options = parser.parse_args()
+    home = options.folder / "home"
+    os.environ |= {"CXG_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
+    front = Front(census_uri=options.census_uri, folder=options.folder, value_filter=options.value_filter)
+    began, cpu = time.monotonic(), time.process_time()
+    result = STEPS[options.step](front)
+    options.json.write_text(json.dumps(_spent(began, cpu) | result))
+
+
+if __name__ == "__main__":
+    main()
