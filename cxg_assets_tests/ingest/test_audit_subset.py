@@ -94,10 +94,11 @@ def counted(found: SubsetAudits) -> dict[str, Any]:
 def of_pandas(index: pd.DataFrame, joinids: np.ndarray) -> dict[str, int]:
     """The same by pandas."""
     selected = index[np.isin(index["soma_joinid"].to_numpy(), joinids)]
+    cells = selected.filter(["dataset_id", "observation_joinid"])
     return {
         "n_not_primary": int((~selected["is_primary_data"]).sum()),
         "n_same_soma_joinid": int(pd.Series(joinids).duplicated().sum()),
-        "n_same_observation_joinid_in_dataset": int(selected.filter(["dataset_id", "observation_joinid"]).duplicated().sum()),
+        "n_same_observation_joinid_in_dataset": int(cells.duplicated().sum()),
     }
 
 
