@@ -31,6 +31,7 @@ from cxg_assets.assets.keys import (
 )
 from cxg_assets.assets.upstream import latest_data_version
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.layout import index_path, subset_obs_path
 from cxg_assets.ingest.load import (
     load_published_plan,
@@ -130,7 +131,7 @@ class ChunkIOManager(_Loader):
         keys = list(context.asset_partition_keys)
         plan = current_plan(name, store, _instance(context))
         if plan is None:
-            raise BadInput(f"{name} has no chunk plan at {store.url}; cxg-assets ingest {name} makes it")
+            raise BadInput(f"{name} has no chunk plan at {store.url}; {follow_up(store, 'ingest', name)} makes it")
         require_landed(store, plan, keys)
         if lazy:
             loaded = {chunk.key: open_chunk(store, plan, chunk.key) for chunk in plan.chunks_of(keys)}

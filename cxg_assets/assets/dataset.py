@@ -24,6 +24,7 @@ from cxg_assets.ingest.census import keep_open
 from cxg_assets.ingest.dataset import publish
 from cxg_assets.ingest.layout import dataset_path
 from cxg_assets.ingest.pipeline import landed_sizes, load_plan
+from cxg_assets.ingest.plan_mark import marked
 from cxg_assets.metadata import dataset_metadata
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
@@ -52,7 +53,7 @@ def build_dataset(subset: str, destination: str) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, census: CensusResource, store: StoreResource
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
         plan_id = latest_data_version(context.instance, chunk_plan_key(subset))
-        with as_failure():
+        with as_failure(), marked(store.locator(destination), subset, plan_id, context.run_id, "publishes"):
             opened = store.locator(destination).open()
             plan = load_plan(opened, subset, plan_id)
             reports = list(chunk_record(context.instance, plan, opened).reports.values())
@@ -60,9 +61,8 @@ def build_dataset(subset: str, destination: str) -> dg.AssetsDefinition:
             require_upstream_passed(context.instance, plan.header)
             with keep_open():
                 audits = audit_chunks(plan, reports, sizes, opened, locator)
-        # Whatever launched this step: nothing is published before these have passed.
-        yield from results(dataset_key(subset), gate_found(audits), plan_id)
-        with as_failure():
+            # Whatever launched this step: nothing is published before these have passed.
+            yield from results(dataset_key(subset), gate_found(audits), plan_id)
             published = publish(opened, plan, reports, locator, sizes)
         pictures = drawn(context.log, lambda: dataset_pictures(opened, plan, reports))
         yield dg.MaterializeResult(

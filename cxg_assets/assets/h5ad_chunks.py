@@ -23,7 +23,8 @@ from cxg_assets.assets.recording import ChunkRecorder, StepContext, make_chunks
 from cxg_assets.assets.upstream import latest_data_version, provenance_tags
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.fingerprint import ENCODING_VERSION
-from cxg_assets.ingest.pipeline import load_plan
+from cxg_assets.ingest.pipeline import load_plan, require_plan
+from cxg_assets.ingest.plan_mark import marked
 from cxg_assets.ingest.worker import IngestJob
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.executor import RayPoolExecutor
@@ -75,15 +76,18 @@ def build_h5ad_chunks(subset: str, destination: str, labels: Labels) -> tuple[dg
             if replace and keys is None:
                 raise BadInput("replace: chunks is empty; name the chunks that are to be made again")
             locator = store.locator(destination)
-            plan = load_plan(locator.open(), subset, plan_id)
-            plan.require_known_format()
-            wanted = plan.chunks if keys is None else plan.chunks_of(keys)
-            census_locator = census.locator(plan.header.release)
-            job = IngestJob(census=census_locator, store=locator, header=plan.header, replace=replace)
-            tags = provenance_tags(context.instance, spec, plan.header.release, {chunk_plan_key(subset): plan_id})
-            recorder = ChunkRecorder(context, key, plan, tags)
-            in_range = isinstance(context, dg.AssetExecutionContext)
-            make_chunks(context, recorder, job, plan, wanted, executor, record_again=in_range)
+            with marked(locator, subset, plan_id, context.run_id, "writes chunks"):
+                plan = load_plan(locator.open(), subset, plan_id)
+                plan.require_known_format()
+                wanted = plan.chunks if keys is None else plan.chunks_of(keys)
+                census_locator = census.locator(plan.header.release)
+                job = IngestJob(census=census_locator, store=locator, header=plan.header, replace=replace)
+                tags = provenance_tags(context.instance, spec, plan.header.release, {chunk_plan_key(subset): plan_id})
+                recorder = ChunkRecorder(context, key, plan, tags)
+                in_range = isinstance(context, dg.AssetExecutionContext)
+                make_chunks(context, recorder, job, plan, wanted, executor, record_again=in_range)
+                # A machine that slept for hours has no mark in the meantime.
+                require_plan(locator.open(), subset, plan_id)
 
     @dg.asset(
         key=key,

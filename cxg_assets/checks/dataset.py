@@ -23,6 +23,7 @@ from cxg_assets.checks.subset import NOT_EMPTY, PRIMARY_ONLY
 from cxg_assets.ingest.audit import Audit, Fact
 from cxg_assets.ingest.audit_chunks import N_CELLS, N_COMPARED, N_SAMPLED, SAMPLED_BYTES, ChunkAudits
 from cxg_assets.ingest.dataset import read_dataset
+from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.manifest import read_manifest, total
 from cxg_assets.ingest.pipeline import landed_sizes, load_plan
 from cxg_assets.ingest.plan import PlanHeader
@@ -121,7 +122,7 @@ def build_published_check(subset: str, destination: str) -> dg.AssetChecksDefini
             if getattr(published, name) != number
         ]
         facts: dict[str, Fact] = {**sums, "n_wrong": len(wrong)}
-        advice = f". cxg-assets verify {subset} --repair mends it"
+        advice = f". {follow_up(opened, 'verify', subset, '--repair')} makes the chunks again"
         found = "; ".join([*wrong[:5], *other])
         audit = Audit(wrong=found + advice if found else "", facts=facts)
         yield from results(key, [(FILES_ARE_THERE, audit)], published.plan_id)

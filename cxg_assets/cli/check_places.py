@@ -13,6 +13,7 @@ from cxg_assets.cli.finding import Finding, Level, failed
 from cxg_assets.cli.mixed_builds import refuse_mixed_builds
 from cxg_assets.cli.project import Subset
 from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.label_check import overlooked_labels
 from cxg_assets.ingest.memory import file_bytes
 from cxg_assets.ingest.pipeline import landed_sizes
@@ -136,8 +137,8 @@ def check_plan(subset: str, locator: StoreLocator, instance: DagsterInstance | N
         locator: Its destination.
         instance: The Dagster instance, if there is one.
     """
-    none = Finding(Level.OK, "plan", f"{subset} is not planned yet; cxg-assets ingest {subset} does that")
     store = locator.open(SHORT)
+    none = Finding(Level.OK, "plan", f"{subset} is not planned yet; {follow_up(store, 'ingest', subset)} does that")
     try:
         plan = current_plan(subset, store, instance)
         if plan is None:

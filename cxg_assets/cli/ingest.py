@@ -50,7 +50,7 @@ def ingest_command(
         spec,
         declared.destination if destination is None else destination,
         CensusResource(uri=census_uri, version=census_version),
-        default_store(),
+        default_store(destination),
         workers=workers or 0,
     )
     click.echo(summary_text(result))

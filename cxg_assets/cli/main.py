@@ -38,8 +38,8 @@ class Commands(LazyGroup):
         "new": LazyCommand(place="cxg_assets.cli.new:new_command", summary="Writes defs/NAME/defs.yaml."),
         "prune": LazyCommand(
             place="cxg_assets.cli.prune:prune_command",
-            summary="Lists old plans of SUBSET, subsets that no plan uses, and objects of no plan; with --yes removes "
-            "them.",
+            summary="Lists old plans of SUBSET, subsets that no plan uses, and unreferenced objects; with --yes "
+            "removes them.",
         ),
         "schema": LazyCommand(
             place="cxg_assets.cli.schema:schema_command",
@@ -56,7 +56,8 @@ class Commands(LazyGroup):
         ),
         "verify": LazyCommand(
             place="cxg_assets.cli.verify:verify_command",
-            summary="Checks sizes and checksums of all chunks of SUBSET as published, and that nothing is foreign.",
+            summary="Checks sizes and checksums of all chunks of SUBSET as published, and that nothing is "
+            "unreferenced.",
         ),
     }
 

@@ -58,9 +58,13 @@ def load_subset(name: str) -> Subset:
     return Subset(spec=component.spec(), destination=component.destination)
 
 
-def default_store() -> StoreResource:
-    """The store resource as the UI's code location has it."""
-    return StoreResource(s3=S3Resource())
+def default_store(given: str | None = None) -> StoreResource:
+    """The store resource as the UI's code location has it.
+
+    Args:
+        given: The command's `--destination`, which messages repeat in the commands that they name.
+    """
+    return StoreResource(s3=S3Resource(), given=given or "")
 
 
 @contextlib.contextmanager

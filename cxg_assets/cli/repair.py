@@ -17,26 +17,30 @@ from cxg_assets.assets.keys import (
 )
 from cxg_assets.assets.partition_truth import chunk_record
 from cxg_assets.assets.upstream import latest_data_version
-from cxg_assets.cli.project import Subset, default_store, existing_instance
+from cxg_assets.cli.project import Subset, existing_instance
 from cxg_assets.cli.run import cells_bar, run_job
 from cxg_assets.components.census_subset import subset_definitions
 from cxg_assets.definitions import complete
 from cxg_assets.ingest.census import keep_open
 from cxg_assets.ingest.dataset import Dataset
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.pipeline import load_plan
 from cxg_assets.ingest.store import Store
 from cxg_assets.resources.census import CensusResource
+from cxg_assets.resources.store import StoreResource
 
 
 @keep_open()
-def run_repair(subset: Subset, destination: str, store: Store, dataset: Dataset, chunks: Sequence[str]) -> str:
+def run_repair(
+    subset: Subset, destination: str, resource: StoreResource, dataset: Dataset, chunks: Sequence[str]
+) -> str:
     """Makes chunks again where they have landed, records them, and publishes the dataset again.
 
     Args:
         subset: The subset as its YAML says it.
         destination: URL of its store; empty for the default store.
-        store: That store, open.
+        resource: How that store is reached.
         dataset: What is published there.
         chunks: Keys of the damaged chunks; none to only publish again.
 
@@ -47,11 +51,12 @@ def run_repair(subset: Subset, destination: str, store: Store, dataset: Dataset,
         Why it failed; empty when it did not.
     """
     name = subset.spec.name
+    store = resource.locator(destination).open()
     with existing_instance() as instance:
-        _require_on_record(name, dataset, instance)
+        _require_on_record(store, dataset, instance)
         assert instance is not None
         definitions = complete(
-            subset_definitions(subset.spec, destination), census=CensusResource(), store=default_store()
+            subset_definitions(subset.spec, destination), census=CensusResource(), store=resource
         )
         plan = load_plan(store, name, dataset.plan_id)
         job = missing_chunks_job_name(name)
@@ -70,23 +75,24 @@ def run_repair(subset: Subset, destination: str, store: Store, dataset: Dataset,
         return run_job(definitions, publish_job_name(name), instance)
 
 
-def _require_on_record(name: str, dataset: Dataset, instance: DagsterInstance | None) -> None:
+def _require_on_record(store: Store, dataset: Dataset, instance: DagsterInstance | None) -> None:
     """Refuses to repair what this Dagster instance does not know.
 
     Raises:
         BadInput: Another plan is on record, or none.
     """
-    on_record = ""
+    on_record, name = "", dataset.subset
+    ingest = follow_up(store, "ingest", name)
     if instance is not None:
         with contextlib.suppress(dg.Failure):
             on_record = latest_data_version(instance, chunk_plan_key(name))
     if not on_record:
         raise BadInput(
             f"{name}: plan {dataset.plan_id} is published, and this Dagster instance has no plan on record; "
-            f"cxg-assets ingest {name}, with the options that it was made with, puts it on record. Then repair it"
+            f"{ingest}, with the options that it was made with, puts it on record. Then repair it"
         )
     if on_record != dataset.plan_id:
         raise BadInput(
             f"{name}: plan {dataset.plan_id} is published, and plan {on_record} is on record in this Dagster instance; "
-            f"cxg-assets ingest {name} makes and publishes what the YAML says now"
+            f"{ingest} makes and publishes what the YAML says now"
         )

@@ -8,6 +8,7 @@ from cxg_assets.assets.keys import h5ad_chunks_key
 from cxg_assets.assets.partition_truth import chunk_record
 from cxg_assets.cli.project import dagster_instance, default_store, load_subset, subset_names
 from cxg_assets.ingest.dataset import read_dataset
+from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.pipeline import landed_sizes
 from cxg_assets.ingest.plan import ChunkPlan
 from cxg_assets.ingest.store import Store
@@ -25,10 +26,11 @@ def status_command(subset: str | None, destination: str | None, links: bool, hou
     with dagster_instance() as instance:
         for declared in subsets:
             name = declared.spec.name
-            store = default_store().locator(declared.destination if destination is None else destination).open()
+            url = declared.destination if destination is None else destination
+            store = default_store(destination).locator(url).open()
             plan = current_plan(name, store, instance)
             if plan is None:
-                click.echo(f"{name}: not planned yet; cxg-assets ingest {name} makes it")
+                click.echo(f"{name}: not planned yet; {follow_up(store, 'ingest', name)} makes it")
                 continue
             landed = landed_sizes(store, plan)
             click.echo("\n".join(_describe(plan, landed, store, instance)))

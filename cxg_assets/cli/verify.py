@@ -9,6 +9,7 @@ from cxg_assets.cli.project import default_store, load_subset
 from cxg_assets.cli.repair import run_repair
 from cxg_assets.ingest.dataset import Dataset, read_dataset
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.store import Store
 from cxg_assets.ingest.verify import Kind, Problem, damaged_chunks, verify
 from cxg_assets.resources.census import CensusResource
@@ -20,14 +21,15 @@ from cxg_assets.resources.census import CensusResource
 @click.option("--repair", is_flag=True, help="Make the chunks that are damaged or missing again, and publish again.")
 @click.option("--destination", help="s3://bucket/prefix or file:///folder. Default: as the YAML says.")
 def verify_command(subset: str, deep: bool, repair: bool, destination: str | None) -> None:
-    """Checks sizes and checksums of all chunks of SUBSET as published, and that nothing is foreign."""
+    """Checks sizes and checksums of all chunks of SUBSET as published, and that nothing is unreferenced."""
     declared = load_subset(subset)
     url = declared.destination if destination is None else destination
-    store = default_store().locator(url).open()
+    resource = default_store(destination)
+    store = resource.locator(url).open()
     dataset, problems = _verify(store, subset, deep)
     if repair and problems and _can_repair(problems):
         chunks = damaged_chunks(problems)
-        error = run_repair(declared, url, store, dataset, chunks)
+        error = run_repair(declared, url, resource, dataset, chunks)
         if error:
             click.echo(f"cxg-assets: {error}", err=True)
             sys.exit(1)
@@ -36,7 +38,7 @@ def verify_command(subset: str, deep: bool, repair: bool, destination: str | Non
         dataset, problems = _verify(store, subset, deep)
     if problems:
         found = f"{subset}: {len(problems)} problems in {dataset.n_chunks:,} chunks"
-        click.echo(found + _advice(subset, problems), err=True)
+        click.echo(found + _advice(store, subset, problems), err=True)
         sys.exit(1)
     compared = "sizes, checksums and every cell against the Census" if deep else "sizes and checksums"
     click.echo(f"{subset}: {dataset.n_chunks:,} chunks, {dataset.n_obs:,} cells are right ({compared})")
@@ -47,7 +49,8 @@ def _verify(store: Store, subset: str, deep: bool) -> tuple[Dataset, list[Proble
     try:
         dataset = read_dataset(store, subset)
     except FileNotFoundError as error:
-        raise BadInput(f"{subset} is not published at {store.url}; cxg-assets ingest {subset} does that") from error
+        ingest = follow_up(store, "ingest", subset)
+        raise BadInput(f"{subset} is not published at {store.url}; {ingest} does that") from error
     census = CensusResource().locator(dataset.release) if deep else None
     with tqdm(total=dataset.n_chunks, desc=f"verify {subset}", unit=" chunks") as bar:
         problems = verify(store, dataset, census, on_chunk=bar.update)
@@ -62,13 +65,14 @@ def _can_repair(problems: list[Problem]) -> bool:
     return Kind.PLAN not in kinds and bool(kinds & {Kind.CHUNK, Kind.DATASET})
 
 
-def _advice(subset: str, problems: list[Problem]) -> str:
+def _advice(store: Store, subset: str, problems: list[Problem]) -> str:
     """What to do about the problems that do not say so themselves."""
     advice = ""
     if _can_repair(problems):
         n_chunks = len(damaged_chunks(problems))
         makes = f"makes {n_chunks:,} chunks again" if n_chunks else "publishes again"
-        advice += f"; cxg-assets verify {subset} --repair {makes}"
-    if any(problem.kind is Kind.FOREIGN for problem in problems):
-        advice += f"; cxg-assets prune {subset} lists what is foreign and removes it"
+        advice += f"; {follow_up(store, 'verify', subset, '--repair')} {makes}"
+    if any(problem.kind is Kind.UNREFERENCED for problem in problems):
+        prune = follow_up(store, "prune", subset, "--unreferenced")
+        advice += f"; {prune} lists what is unreferenced, and removes it with --yes"
     return advice

@@ -9,6 +9,7 @@ from cxg_assets.ingest.card import dataset_card
 from cxg_assets.ingest.census import CensusLocator
 from cxg_assets.ingest.citations import COLUMNS, citations_csv, count_datasets
 from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.layout import card_path, citations_path, dataset_path, manifest_path, subset_obs_path
 from cxg_assets.ingest.manifest import IncompleteDataset, make_manifest, manifest_bytes, read_manifest, total
 from cxg_assets.ingest.pipeline import landed_sizes
@@ -129,7 +130,7 @@ def _refuse_damaged(store: Store, header: PlanHeader, reports: Sequence[ChunkRep
         raise IncompleteDataset(
             f"{store.uri(path)} is damaged, and this machine has no other record of the chunks to compare them with "
             f"({error}). Publish from the machine that made them; or delete it, publish again, and run "
-            f"cxg-assets verify {header.subset} --deep --repair"
+            f"{follow_up(store, 'verify', header.subset, '--deep', '--repair')}"
         ) from error
     damaged = [report for report in read_back if before.get(report.chunk, report.sha256) != report.sha256]
     if damaged:
@@ -147,7 +148,7 @@ def remedy(store: Store, header: PlanHeader) -> str:
     except (CxgError, FileNotFoundError):
         is_published = False
     if is_published:
-        return f"cxg-assets verify {header.subset} --repair makes it again"
+        return f"{follow_up(store, 'verify', header.subset, '--repair')} makes it again"
     return "delete it and run again"
 
 

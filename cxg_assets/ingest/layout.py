@@ -7,6 +7,7 @@
     <subset>/<plan id>/plan.parquet                    the chunk table
     <subset>/<plan id>/<chunk>-<fingerprint>.h5ad      chunks
     <subset>/<plan id>/manifest.parquet, README.md, citations.csv
+    <subset>/<plan id>/writing-<run id>.json           while a run writes chunks of the plan or publishes it
     <subset>/dataset.json                              points to the plan that is published
 
 Folder names hold a digest of what made them, so a change of inputs never writes over files that somebody reads. A JSON
@@ -24,6 +25,8 @@ INDEX_FOLDER = "index"
 """Holds a folder for each release, in the default store."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+_MARK = re.compile(r".+/writing-[A-Za-z0-9-]+\.json")
 
 
 def index_path(release_version: str, organism: str) -> str:
@@ -79,6 +82,16 @@ def card_path(subset: str, plan_id: str) -> str:
 def citations_path(subset: str, plan_id: str) -> str:
     """The source datasets to cite."""
     return f"{plan_folder(subset, plan_id)}/citations.csv"
+
+
+def mark_path(subset: str, plan_id: str, run_id: str) -> str:
+    """The mark of a run that writes to a plan's folder; the id has letters, digits and hyphens."""
+    return f"{plan_folder(subset, plan_id)}/writing-{run_id}.json"
+
+
+def is_mark(path: str) -> bool:
+    """Whether a path is that of a run's mark."""
+    return _MARK.fullmatch(path) is not None
 
 
 def dataset_path(subset: str) -> str:

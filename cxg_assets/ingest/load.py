@@ -22,6 +22,7 @@ import pyarrow as pa
 from cxg_assets.ingest.dataset import read_dataset, remedy
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.feather import FeatherFile
+from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.landed import require_chunk
 from cxg_assets.ingest.layout import manifest_path
 from cxg_assets.ingest.manifest import read_manifest
@@ -42,15 +43,20 @@ def load_published_plan(store: Store, subset: str) -> ChunkPlan:
     """The plan that `dataset.json` points to.
 
     Raises:
-        BadInput: Nothing of the subset is published there.
+        BadInput: Nothing of the subset is published there, or its plan was removed.
         CxgError: dataset.json or the plan cannot be read.
     """
     try:
-        return load_plan(store, subset, read_dataset(store, subset).plan_id)
+        dataset = read_dataset(store, subset)
     except FileNotFoundError as error:
+        ingest = follow_up(store, "ingest", subset)
         raise BadInput(
-            f"{subset} is not published at {store.url} ({error}); cxg-assets ingest {subset} makes and publishes it"
+            f"{subset} is not published at {store.url} ({error}); {ingest} makes and publishes it"
         ) from error
+    try:
+        return load_plan(store, subset, dataset.plan_id)
+    except FileNotFoundError as error:
+        raise BadInput(str(error)) from error
 
 
 def published_checksums(store: Store, plan: ChunkPlan) -> dict[str, str]:
@@ -242,7 +248,7 @@ def _not_landed(store: Store, plan: ChunkPlan, keys: Sequence[str]) -> BadInput:
     have = "chunk {} has" if len(keys) == 1 else "chunks {} have"
     return BadInput(
         f"{plan.header.subset}, plan {plan.header.plan_id}: {have.format(named)} not landed at {store.url}; "
-        f"cxg-assets ingest {plan.header.subset} makes what is missing"
+        f"{follow_up(store, 'ingest', plan.header.subset)} makes what is missing"
     )
 
 

@@ -3,10 +3,12 @@
 release → index → subset → plan → chunks (worker.py) → dataset (dataset.py)
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 
 from cxg_assets.ingest.census import CensusLocator
+from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.index import CensusIndex, write_index
 from cxg_assets.ingest.layout import (
     index_json_path,
@@ -141,10 +143,32 @@ def load_plan(store: Store, subset: str, plan_id: str) -> ChunkPlan:
     """Reads a stored plan.
 
     Raises:
-        FileNotFoundError: There is none.
+        FileNotFoundError: It is not there any more; plan ids are told of plans that were stored.
     """
-    with store.local_copy(plan_path(subset, plan_id)) as file:
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(store.local_copy(plan_path(subset, plan_id)))
+        except FileNotFoundError as error:
+            raise _removed(store, subset, plan_id) from error
         return read_plan(file)
+
+
+def require_plan(store: Store, subset: str, plan_id: str) -> None:
+    """Makes sure that a plan that was read is there still.
+
+    Raises:
+        FileNotFoundError: It was removed meanwhile, and so may its chunks have been.
+    """
+    if not store.exists(plan_path(subset, plan_id)):
+        raise _removed(store, subset, plan_id)
+
+
+def _removed(store: Store, subset: str, plan_id: str) -> FileNotFoundError:
+    return FileNotFoundError(
+        f"{store.uri(plan_path(subset, plan_id))} is not there: plan {plan_id} of {subset} was removed after it was "
+        f"made, by cxg-assets prune or by hand; {follow_up(store, 'ingest', subset)} plans anew and makes what is "
+        "missing"
+    )
 
 
 def landed_sizes(store: Store, plan: ChunkPlan) -> dict[str, int]:

@@ -58,6 +58,7 @@ class StoreLocator:
         storage_class: Storage class of chunks, like `INTELLIGENT_TIERING`; empty for `STANDARD`.
         conditional_create: The S3 can be told to store an object only where there is none.
         checksums: The S3 checks the SHA-256 of what it is sent.
+        given: The `--destination` of the command, for its messages; empty where none overrides the YAML.
     """
 
     url: str
@@ -67,6 +68,7 @@ class StoreLocator:
     storage_class: str = ""
     conditional_create: bool = True
     checksums: bool = True
+    given: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if self.encryption not in ENCRYPTIONS:
@@ -102,6 +104,7 @@ class Store:
         """Use `StoreLocator.open`."""
         locator = locator.completed()
         self.url = locator.url.rstrip("/")
+        self.given = locator.given
         parts = urlsplit(self.url)
         self._folder = Path(unquote(parts.path)) if parts.scheme == "file" else None
         self._locator = locator

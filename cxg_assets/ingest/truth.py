@@ -13,6 +13,7 @@ import pyarrow as pa
 from cxg_assets.ingest.census import Census, CensusLocator
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.feather import FeatherFile
+from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.layout import subset_obs_path, subset_var_path
 from cxg_assets.ingest.plan import Chunk, ChunkPlan
 from cxg_assets.ingest.store import Store
@@ -30,11 +31,13 @@ class Truth:
         census: The Census.
         cells: soma_joinids of the subset, in plan order.
         genes: soma_joinids of its genes, (n_vars,) int64.
+        ingest: The command that makes the subset's files again.
     """
 
     census: Census
     cells: FeatherFile
     genes: np.ndarray
+    ingest: str
 
     def differences(self, data: bytes, plan: ChunkPlan, chunk: Chunk, rows: slice | None = None) -> list[str]:
         """What of a chunk's file is not as the Census has it, each in words.
@@ -92,7 +95,7 @@ class Truth:
             header = plan.header
             raise CxgError(
                 f"{subset_obs_path(header.subset, header.subset_fingerprint)} is damaged ({error}); "
-                f"cxg-assets ingest {header.subset} makes it again"
+                f"{self.ingest} makes it again"
             ) from error
 
 
@@ -114,7 +117,7 @@ def open_truth(store: Store, plan: ChunkPlan, census: CensusLocator) -> Iterator
         FeatherFile(obs_file, columns=("soma_joinid",)) as cells,
         census.open() as opened,
     ):
-        yield Truth(opened, cells, genes)
+        yield Truth(opened, cells, genes, follow_up(store, "ingest", header.subset))
 
 
 def _read(data: bytes) -> "AnnData":

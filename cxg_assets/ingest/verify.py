@@ -14,9 +14,11 @@ import pyarrow as pa
 from cxg_assets.ingest.census import CensusLocator
 from cxg_assets.ingest.dataset import Dataset
 from cxg_assets.ingest.errors import CxgError, StoreError
+from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.layout import (
     card_path,
     citations_path,
+    is_mark,
     manifest_path,
     plan_folder,
     plan_path,
@@ -49,7 +51,7 @@ class Kind(enum.Enum):
     PLAN = "plan"
     """The plan or the subset that it was made from is missing or damaged: an ingest makes them."""
 
-    FOREIGN = "foreign"
+    UNREFERENCED = "unreferenced"
     """An object that the dataset does not account for: it may be removed."""
 
 
@@ -85,16 +87,15 @@ def verify(
         CxgError: The Census cannot be read.
 
     Returns:
-        What is wrong: with the dataset, then with its chunks in plan order, then what is foreign. Empty when all is
-        right.
+        What is wrong: with the dataset, then with its chunks in plan order, then what is unreferenced. Empty when
+        all is right.
     """
     try:
         plan = load_plan(store, dataset.subset, dataset.plan_id)
     except StoreError:
         raise
     except (CxgError, OSError, ValueError, pa.ArrowException) as error:
-        path = plan_path(dataset.subset, dataset.plan_id)
-        return [_unreadable_plan(store.uri(path), dataset.subset, error)]
+        return [_unreadable_plan(store, dataset, error)]
     sizes = store.sizes(plan_folder(dataset.subset, dataset.plan_id))
     rows, problems = _read_rows(store, plan, dataset)
     problems += _missing_files(store, plan, sizes)
@@ -114,7 +115,8 @@ def verify(
                 problems += [Problem(chunk.key, what, Kind.CHUNK) for what in differences]
             if on_chunk is not None:
                 on_chunk()
-    return problems + [_problem(Kind.FOREIGN, f"{store.uri(path)} is foreign") for path in foreign_paths(plan, sizes)]
+    unreferenced = [f"{store.uri(path)} is unreferenced" for path in unreferenced_paths(plan, sizes)]
+    return problems + [_problem(Kind.UNREFERENCED, what) for what in unreferenced]
 
 
 def damaged_chunks(problems: list[Problem]) -> list[str]:
@@ -122,8 +124,10 @@ def damaged_chunks(problems: list[Problem]) -> list[str]:
     return list(dict.fromkeys(problem.chunk for problem in problems if problem.kind is Kind.CHUNK))
 
 
-def foreign_paths(plan: ChunkPlan, sizes: Mapping[str, object]) -> list[str]:
+def unreferenced_paths(plan: ChunkPlan, sizes: Mapping[str, object]) -> list[str]:
     """Objects in a plan's folder that the plan does not account for, also chunks of another fingerprint.
+
+    Marks of runs are not among them: `plan_mark.py` tells which of them count.
 
     Args:
         plan: The plan.
@@ -132,16 +136,18 @@ def foreign_paths(plan: ChunkPlan, sizes: Mapping[str, object]) -> list[str]:
     subset, plan_id = plan.header.subset, plan.header.plan_id
     own = {path(subset, plan_id) for path in (plan_path, manifest_path, card_path, citations_path)}
     own |= {plan.path(chunk) for chunk in plan.chunks}
-    return sorted(set(sizes) - own)
+    return sorted(path for path in set(sizes) - own if not is_mark(path))
 
 
 def _problem(kind: Kind, what: str) -> Problem:
     return Problem("", " ".join(what.split()), kind)
 
 
-def _unreadable_plan(uri: str, subset: str, error: Exception) -> Problem:
+def _unreadable_plan(store: Store, dataset: Dataset, error: Exception) -> Problem:
+    uri = store.uri(plan_path(dataset.subset, dataset.plan_id))
     what = "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
-    return _problem(Kind.PLAN, f"the plan {uri} {what}; cxg-assets ingest {subset} makes it again")
+    ingest = follow_up(store, "ingest", dataset.subset)
+    return _problem(Kind.PLAN, f"the plan {uri} {what}; {ingest} makes it again")
 
 
 def _read_rows(store: Store, plan: ChunkPlan, dataset: Dataset) -> tuple[dict[str, Any] | None, list[Problem]]:
@@ -189,9 +195,8 @@ def _missing_files(store: Store, plan: ChunkPlan, sizes: Mapping[str, int]) -> I
     for path in (subset_obs_path, subset_var_path, subset_json_path):
         name = path(header.subset, header.subset_fingerprint)
         if not store.exists(name):
-            yield _problem(
-                Kind.PLAN, f"{store.uri(name)} is not there; cxg-assets ingest {header.subset} makes it again"
-            )
+            ingest = follow_up(store, "ingest", header.subset)
+            yield _problem(Kind.PLAN, f"{store.uri(name)} is not there; {ingest} makes it again")
 
 
 def _read_chunks(

@@ -29,6 +29,9 @@ class StoreResource(dg.ConfigurableResource):
     addressing: str = Field(
         default="", description="How a bucket is addressed: path or virtual. Empty: CXG_STORE_ADDRESSING."
     )
+    given: str = Field(
+        default="", description="The --destination that a command was given; its messages repeat it. Empty in the UI."
+    )
 
     def locator(self, destination: str = "") -> StoreLocator:
         """A store, ready to be opened anywhere, also on machines that have none of this one's variables.
@@ -45,6 +48,7 @@ class StoreResource(dg.ConfigurableResource):
             kms_key_id=self.kms_key_id or settings.store_kms_key_id(),
             storage_class=self.storage_class or settings.store_class(),
             s3=self._s3_settings(),
+            given=self.given if destination else "",
         )
         return locator.completed()
 

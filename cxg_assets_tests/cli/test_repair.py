@@ -134,16 +134,20 @@ def test_a_damaged_manifest_is_not_made_of_chunks_that_are_known_from_their_file
     assert checksums(manifest) == whole
 
 
-def test_a_foreign_object_is_named_and_left_to_prune(finished_home: Path) -> None:
+def test_an_unreferenced_object_is_named_and_left_to_prune(finished_home: Path) -> None:
     file = chunk_files(finished_home)[0].parent / "notes.txt"
     file.write_text("mine")
 
     outcome = cxg_assets(*REPAIR)
 
     assert outcome.exit_code == 1
-    assert f"{file.as_uri()} is foreign\n" in outcome.stderr
-    assert outcome.stderr.endswith(f"; cxg-assets prune {SUBSET} lists what is foreign and removes it\n")
+    assert f"{file.as_uri()} is unreferenced\n" in outcome.stderr
+    advised = f"cxg-assets prune {SUBSET} --unreferenced"
+    assert outcome.stderr.endswith(f"; {advised} lists what is unreferenced, and removes it with --yes\n")
     assert file.exists()
+    assert cxg_assets(*advised.split()[1:], "--yes").exit_code == 0
+    assert not file.exists()
+    assert cxg_assets("verify", SUBSET).exit_code == 0
 
 
 @pytest.mark.parametrize("damage", ["a flipped bit", "cut off"])

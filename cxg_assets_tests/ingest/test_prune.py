@@ -1,72 +1,32 @@
 """Pruning removes what nobody needs, never what is published, and can be killed at any point."""
 
 import os
-import shutil
 import time
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
 
 from cxg_assets.ingest.dataset import publish, read_dataset
 from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.inventory import take_inventory
 from cxg_assets.ingest.layout import dataset_path, plan_path, subset_json_path
-from cxg_assets.ingest.prune import Entry, Inventory, prune, take_inventory
-from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.prune import prune
 from cxg_assets.ingest.store import Store, StoreLocator
 from cxg_assets.ingest.verify import verify
-from cxg_assets_tests.conftest import BLOOD_NORMAL, Bucket, Ingest
+from cxg_assets_tests.conftest import Bucket, Ingest
+from cxg_assets_tests.ingest.four_plans import (
+    DAY,
+    NAME,
+    MakeSpec,
+    by_place,
+    folder,
+    going,
+    make_old,
+    make_plans,
+    of_plan,
+    plan_id,
+)
 from cxg_assets_tests.ingested import Ingested
-
-MakeSpec = Callable[..., SubsetSpec]
-NAME = "blood_normal"
-
-CHUNK_SIZES = (20, 25, 30, 40)
-"""Of the plans, in the order in which they are made. Each is of a subset of its own."""
-
-
-@pytest.fixture(scope="module")
-def four(ingest: Ingest, spec: MakeSpec, tmp_path_factory: pytest.TempPathFactory) -> list[Ingested]:
-    """Four plans of a subset in one folder, oldest first; nothing is published."""
-    return make_plans(ingest, spec, tmp_path_factory.mktemp("prune").as_uri())
-
-
-@pytest.fixture
-def plans(four: list[Ingested], tmp_path: Path) -> list[Ingested]:
-    """A copy of the four plans; the second is published."""
-    shutil.copytree(four[0].locator.url.removeprefix("file://"), tmp_path / "store")
-    locator = StoreLocator(url=(tmp_path / "store").as_uri())
-    copied = [replace(made, locator=locator, store=locator.open()) for made in four]
-    publish(copied[1].store, copied[1].plan, copied[1].reports, copied[1].census)
-    return copied
-
-
-def make_plans(ingest: Ingest, spec: MakeSpec, store: str | StoreLocator) -> list[Ingested]:
-    made = []
-    for number, chunk_size in enumerate(CHUNK_SIZES):
-        made.append(ingest(spec(value_filter=BLOOD_NORMAL, max_obs=60 - number, chunk_size=chunk_size), store))
-        if isinstance(store, str):
-            path = Path(store.removeprefix("file://")) / plan_path(NAME, plan_id(made[-1]))
-            os.utime(path, (time.time() - 1_000 + number, time.time() - 1_000 + number))
-    return made
-
-
-def plan_id(made: Ingested) -> str:
-    return made.plan.header.plan_id
-
-
-def by_place(inventory: Inventory) -> dict[str, Entry]:
-    return {entry.place.removeprefix(f"{NAME}/"): entry for entry in inventory.entries}
-
-
-def going(inventory: Inventory) -> set[str]:
-    return {entry.place.removeprefix(f"{NAME}/") for entry in inventory.going}
-
-
-def of_plan(made: Ingested) -> set[str]:
-    """The plan's folder and its subset's."""
-    return {plan_id(made), f"subset/{made.subset.fingerprint[:16]}"}
 
 
 @pytest.mark.parametrize("keep", [0, 1, 2, 3])
@@ -109,8 +69,8 @@ def test_an_entry_tells_what_a_plan_is(plans: list[Ingested]) -> None:
     entry = by_place(inventory)[plan_id(plans[3])]
     sizes = plans[3].store.sizes(entry.place)
     assert (entry.kind, entry.n_chunks, entry.n_bytes) == ("plan", len(plans[3].plan.chunks), sum(sizes.values()))
-    planned = plans[3].file(plans[3].plan.chunks[0]).parent / "plan.parquet"
-    assert entry.modified.timestamp() == pytest.approx(planned.stat().st_mtime)
+    newest = max(file.stat().st_mtime for file in folder(plans[3]).iterdir())
+    assert entry.modified.timestamp() == pytest.approx(newest)
     assert entry.why == "one of the newest"
     places = [entry.place for entry in inventory.entries if entry.kind == "plan"]
     assert places == [f"{NAME}/{plan_id(made)}" for made in plans[::-1]]
@@ -131,30 +91,31 @@ def test_when_it_was_killed_the_next_one_removes_the_rest(plans: list[Ingested],
     assert verify(store, read_dataset(store, NAME), None) == []
 
 
-def test_of_a_plan_the_manifest_goes_first_and_the_plan_last(plans: list[Ingested]) -> None:
+def test_of_a_plan_the_plan_goes_first_and_then_the_manifest(plans: list[Ingested]) -> None:
     store = plans[3].store
     publish(store, plans[3].plan, plans[3].reports, plans[3].census)
 
     entry = by_place(take_inventory(store, NAME, 0))[plan_id(plans[1])]
 
     assert entry.goes
-    assert entry.paths[0].endswith("/manifest.parquet")
-    assert entry.paths[-1].endswith("/plan.parquet")
+    assert entry.paths[0].endswith("/plan.parquet")
+    assert entry.paths[1].endswith("/manifest.parquet")
 
 
-def test_foreign_objects_and_folders_without_a_plan_go(plans: list[Ingested]) -> None:
+def test_unreferenced_objects_and_folders_without_a_plan_go(plans: list[Ingested]) -> None:
     store = plans[0].store
     kept = plan_id(plans[1])
-    foreign = [f"{kept}/notes.txt", f"{kept}/00000-0123456789abcdef.h5ad", "0123456789abcdef/00000-1.h5ad"]
-    for path in foreign:
+    unreferenced = [f"{kept}/notes.txt", f"{kept}/00000-0123456789abcdef.h5ad", "0123456789abcdef/00000-1.h5ad"]
+    for path in unreferenced:
         store.put(f"{NAME}/{path}", b"1")
+    make_old(folder(plans[1]).parent, 30 * DAY)
 
     inventory = take_inventory(store, NAME, 3)
 
-    assert going(inventory) == set(foreign)
+    assert going(inventory) == set(unreferenced)
     prune(store, inventory)
     assert verify(store, read_dataset(store, NAME), None) == []
-    assert not set(foreign) & {path.removeprefix(f"{NAME}/") for path in store.sizes(NAME)}
+    assert not set(unreferenced) & {path.removeprefix(f"{NAME}/") for path in store.sizes(NAME)}
 
 
 @pytest.mark.parametrize(
@@ -229,19 +190,18 @@ def test_of_a_plan_that_stays_but_cannot_be_read_nothing_goes(
 
 
 def test_what_a_killed_writer_left_goes_after_an_hour(plans: list[Ingested]) -> None:
-    folder = plans[1].file(plans[1].plan.chunks[0]).parent
     names = ["00000-1.h5ad#1", "manifest.parquet#2"]
     for name in names:
-        (folder / name).write_bytes(b"1")
+        (folder(plans[1]) / name).write_bytes(b"1")
     hours_ago = time.time() - 2 * 3600
-    os.utime(folder / names[0], (hours_ago, hours_ago))
+    os.utime(folder(plans[1]) / names[0], (hours_ago, hours_ago))
 
-    inventory = take_inventory(plans[0].store, NAME, 3)
+    inventory = take_inventory(plans[0].store, NAME, 3, unreferenced=True)
 
     assert going(inventory) == {f"{plan_id(plans[1])}/{names[0]}"}
     prune(plans[0].store, inventory)
-    assert not (folder / names[0]).exists()
-    assert (folder / names[1]).exists()
+    assert not (folder(plans[1]) / names[0]).exists()
+    assert (folder(plans[1]) / names[1]).exists()
 
 
 def test_of_a_subset_the_json_goes_first(plans: list[Ingested]) -> None:
@@ -257,7 +217,7 @@ def test_it_prunes_in_s3(ingest: Ingest, spec: MakeSpec, s3: Bucket) -> None:
     publish(store, made[0].plan, made[0].reports, made[0].census)
     store.put(f"{NAME}/{plan_id(made[0])}/notes", b"1")
 
-    prune(store, take_inventory(store, NAME, 0))
+    prune(store, take_inventory(store, NAME, 0, older_than=timedelta(0)))
 
     assert verify(store, read_dataset(store, NAME), made[0].census) == []
     folders = {path.split("/")[1] for path in store.sizes(NAME)}

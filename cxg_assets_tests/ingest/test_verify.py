@@ -256,17 +256,17 @@ def test_a_missing_card_or_citations_are_found(
 @pytest.mark.parametrize(
     "name", ["notes.txt", "00000-0123456789abcdef.h5ad", "00003-0123456789abcdef.h5ad", "deeper/00000.h5ad"]
 )
-def test_a_foreign_object_is_found(made: Ingested, dataset: Dataset, name: str) -> None:
+def test_an_unreferenced_object_is_found(made: Ingested, dataset: Dataset, name: str) -> None:
     path = f"blood_normal/{dataset.plan_id}/{name}"
     made.store.put(path, b"1")
 
     problems = verify(made.store, dataset, None)
 
-    assert_one(problems, "", f"{made.store.uri(path)} is foreign")
-    assert problems[0].kind is Kind.FOREIGN
+    assert_one(problems, "", f"{made.store.uri(path)} is unreferenced")
+    assert problems[0].kind is Kind.UNREFERENCED
 
 
-def test_a_foreign_and_a_damaged_object_in_s3_are_found(ingest: Ingest, spec: MakeSpec, s3: Bucket) -> None:
+def test_an_unreferenced_and_a_damaged_object_in_s3_are_found(ingest: Ingest, spec: MakeSpec, s3: Bucket) -> None:
     in_s3 = ingest(spec(max_obs=60, chunk_size=20), s3.locator())
     dataset = publish(in_s3.store, in_s3.plan, in_s3.reports, in_s3.census)
     path = in_s3.plan.path(in_s3.plan.chunks[1])
@@ -277,7 +277,7 @@ def test_a_foreign_and_a_damaged_object_in_s3_are_found(ingest: Ingest, spec: Ma
 
     problems = verify(in_s3.store, dataset, None)
 
-    assert [(problem.kind, problem.chunk) for problem in problems] == [(Kind.CHUNK, "00001"), (Kind.FOREIGN, "")]
+    assert [(problem.kind, problem.chunk) for problem in problems] == [(Kind.CHUNK, "00001"), (Kind.UNREFERENCED, "")]
 
 
 def test_chunks_larger_than_what_may_be_under_way_are_checked_one_after_the_other(
