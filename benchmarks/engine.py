@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--max-obs", type=int)
     parser.add_argument("--chunk-size", type=int, required=True)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--destination", required=True, help="file:///folder or s3://bucket/prefix")
+    parser.add_argument("--destination", required=True, help="a folder or s3://bucket/prefix")
     parser.add_argument("--genes", default="")
     parser.add_argument("--json", type=Path, required=True)
     options = parser.parse_args()

@@ -6,16 +6,44 @@ Read when it is needed, never at import, so that one process can work in two pla
 import os
 from pathlib import Path
 
+from cxg_assets.ingest.store_url import absolute_path, as_url
+from cxg_assets.project_folder import LOCAL_FOLDER, project_folder
+
+
+def project() -> Path:
+    """The folder that `home` lies in, and that relative paths of YAML files and of `CXG_STORE_URL` begin at.
+
+    That of `CXG_HOME` if that is a `.cxg`; else it is found from the current folder upwards.
+    """
+    asked = os.environ.get("CXG_HOME")
+    if asked and Path(asked).name == LOCAL_FOLDER:
+        return Path(asked).absolute().parent
+    return project_folder(Path.cwd())
+
 
 def home() -> Path:
-    """`CXG_HOME`: the folder that holds everything local; `.cxg` in the current folder by default."""
-    return Path(os.environ.get("CXG_HOME") or ".cxg").absolute()
+    """`CXG_HOME`: the folder that holds everything local; the `.cxg` of the project by default."""
+    asked = os.environ.get("CXG_HOME")
+    return Path(asked).absolute() if asked else project() / LOCAL_FOLDER
+
+
+def how_home_was_found() -> str:
+    """Why `home` is where it is, in words."""
+    if os.environ.get("CXG_HOME"):
+        return "as CXG_HOME says"
+    return "in the current folder" if project() == Path.cwd() else "found from the current folder upwards"
+
+
+def is_home_elsewhere() -> bool:
+    """Whether `home` is in a folder that nobody named."""
+    return not os.environ.get("CXG_HOME") and project() != Path.cwd()
 
 
 def default_store_url() -> str:
-    """`CXG_STORE_URL`: where index and chunks go; a folder in `home` by default."""
+    """`CXG_STORE_URL`: where index and chunks go, a URL or a path; a folder in `home` by default."""
+    asked = os.environ.get("CXG_STORE_URL")
     # Resolved, since the URL of a store has no .. in it.
-    return os.environ.get("CXG_STORE_URL") or (home() / "store").resolve().as_uri()
+    return as_url(asked, project()) if asked else (home() / "store").resolve().as_uri()
 
 
 def store_encryption() -> str:
@@ -39,8 +67,9 @@ def store_addressing() -> str:
 
 
 def census_uri() -> str:
-    """`CXG_CENSUS_URI`: SOMA URI of the Census; empty when it is not set."""
-    return os.environ.get("CXG_CENSUS_URI", "")
+    """`CXG_CENSUS_URI`: SOMA URI of the Census, or its path; empty when it is not set."""
+    asked = os.environ.get("CXG_CENSUS_URI", "")
+    return asked if "://" in asked or not asked else str(absolute_path(asked, project()))
 
 
 def census_version() -> str:

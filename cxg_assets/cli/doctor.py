@@ -34,6 +34,7 @@ def doctor_command(subset: str | None) -> None:
 
 def _findings(subset: Subset | None, stack: ExitStack) -> Iterator[Finding]:
     """What each check tells, as soon as it ended. The stack closes what stays open for the next ones."""
+    yield Finding(Level.OK, "home", f"{settings.home()}, {settings.how_home_was_found()}")
     # Before anything imports tiledbsoma.
     cpu = check_cpu()
     yield cpu

@@ -9,6 +9,7 @@ import click
 
 from cxg_assets.cli.project import default_store, load_subset
 from cxg_assets.cli.run import IngestResult, run_ingest
+from cxg_assets.cli.store_place import STORE_PLACE
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.spec import GeneSelection
 from cxg_assets.resources.census import CensusResource
@@ -23,7 +24,7 @@ from cxg_assets.resources.census import CensusResource
 @click.option("--gene-filter", help="Keep these genes only: feature_ids, separated by commas.")
 @click.option("--census-uri", default="", help="SOMA URI of a Census.")
 @click.option("--census-version", default="", help="Release of the public Census: stable, latest, 2025-11-08 …")
-@click.option("--destination", help="s3://bucket/prefix or file:///folder.")
+@click.option("--destination", type=STORE_PLACE, help="s3://bucket/prefix or a folder.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the summary here.")
 def ingest_command(
     subset: str,

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from cxg_assets import __version__
+from cxg_assets import __version__, settings
 from cxg_assets.cli.lazy_group import LazyCommand, LazyGroup
 from cxg_assets.ingest.errors import BadInput, CxgError
 
@@ -66,6 +66,8 @@ class Commands(LazyGroup):
 @click.version_option(__version__)
 def commands() -> None:
     """Slices of the CELLxGENE Census as verified h5ad chunk files."""
+    if settings.is_home_elsewhere():
+        click.echo(f"cxg-assets: working in {settings.home()}, {settings.how_home_was_found()}", err=True)
 
 
 def run() -> None:

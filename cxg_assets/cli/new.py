@@ -3,6 +3,7 @@
 import click
 
 from cxg_assets.cli.project import DEFS_FOLDER, default_store
+from cxg_assets.cli.store_place import STORE_PLACE
 from cxg_assets.cli.warn import warn
 from cxg_assets.components.selection_check import check_selection
 from cxg_assets.components.yaml_template import DEFAULT_ORGANISM, subset_yaml
@@ -14,7 +15,9 @@ from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE, DEFAULT_OBS_COLUMNS
 @click.argument("name")
 @click.option("--value-filter", required=True, help="SOMA filter over obs.")
 @click.option("--organism", default=DEFAULT_ORGANISM, show_default=True)
-@click.option("--destination", default="", help="s3://bucket/prefix or file:///folder. Default: the default store.")
+@click.option(
+    "--destination", default="", type=STORE_PLACE, help="s3://bucket/prefix or a folder. Default: the default store."
+)
 @click.option("--chunk-size", default=DEFAULT_CHUNK_SIZE, show_default=True, help="Cells per file.")
 def new_command(name: str, value_filter: str, organism: str, destination: str, chunk_size: int) -> None:
     """Writes defs/NAME/defs.yaml.

@@ -12,6 +12,7 @@ import dagster as dg
 from cxg_assets.assets.keys import chunk_plan_key, filtered_subset_key
 from cxg_assets.assets.upstream import latest_data_version
 from cxg_assets.cli.project import default_store, existing_instance, load_subset
+from cxg_assets.cli.store_place import STORE_PLACE
 from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.inventory import RETENTION, Entry, in_words, take_inventory
 from cxg_assets.ingest.prune import prune
@@ -58,7 +59,7 @@ class Age(click.ParamType):
 )
 @click.option("--unreferenced", is_flag=True, help="Remove unreferenced objects however young they are.")
 @click.option("--yes", is_flag=True, help="Remove what goes. Without it, it is only listed.")
-@click.option("--destination", help="s3://bucket/prefix or file:///folder. Default: as the YAML says.")
+@click.option("--destination", type=STORE_PLACE, help="s3://bucket/prefix or a folder. Default: as the YAML says.")
 def prune_command(
     subset: str, keep: int, older_than: timedelta, unreferenced: bool, yes: bool, destination: str | None
 ) -> None:

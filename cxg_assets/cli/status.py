@@ -3,10 +3,12 @@
 import click
 from dagster import DagsterInstance
 
+from cxg_assets import settings
 from cxg_assets.assets.current_plan import current_plan
 from cxg_assets.assets.keys import h5ad_chunks_key
 from cxg_assets.assets.partition_truth import chunk_record
 from cxg_assets.cli.project import dagster_instance, default_store, load_subset, subset_names
+from cxg_assets.cli.store_place import STORE_PLACE
 from cxg_assets.ingest.dataset import read_dataset
 from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.pipeline import landed_sizes
@@ -16,13 +18,14 @@ from cxg_assets.ingest.store import Store
 
 @click.command("status")
 @click.argument("subset", required=False)
-@click.option("--destination", help="s3://bucket/prefix or file:///folder. Default: as the YAML says.")
+@click.option("--destination", type=STORE_PLACE, help="s3://bucket/prefix or a folder. Default: as the YAML says.")
 @click.option("--links", is_flag=True, help="Print a link to each landed chunk, good without keys for a while.")
 @click.option("--hours", default=1.0, show_default=True, help="How long links are good for.", type=click.FloatRange(0))
 def status_command(subset: str | None, destination: str | None, links: bool, hours: float) -> None:
     """Shows chunks landed, missing and stale, bytes and throughput, of SUBSET or of every subset."""
     # Before the instance is made: a wrong name makes none.
     subsets = [load_subset(name) for name in ([subset] if subset is not None else subset_names())]
+    click.echo(f"home: {settings.home()}, {settings.how_home_was_found()}")
     with dagster_instance() as instance:
         for declared in subsets:
             name = declared.spec.name

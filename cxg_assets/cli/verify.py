@@ -7,6 +7,7 @@ from tqdm import tqdm
 
 from cxg_assets.cli.project import default_store, load_subset
 from cxg_assets.cli.repair import run_repair
+from cxg_assets.cli.store_place import STORE_PLACE
 from cxg_assets.ingest.dataset import Dataset, read_dataset
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.follow_up import follow_up
@@ -19,7 +20,7 @@ from cxg_assets.resources.census import CensusResource
 @click.argument("subset")
 @click.option("--deep", is_flag=True, help="Read every cell from the Census again and compare.")
 @click.option("--repair", is_flag=True, help="Make the chunks that are damaged or missing again, and publish again.")
-@click.option("--destination", help="s3://bucket/prefix or file:///folder. Default: as the YAML says.")
+@click.option("--destination", type=STORE_PLACE, help="s3://bucket/prefix or a folder. Default: as the YAML says.")
 def verify_command(subset: str, deep: bool, repair: bool, destination: str | None) -> None:
     """Checks sizes and checksums of all chunks of SUBSET as published, and that nothing is unreferenced."""
     declared = load_subset(subset)

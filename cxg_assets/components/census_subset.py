@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import dagster as dg
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from cxg_assets import settings
 from cxg_assets.assets.chunk_plan import build_chunk_plan
 from cxg_assets.assets.dataset import build_dataset
 from cxg_assets.assets.explained import explained
@@ -38,6 +39,7 @@ from cxg_assets.ingest.spec import (
     read_gene_file,
 )
 from cxg_assets.ingest.store import StoreLocator
+from cxg_assets.ingest.store_url import as_url
 
 
 def _beside_the_yaml(context: dg.ResolutionContext, path: str | None) -> str | None:
@@ -100,7 +102,10 @@ class CensusSubset(dg.Component, dg.Model, dg.Resolvable):
     compression: Literal["gzip", "lzf", "zstd", "none"] = Field(
         default="gzip", description="Of the arrays in the files. zstd needs hdf5plugin in every reader."
     )
-    destination: str = Field(default="", description="s3://bucket/prefix or file:///path. Empty: the default store.")
+    destination: str = Field(
+        default="",
+        description="s3://bucket/prefix or a folder, a relative one from the project's. Empty: the default store.",
+    )
 
     owners: list[str] = Field(
         default=[], description="Whose it is: e-mail addresses, and teams as team:name. The UI shows and finds them."
@@ -108,6 +113,11 @@ class CensusSubset(dg.Component, dg.Model, dg.Resolvable):
     tags: dict[str, str] = Field(
         default={}, description="Labels of the subset's assets and runs, e.g. {project: blood}, to find them by."
     )
+
+    @field_validator("destination")
+    @classmethod
+    def _as_url(cls, destination: str) -> str:
+        return as_url(destination, settings.project())
 
     @model_validator(mode="after")
     def _is_a_subset(self) -> "CensusSubset":

@@ -17,7 +17,7 @@ class SubsetParams(BaseModel):
 
     value_filter: str | None = Field(default=None, description="SOMA filter over obs. Left out: every cell.")
     organism: str = Field(default=DEFAULT_ORGANISM, description="As the Census spells it.")
-    destination: str = Field(default="", description="s3://bucket/prefix or file:///folder. Empty: the default store.")
+    destination: str = Field(default="", description="s3://bucket/prefix or a folder. Empty: the default store.")
     chunk_size: int = Field(default=DEFAULT_CHUNK_SIZE, description="Cells per file.")
 
 

@@ -37,7 +37,7 @@ attributes:
   chunk_size: {chunk_size}
   # Of the arrays in the files: gzip | lzf | zstd | none. zstd needs hdf5plugin in every reader.
   compression: gzip
-  # s3://bucket/prefix or file:///path; empty: the default store.
+  # s3://bucket/prefix or a folder, a relative one from that of the project; empty: the default store.
   destination: {destination}
   # Who answers for it, in the Dagster UI: e-mail addresses and team:<name>.
   # owners: [me@example.org, team:atlas]

@@ -23,7 +23,7 @@ from cxg_assets.ingest.s3 import S3Settings
 from cxg_assets.ingest.s3_errors import explain, is_conflict, is_known, passes
 from cxg_assets.ingest.s3_store import s3_store
 from cxg_assets.ingest.scratch import scratch_folder
-from cxg_assets.ingest.store_url import check_path, check_url
+from cxg_assets.ingest.store_url import as_url, check_path, check_url
 from cxg_assets.ingest.stored import Listed, Stored
 
 Result = TypeVar("Result")
@@ -51,7 +51,8 @@ class StoreLocator:
     """A store that can be opened anywhere: picklable, holds nothing open.
 
     Attributes:
-        url: `s3://bucket/prefix` or `file:///folder`.
+        url: `s3://bucket/prefix` or `file:///folder`. May be given as the path of a folder; a relative one begins at
+            the current folder.
         s3: How S3 is reached.
         encryption: Server-side encryption of objects: `AES256` or `aws:kms`; empty for the bucket's default.
         kms_key_id: The key of `aws:kms`; empty for the account's.
@@ -75,6 +76,7 @@ class StoreLocator:
             raise BadInput(f"destination: encryption {self.encryption!r} is unknown; choose AES256 or aws:kms")
         if self.kms_key_id and self.encryption != "aws:kms":
             raise BadInput("destination: a KMS key is given, but the encryption is not aws:kms")
+        object.__setattr__(self, "url", as_url(self.url))
         check_url(self.url)
 
     def completed(self) -> "StoreLocator":

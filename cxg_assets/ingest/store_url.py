@@ -1,18 +1,56 @@
 """Which URLs a store may have, and which paths below it: nothing that could be read as another place.
 
+A folder of this machine may be given by its path, as people write it; `as_url` makes the URL, with `..` and `~`
+resolved as the shell does.
+
 Programs differ in what they make of `..`, of an empty segment or of `%2e`, and Python's own parser drops line breaks
 without a word. So these are refused, not resolved.
 """
 
 import re
+from pathlib import Path
 from urllib.parse import unquote
 
 from cxg_assets.ingest.errors import BadInput
 
-__all__ = ["check_path", "check_url"]
+__all__ = ["absolute_path", "as_url", "check_path", "check_url"]
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 _BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]|\.(?!\.)){1,61}[a-z0-9]")
 _FOUR_NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
+
+
+def as_url(place: str, folder: Path = Path()) -> str:
+    """The URL of a store that is given by a URL or by a path; what looks like a URL is given back as it is.
+
+    Args:
+        place: `s3://bucket/prefix`, `file:///folder`, or a path, in which `~` is the user's home folder.
+        folder: Where a relative path begins; the current folder by default.
+
+    Raises:
+        BadInput: The path cannot be followed.
+    """
+    if not place or "://" in place or _SCHEME.match(place):
+        return place
+    return absolute_path(place, folder).as_uri()
+
+
+def absolute_path(path: str, folder: Path = Path()) -> Path:
+    """An absolute path without `~` and `..`; links stay, but where a `..` comes after one.
+
+    Args:
+        path: As somebody wrote it.
+        folder: Where a relative path begins; the current folder by default.
+
+    Raises:
+        BadInput: The path cannot be followed.
+    """
+    try:
+        absolute = (folder / Path(path).expanduser()).absolute()
+        return absolute.resolve() if ".." in absolute.parts else absolute
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, no user of that name, a NUL
+        raise BadInput(f"{_shown(path)} is no path of this machine: {error}") from error
 
 
 def check_url(url: str) -> None:
@@ -21,26 +59,28 @@ def check_url(url: str) -> None:
     Raises:
         BadInput: It is not `s3://bucket/prefix` or `file:///folder`, or could be read as another place.
     """
+    shown = _shown(url)
     if "@" in url.split("://", 1)[-1].split("/", 1)[0]:
         raise BadInput("destination: the URL has an @ before its bucket; keys belong in the AWS_* variables")
     if "?" in url or "#" in url:
-        raise BadInput(f"destination: {url!r} has a ? or #, which URLs do not allow in names; choose another")
+        raise BadInput(f"destination: {shown} has a ? or #, which URLs do not allow in names; choose another")
     if not url.isprintable() or "\\" in url:
-        raise BadInput(f"destination: {url!r} has a backslash or a character that cannot be seen; take it out")
-    supported = "give s3://bucket/prefix or file:///folder"
+        raise BadInput(f"destination: {shown} has a backslash or a character that cannot be seen; take it out")
+    supported = "give s3://bucket/prefix or the path of a folder"
     if not url.startswith(("s3://", "file:///")):
-        raise BadInput(f"destination: {url!r} is not supported; {supported}")
+        raise BadInput(f"destination: {shown} is not supported; {supported}")
     bucket, _, path = url.split("://", 1)[1].partition("/")
     if url.startswith("s3://") and (not _BUCKET.fullmatch(bucket) or _FOUR_NUMBERS.fullmatch(bucket)):
         rule = "3 to 63 small letters, digits, hyphens and single dots"
-        raise BadInput(f"destination: {url!r} is not supported: {bucket!r} is no bucket name ({rule}); {supported}")
+        problem = f"{_shown(bucket)} is no bucket name ({rule})"
+        raise BadInput(f"destination: {shown} is not supported: {problem}; {supported}")
     if url.startswith("file:///") and not path.strip("/"):
-        raise BadInput(f"destination: {url!r} is the root of this machine, not a folder in it; {supported}")
+        raise BadInput(f"destination: {shown} is the root of this machine, not a folder in it; {supported}")
     # One slash at the end changes nothing.
     for segment in path.removesuffix("/").split("/") if path else ():
         if not _is_plain(_decoded(segment)):
             raise BadInput(
-                f"destination: {url!r} has the segment {segment!r}, which may lead to another place; "
+                f"destination: {shown} has the segment {_shown(segment)}, which may lead to another place; "
                 "write the place itself, without . and .. and double slashes"
             )
 
@@ -54,6 +94,10 @@ def check_path(path: str, url: str) -> None:
     inner = path.removeprefix("/").removesuffix("/")
     if inner and not all(_is_plain(segment) for segment in inner.split("/")):
         raise BadInput(f"{path!r} is no path below {url}: it has . or .. in it, or a double slash, or what is no text")
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 200 else f"{text[:199]}…")
 
 
 def _decoded(segment: str) -> str:

@@ -12,6 +12,7 @@ from cxg_assets.ingest.cpu import require_cpu
 from cxg_assets.ingest.directory import ReleaseAddress, resolve_release
 from cxg_assets.ingest.release import Release, read_release
 from cxg_assets.ingest.s3 import S3Settings
+from cxg_assets.ingest.store_url import absolute_path
 
 DEMO = "demo"
 """Name of the release that the demo census is."""
@@ -89,7 +90,9 @@ class CensusResource(dg.ConfigurableResource):
 
     @property
     def _asked_uri(self) -> str:
-        return self.uri or ("" if self.version else settings.census_uri())
+        if not self.uri or "://" in self.uri:
+            return self.uri or ("" if self.version else settings.census_uri())
+        return str(absolute_path(self.uri))
 
     def _access(self, uri: str, region: str | None) -> dict[str, str]:
         """TileDB's settings for a Census at a URI; with a region it is a public one."""

@@ -8,6 +8,7 @@ from cxg_assets import settings
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.s3 import S3Settings
 from cxg_assets.ingest.store import StoreLocator
+from cxg_assets.ingest.store_url import as_url
 
 
 class StoreResource(dg.ConfigurableResource):
@@ -19,7 +20,7 @@ class StoreResource(dg.ConfigurableResource):
 
     s3: dg.ResourceDependency[S3Resource]
     url: str = Field(
-        default="", description="s3://bucket/prefix or file:///folder of the default store. Empty: CXG_STORE_URL."
+        default="", description="s3://bucket/prefix or a folder: the default store. Empty: CXG_STORE_URL."
     )
     encryption: str = Field(
         default="", description="Server-side encryption in S3: AES256 or aws:kms. Empty: CXG_STORE_ENCRYPTION."
@@ -37,13 +38,14 @@ class StoreResource(dg.ConfigurableResource):
         """A store, ready to be opened anywhere, also on machines that have none of this one's variables.
 
         Args:
-            destination: URL of a subset's own destination; empty for the default store.
+            destination: URL or path of a subset's own destination; empty for the default store. A relative path
+                begins at the project.
 
         Raises:
             BadInput: The URL is not one of an S3 prefix or a folder; a setting has a value that it cannot have.
         """
         locator = StoreLocator(
-            url=destination or self.url or settings.default_store_url(),
+            url=as_url(destination or self.url, settings.project()) or settings.default_store_url(),
             encryption=self.encryption or settings.store_encryption(),
             kms_key_id=self.kms_key_id or settings.store_kms_key_id(),
             storage_class=self.storage_class or settings.store_class(),

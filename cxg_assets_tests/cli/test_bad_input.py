@@ -116,11 +116,12 @@ def test_a_subset_that_does_not_fit_the_census_is_refused(
         ),
         (
             ["--destination", "gs://bucket/x"],
-            "destination: 'gs://bucket/x' is not supported; give s3://bucket/prefix or file:///folder",
+            "destination: 'gs://bucket/x' is not supported; give s3://bucket/prefix or the path of a folder",
         ),
         (
-            ["--destination", "some/folder"],
-            "destination: 'some/folder' is not supported; give s3://bucket/prefix or file:///folder",
+            ["--destination", "/"],
+            "destination: 'file:///' is the root of this machine, not a folder in it; "
+            "give s3://bucket/prefix or the path of a folder",
         ),
         (["--json", "/nowhere/summary.json"], "--json: /nowhere is not a folder; make it first"),
     ],
@@ -220,7 +221,7 @@ def test_a_layer_that_the_census_does_not_have_is_refused(
         ("max_obs: -3", "max_obs: -3 is not a positive whole number"),
         (
             "destination: ftp://host/x",
-            "destination: 'ftp://host/x' is not supported; give s3://bucket/prefix or file:///folder",
+            "destination: 'ftp://host/x' is not supported; give s3://bucket/prefix or the path of a folder",
         ),
         (
             "value_filtr: nnz > 5",

@@ -42,7 +42,9 @@ def test_it_tells_where_the_file_is_and_what_to_do_next(defs: Path) -> None:
 
 def test_the_new_subset_is_known_to_status(defs: Path, home: Path) -> None:
     cxg_assets("new", "lupus_blood", "--value-filter", LUPUS)
-    assert cxg_assets("status").stdout == "lupus_blood: not planned yet; cxg-assets ingest lupus_blood makes it\n"
+    assert cxg_assets("status").stdout == (
+        f"home: {home}, as CXG_HOME says\nlupus_blood: not planned yet; cxg-assets ingest lupus_blood makes it\n"
+    )
 
 
 def test_an_existing_subset_is_not_written_over(defs: Path) -> None:
@@ -65,7 +67,7 @@ def test_an_existing_subset_is_not_written_over(defs: Path) -> None:
         (("lupus", "--value-filter", LUPUS, "--chunk-size", "0"), "chunk_size: 0 is not a positive whole number"),
         (
             ("lupus", "--value-filter", LUPUS, "--destination", "ftp://host/x"),
-            "destination: 'ftp://host/x' is not supported; give s3://bucket/prefix or file:///folder",
+            "destination: 'ftp://host/x' is not supported; give s3://bucket/prefix or the path of a folder",
         ),
     ],
 )

@@ -21,7 +21,8 @@ def test_a_finished_subset_shows_its_counts_and_that_this_plan_is_published(
     summary = finished.summary
     outcome = cxg_assets("status", SUBSET)
     assert outcome.exit_code == 0, outcome.stderr
-    plan, counts, speed, published = outcome.stdout.splitlines()
+    home, plan, counts, speed, published = outcome.stdout.splitlines()
+    assert home == f"home: {finished_home}, as CXG_HOME says"
     assert plan.startswith(f"{SUBSET}: plan ")
     assert plan.endswith(f", {summary['n_obs']:,} cells in {summary['n_files']:,} chunks")
     assert counts == f"  landed {summary['n_files']:,}, missing 0, stale 0, {summary['total_bytes']:,} bytes"
@@ -34,7 +35,7 @@ def test_a_file_that_was_lost_counts_as_missing(finished: Finished, finished_hom
     lost = sorted((finished_home / "store").rglob("*.h5ad"))[0]
     left = finished.summary["total_bytes"] - lost.stat().st_size
     lost.unlink()
-    counts = cxg_assets("status", SUBSET).stdout.splitlines()[1]
+    counts = cxg_assets("status", SUBSET).stdout.splitlines()[2]
     assert counts == f"  landed {finished.summary['n_files'] - 1:,}, missing 1, stale 0, {left:,} bytes"
 
 

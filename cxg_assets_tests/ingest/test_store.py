@@ -170,11 +170,45 @@ def test_an_error_of_s3_names_the_object_and_the_cause_in_one_line(s3: Bucket) -
 
 @pytest.mark.parametrize(
     "url",
-    ["", "/data", "store", "gs://bucket/prefix", "http://host/x", "s3://", "s3:///prefix", "file://host/x", "file:"],
+    ["", "/", "gs://bucket/prefix", "http://host/x", "s3://", "s3:///prefix", "s3:/b/x", "file://host/x", "file:"],
 )
 def test_an_unsupported_url_is_bad_input(url: str) -> None:
-    with pytest.raises(BadInput, match="give s3://bucket/prefix or file:///folder"):
+    with pytest.raises(BadInput, match="give s3://bucket/prefix or the path of a folder"):
         StoreLocator(url=url)
+
+
+@pytest.mark.parametrize(
+    "path", ["{}/data", "./out", "out", "../{name}/out", "~/a b", "a#b?c", "100%", "{}/x/../y", "ü@h"]
+)
+def test_a_folder_is_given_by_its_path_as_well(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    place = path.format(here, name="here")
+
+    store = StoreLocator(url=place).open()
+    store.put("x/data", b"1")
+
+    assert (Path(os.path.expanduser(place)).resolve() / "x" / "data").read_bytes() == b"1"
+    assert store.url.startswith("file:///")
+    assert StoreLocator(url=store.url).open().get("x/data") == b"1"
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-that-name/x", "a\0/../b", "a\nb", "a\\b"])
+def test_a_path_that_cannot_be_followed_is_bad_input(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput) as caught:
+        StoreLocator(url=path)
+    assert "\n" not in str(caught.value)
+
+
+def test_of_a_long_url_no_more_than_200_characters_are_repeated() -> None:
+    with pytest.raises(BadInput) as caught:
+        StoreLocator(url="gs://" + "a" * 5_000)
+    assert len(str(caught.value)) < 400
 
 
 @pytest.mark.parametrize("url", ["file:///data/a#b", "s3://bucket/a?b=c"])

@@ -201,7 +201,7 @@ def test_a_gene_filter_of_what_is_no_feature_id_is_refused(defs: Path, home: Pat
     assert files_below(home) == {}
 
 
-@pytest.mark.parametrize("url", ["file:///a/../b", "file:///", "s3://bucket/%2e%2e/x", "s3://a/b", "../x", "/tmp/x"])
+@pytest.mark.parametrize("url", ["file:///a/../b", "file:///", "s3://bucket/%2e%2e/x", "s3://a/b", "file:x", "s3:/a"])
 def test_a_destination_that_could_lead_elsewhere_is_refused_by_every_command(defs: Path, home: Path, url: str) -> None:
     declare(defs)
 
