@@ -105,7 +105,7 @@ def select(front: Front) -> dict[str, Any]:
 
 def check_subset(front: Front) -> dict[str, Any]:
     """Executes what the checks of the subset execute."""
-    found = audit_subset(front.value_filter, front.subset, NAME, front.store, front.index, front.store)
+    found = audit_subset(front.subset, NAME, front.store, front.index, front.store)
     return {"wrong": _wrong(found.contents, found.primary, found.duplicates), "n_obs": found.contents.facts["n_obs"]}
 
 

@@ -10,12 +10,11 @@ import pyarrow as pa
 from cxg_assets.assets.keys import census_index_key, filtered_subset_key
 from cxg_assets.ingest.dataset import Dataset
 from cxg_assets.ingest.decoding import Decoding
-from cxg_assets.ingest.filters import parse_filter
 from cxg_assets.ingest.index import CensusIndex
-from cxg_assets.ingest.plan import ChunkPlan, genes_in_words
+from cxg_assets.ingest.plan import ChunkPlan
 from cxg_assets.ingest.release import Release
 from cxg_assets.ingest.report import ChunkReport, RunSummary
-from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.selection import genes_in_words
 from cxg_assets.ingest.subset import PLANNING_COLUMNS, FilteredSubset, subset_columns
 from cxg_assets.quantities import duration, size
 from cxg_assets.table_metadata import (
@@ -93,7 +92,6 @@ def index_metadata(index: CensusIndex, uri: str, schema: pa.Schema) -> Metadata:
 
 
 def subset_metadata(
-    spec: SubsetSpec,
     subset: FilteredSubset,
     uri: str,
     n_bytes: int,
@@ -103,30 +101,29 @@ def subset_metadata(
     """Of `filtered_subset`.
 
     Args:
-        spec: What was asked for.
         subset: What was selected.
         uri: Of the obs file.
         n_bytes: Size of the obs file.
         index_schema: Schema of the census index, which the columns come from.
         warnings: Labels that the filters overlook.
     """
-    columns = subset_columns(spec, index_schema)
-    value_filter = None if spec.value_filter is None else parse_filter(spec.value_filter, index_schema)
+    selection = subset.selection
+    columns = subset_columns(selection.obs_columns, index_schema)
     return {
         "dagster/row_count": subset.n_obs,
         "dagster/uri": uri,
         "dagster/size_bytes": n_bytes,
         **storage_metadata(uri),
         "dagster/column_schema": obs_schema(pa.schema([index_schema.field(name) for name in columns])),
-        "dagster/column_lineage": same_columns(census_index_key(spec.organism), columns),
+        "dagster/column_lineage": same_columns(census_index_key(selection.organism), columns),
         # What people compare comes first.
         "n_obs": subset.n_obs,
         "n_obs_before": subset.n_obs_before,
         "n_vars": subset.n_vars,
         "n_vars_before": subset.n_vars_before,
-        "resolved_filter": "none: every cell" if value_filter is None else value_filter.canonical,
-        "gene_selection": genes_in_words(spec, subset),
-        "max_obs": "no limit" if spec.max_obs is None else spec.max_obs,
+        "resolved_filter": selection.value_filter or "none: every cell",
+        "gene_selection": genes_in_words(selection.genes, subset.n_vars),
+        "max_obs": "no limit" if selection.max_obs is None else selection.max_obs,
         "layers": list(subset.layers),
         "fingerprint": subset.fingerprint,
         "census_build": subset.release.build,
@@ -137,7 +134,7 @@ def subset_metadata(
 def plan_metadata(plan: ChunkPlan, uri: str) -> Metadata:
     """Of `chunk_plan`."""
     header = plan.header
-    columns = ("soma_joinid", *header.obs_columns, *PLANNING_COLUMNS)
+    columns = ("soma_joinid", *header.selection.obs_columns, *PLANNING_COLUMNS)
     return {
         "dagster/row_count": len(plan.chunks),
         "dagster/uri": uri,
@@ -152,7 +149,8 @@ def plan_metadata(plan: ChunkPlan, uri: str) -> Metadata:
         "amplification": round(plan.amplification, 3),
         "layer": header.layer,
         "compression": header.compression,
-        "genes": header.genes,
+        "resolved_filter": header.selection.value_filter or "none: every cell",
+        "genes": genes_in_words(header.selection.genes, header.n_vars),
     }
 
 
@@ -245,6 +243,8 @@ def dataset_metadata(dataset: Dataset, uri: str) -> Metadata:
         "bytes_per_cell": round(dataset.n_bytes / dataset.n_obs, 1),
         "census_build": dataset.release.build,
         "published_at": dataset.published_at,
+        "resolved_filter": dataset.selection.value_filter or "none: every cell",
+        "genes": genes_in_words(dataset.selection.genes, dataset.n_vars),
     }
 
 

@@ -62,7 +62,7 @@ def build_filtered_subset(spec: SubsetSpec, destination: str, code_version: str)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(subset.fingerprint),
             tags=made_from_tags(subset.release, {census_index_key(spec.organism): version}),
-            metadata=subset_metadata(spec, subset, opened.uri(path), n_bytes, schema, warnings),
+            metadata=subset_metadata(subset, opened.uri(path), n_bytes, schema, warnings),
         )
 
     return filtered_subset

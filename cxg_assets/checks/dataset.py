@@ -80,7 +80,7 @@ def require_upstream_passed(instance: DagsterInstance, header: PlanHeader) -> No
     Raises:
         Failure: One has failed, or has not looked at this release, subset or plan.
     """
-    index, subset = census_index_key(header.organism), filtered_subset_key(header.subset)
+    index, subset = census_index_key(header.selection.organism), filtered_subset_key(header.subset)
     advice = f"run the job {prepare_job_name(header.subset)}, or execute the check"
     made_from = {
         ROW_COUNT.key(index): header.release.version,

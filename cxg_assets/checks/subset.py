@@ -10,7 +10,6 @@ from cxg_assets.assets.upstream import latest_data_version
 from cxg_assets.checks.check import Check, results
 from cxg_assets.ingest.audit_subset import audit_subset
 from cxg_assets.ingest.pipeline import load_index, load_subset
-from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.resources.store import StoreResource
 
 NOT_EMPTY = Check(
@@ -30,17 +29,17 @@ NO_DUPLICATES = Check(
 )
 
 
-def build_subset_checks(spec: SubsetSpec, destination: str) -> dg.AssetChecksDefinition:
+def build_subset_checks(name: str, destination: str) -> dg.AssetChecksDefinition:
     """The checks of one filtered subset. They read its obs file and the index; of an index in S3 a copy is fetched.
 
     Args:
-        spec: The subset.
+        name: Name of the subset.
         destination: URL of its store; empty for the default store.
     """
-    key = filtered_subset_key(spec.name)
+    key = filtered_subset_key(name)
 
     @dg.multi_asset_check(
-        name=f"{spec.name}_subset_checks",
+        name=f"{name}_subset_checks",
         specs=[check.spec(key) for check in (NOT_EMPTY, PRIMARY_ONLY, NO_DUPLICATES)],
         can_subset=True,
     )
@@ -48,9 +47,9 @@ def build_subset_checks(spec: SubsetSpec, destination: str) -> dg.AssetChecksDef
         fingerprint = latest_data_version(context.instance, key)
         with as_failure():
             default, opened = store.locator().open(), store.locator(destination).open()
-            subset = load_subset(opened, spec.name, fingerprint)
-            index = load_index(default, subset.release.version, subset.organism)
-            found = audit_subset(spec.value_filter, subset, spec.name, opened, index, default)
+            subset = load_subset(opened, name, fingerprint)
+            index = load_index(default, subset.release.version, subset.selection.organism)
+            found = audit_subset(subset, name, opened, index, default)
         yield from results(
             key,
             [(NOT_EMPTY, found.contents), (PRIMARY_ONLY, found.primary), (NO_DUPLICATES, found.duplicates)],

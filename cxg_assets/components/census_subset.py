@@ -30,6 +30,7 @@ from cxg_assets.checks.plan import build_plan_check
 from cxg_assets.checks.subset import build_subset_checks
 from cxg_assets.components.scaffolder import CensusSubsetScaffolder
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.filter_spelling import plain_spelling
 from cxg_assets.ingest.fingerprint import ENCODING_VERSION
 from cxg_assets.ingest.spec import (
     DEFAULT_CHUNK_SIZE,
@@ -185,20 +186,19 @@ def subset_definitions(spec: SubsetSpec, destination: str, labels: Labels = NO_L
     """
     selection = {
         "organism": spec.organism,
-        "value_filter": spec.value_filter,
+        "value_filter": _spelling(spec.value_filter),
         "obs_columns": spec.obs_columns,
         "max_obs": spec.max_obs,
-        "genes": None if spec.genes is None else [spec.genes.value_filter, spec.genes.feature_ids],
+        "genes": None
+        if spec.genes is None
+        else [_spelling(spec.genes.value_filter), spec.genes.feature_ids and sorted(spec.genes.feature_ids)],
     }
-    # With what a chunk tells of its origin in the words of the YAML: in other words, the same cells are another plan.
+    # What selects is the subset's: of an edit of it, the plan knows by the subset's data version.
     files = {
         "layer": spec.layer,
         "chunk_size": spec.chunk_size,
         "compression": spec.compression,
         "encoding_version": ENCODING_VERSION,
-        "value_filter": spec.value_filter,
-        "obs_columns": spec.obs_columns,
-        "genes": None if spec.genes is None else [spec.genes.value_filter, len(spec.genes.feature_ids or ())],
     }
     h5ad_chunks, missing_chunks = build_h5ad_chunks(spec.name, destination, labels)
     to_the_plan = [
@@ -220,7 +220,7 @@ def subset_definitions(spec: SubsetSpec, destination: str, labels: Labels = NO_L
             labels,
         ),
         asset_checks=[
-            build_subset_checks(spec, destination),
+            build_subset_checks(spec.name, destination),
             build_plan_check(spec.name, destination),
             build_published_check(spec.name, destination),
         ],
@@ -250,6 +250,10 @@ def subset_definitions(spec: SubsetSpec, destination: str, labels: Labels = NO_L
             ),
         ],
     )
+
+
+def _spelling(value_filter: str | None) -> str | None:
+    return None if value_filter is None else plain_spelling(value_filter)
 
 
 def _digest(values: dict[str, object]) -> str:

@@ -37,15 +37,14 @@ class SubsetAudits:
 
 
 def audit_subset(
-    value_filter: str | None, subset: FilteredSubset, name: str, store: Store, index: CensusIndex, index_store: Store
+    subset: FilteredSubset, name: str, store: Store, index: CensusIndex, index_store: Store
 ) -> SubsetAudits:
     """Compares the cells of a subset's obs file with the index.
 
     Memory: 17 bytes a cell of the subset and a batch of the index, decoded. Of an index in S3 a copy is fetched.
 
     Args:
-        value_filter: The subset's filter over obs; None keeps every cell.
-        subset: What is known of the subset.
+        subset: What is known of the subset; it is judged by the filter that selected it.
         name: Its name.
         store: Its destination.
         index: What is known of the index.
@@ -63,7 +62,7 @@ def audit_subset(
         found = _look_up(joinids, file, [column for column in (PRIMARY, *CELL) if column in names])
     return SubsetAudits(
         contents=_contents(subset, len(joinids), found.n_unknown),
-        primary=_primary(value_filter, found.n_not_primary if PRIMARY in names else None),
+        primary=_primary(subset.selection.value_filter, found.n_not_primary if PRIMARY in names else None),
         duplicates=_duplicates(joinids, found.n_same_cell if names.issuperset(CELL) else None),
     )
 

@@ -4,6 +4,7 @@ import pyarrow as pa
 
 from cxg_assets.ingest.manifest import total
 from cxg_assets.ingest.plan import PlanHeader
+from cxg_assets.ingest.selection import genes_in_words
 
 _CARD = """\
 # {subset}
@@ -14,7 +15,7 @@ _CARD = """\
 | --- | --- |
 | Census build | {build} (schema {schema_version}) |
 | Census URI | `{uri}` |
-| Cells | {n_obs:,}, filter `{value_filter}` |
+| Cells | {n_obs:,}{limit}, filter `{value_filter}` |
 | Genes | {genes} |
 | Layer | X/{layer}, {nnz:,} non-zeros |
 | Files | {n_chunks:,} of at most {chunk_size:,} cells, {n_bytes:,} bytes, arrays compressed with {compression} |
@@ -45,14 +46,16 @@ def dataset_card(header: PlanHeader, manifest: pa.Table) -> bytes:
         header: The plan's header.
         manifest: Its manifest.
     """
+    selection = header.selection
     text = _CARD.format(
         subset=header.subset,
-        organism=header.organism,
+        organism=selection.organism,
         build=header.release.build,
         schema_version=header.release.schema_version,
         uri=header.release.uri,
-        value_filter=header.value_filter or "none",
-        genes=header.genes,
+        limit="" if selection.max_obs is None else f" (limited to the first {selection.max_obs:,})",
+        value_filter=selection.value_filter or "none",
+        genes=genes_in_words(selection.genes, header.n_vars),
         layer=header.layer,
         compression=header.compression,
         chunk_size=header.chunk_size,

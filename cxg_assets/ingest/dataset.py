@@ -16,6 +16,7 @@ from cxg_assets.ingest.pipeline import landed_sizes
 from cxg_assets.ingest.plan import ChunkPlan, PlanHeader
 from cxg_assets.ingest.release import Release
 from cxg_assets.ingest.report import ChunkReport
+from cxg_assets.ingest.selection import Selection
 from cxg_assets.ingest.store import Store
 
 
@@ -27,10 +28,8 @@ class Dataset:
         subset: Name of the subset.
         plan_id: The published plan.
         release: The build of the Census.
-        organism: As the Census spells it.
+        selection: What selected the cells and genes.
         layer: X layer.
-        value_filter: Filter over obs; empty for none.
-        genes: The gene selection in words.
         n_obs: Cells.
         n_vars: Genes.
         nnz: Non-zeros.
@@ -43,10 +42,8 @@ class Dataset:
     subset: str
     plan_id: str
     release: Release
-    organism: str
+    selection: Selection
     layer: str
-    value_filter: str
-    genes: str
     n_obs: int
     n_vars: int
     nnz: int
@@ -76,11 +73,13 @@ def publish(
         sizes: What lies at the destination, from `landed_sizes`; None looks.
 
     Raises:
-        BadInput: The Census is another build now; nothing was written.
+        BadInput: The Census is another build now, or the plan does not say what selected its cells; nothing was
+            written.
         IncompleteDataset: Not every chunk has landed as reported, or one is not what was published before; nothing was
             written.
     """
     header = plan.header
+    header.selection.require_complete(header.subset)
     _refuse_damaged(store, header, reports)
     manifest = make_manifest(plan, reports, landed_sizes(store, plan) if sizes is None else sizes)
     with census.open() as opened:
@@ -92,10 +91,8 @@ def publish(
         subset=header.subset,
         plan_id=header.plan_id,
         release=header.release,
-        organism=header.organism,
+        selection=header.selection,
         layer=header.layer,
-        value_filter=header.value_filter,
-        genes=header.genes,
         n_obs=header.n_obs,
         n_vars=header.n_vars,
         nnz=total(manifest, "nnz"),
@@ -162,6 +159,7 @@ def read_dataset(store: Store, subset: str) -> Dataset:
     path = dataset_path(subset)
     try:
         fields = json.loads(store.get(path))
-        return Dataset(**fields | {"release": Release.from_fields(fields["release"])})
+        release, selection = Release.from_fields(fields.pop("release")), Selection.taken_out_of(fields)
+        return Dataset(release=release, selection=selection, **fields)
     except (ValueError, TypeError, KeyError) as error:
         raise CxgError(f"{store.uri(path)} is not a dataset.json of this version of cxg_assets: {error}") from error

@@ -17,7 +17,6 @@ import difflib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from keyword import iskeyword
 from typing import Any, NoReturn
 
 import numpy as np
@@ -36,6 +35,7 @@ from cxg_assets.ingest.filter_grammar import (
     Value,
     parse_expression,
 )
+from cxg_assets.ingest.filter_spelling import render
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -95,10 +95,15 @@ class ValueFilter:
     _schema: pa.Schema = field(repr=False)
     _tables: _Tables = field(default_factory=_Tables, init=False, repr=False, compare=False)
 
+    @property
+    def column_types(self) -> dict[str, str]:
+        """Name of the Arrow type of each column's values: what it takes to check another filter alike."""
+        return {field.name: str(_value_type(field.type)) for field in self._schema}
+
     def alone(self, condition: Condition) -> "ValueFilter":
         """The filter that one of its conditions would be alone."""
         known = {"columns": (condition.column,), "conditions": (condition,), "_root": condition}
-        return replace(self, text=_render(condition), canonical=_render(condition), **known)
+        return replace(self, text=render(condition), canonical=render(condition), **known)
 
     def mask(self, batch: pa.RecordBatch) -> BoolArray:
         """Tells which rows pass.
@@ -164,7 +169,7 @@ def parse_filter(text: str, schema: pa.Schema, *, where: str = "value_filter") -
     columns = tuple(dict.fromkeys(condition.column for condition in conditions))
     return ValueFilter(
         text=source.text,
-        canonical=_render(root),
+        canonical=render(root),
         columns=columns,
         conditions=conditions,
         _root=root,
@@ -240,18 +245,6 @@ def _cast(value: Value, value_type: pa.DataType, condition: Condition, source: S
     if not math.isfinite(number):
         fail("is too large", "Write a smaller number.")
     return number
-
-
-def _render(node: Node) -> str:
-    """Writes a tree as text that parses to an equal tree."""
-    if isinstance(node, Group):
-        terms = (f"({_render(term)})" if isinstance(term, Group) else _render(term) for term in node.terms)
-        return f" {node.joiner} ".join(terms)
-    # ascii(): what repr() escapes follows the Unicode tables of the Python version, and fingerprints must not.
-    plain = node.column.isascii() and node.column.isidentifier() and not iskeyword(node.column)
-    name = node.column if plain else f"attr({node.column!a})"
-    values = ", ".join(ascii(value) for value in node.values)
-    return f"{name} {node.op} [{values}]" if node.op in MEMBERSHIP else f"{name} {node.op} {values}"
 
 
 def _value_type(data_type: pa.DataType) -> pa.DataType:

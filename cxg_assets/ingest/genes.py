@@ -6,9 +6,11 @@ import pyarrow as pa
 
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.filter_watch import FilterWatch
-from cxg_assets.ingest.filters import parse_filter
+from cxg_assets.ingest.filters import ValueFilter, parse_filter
 from cxg_assets.ingest.label_hints import shortened
 from cxg_assets.ingest.spec import GeneSelection
+
+_WHERE = "genes.value_filter"
 
 N_NAMED = 5
 """How many unknown genes an error names before it only counts."""
@@ -27,12 +29,26 @@ def select_genes(var: pa.Table, selection: GeneSelection | None) -> pa.Table:
     if selection is None:
         return var
     kept = var if selection.feature_ids is None else _select_ids(var, selection.feature_ids)
-    return kept if selection.value_filter is None else _select_passing(kept, selection.value_filter)
+    gene_filter = parse_gene_filter(selection, var.schema)
+    return kept if gene_filter is None else _select_passing(kept, gene_filter)
 
 
-def _select_passing(var: pa.Table, value_filter: str) -> pa.Table:
-    where = "genes.value_filter"
-    gene_filter = parse_filter(value_filter, var.schema, where=where)
+def parse_gene_filter(selection: GeneSelection | None, schema: pa.Schema) -> ValueFilter | None:
+    """The filter over var of a selection; None where it has none.
+
+    Args:
+        selection: Which genes are kept.
+        schema: Schema of var.
+
+    Raises:
+        BadInput: The filter is wrong.
+    """
+    if selection is None or selection.value_filter is None:
+        return None
+    return parse_filter(selection.value_filter, schema, where=_WHERE)
+
+
+def _select_passing(var: pa.Table, gene_filter: ValueFilter) -> pa.Table:
     batches = var.to_batches()
     masks = [pa.array(gene_filter.mask(batch)) for batch in batches]
     kept = var.filter(pa.chunked_array(masks, type=pa.bool_()))
@@ -40,8 +56,8 @@ def _select_passing(var: pa.Table, value_filter: str) -> pa.Table:
         watch = FilterWatch(gene_filter)
         for batch in batches:
             watch.see(batch, 0)
-        passes = f"no gene of {var.num_rows:,} passes {shortened(repr(value_filter))}"
-        raise BadInput(f"{where}: {passes}; {watch.why_nothing('gene')}")
+        passes = f"no gene of {var.num_rows:,} passes {shortened(repr(gene_filter.text))}"
+        raise BadInput(f"{_WHERE}: {passes}; {watch.why_nothing('gene')}")
     return kept
 
 

@@ -125,7 +125,8 @@ def store_plan(spec: SubsetSpec, subset: FilteredSubset, store: Store) -> ChunkP
     """Plans the chunks of a subset and stores the plan.
 
     Raises:
-        BadInput: There would be too many chunks, or the Census does not have the spec's layer.
+        BadInput: The spec selects something else than the subset has; there would be too many chunks; the Census does
+            not have the spec's layer.
     """
     with (
         scratch_folder() as folder,

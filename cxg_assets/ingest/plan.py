@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from cxg_assets.ingest.fingerprint import ENCODING_VERSION, ChunkFingerprints
 from cxg_assets.ingest.layout import N_DIGITS, chunk_path
 from cxg_assets.ingest.reader import NNZ_PER_CELL, TILE
 from cxg_assets.ingest.release import Release
+from cxg_assets.ingest.selection import Selection, genes_in_words
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.subset import FilteredSubset
 
@@ -66,12 +67,9 @@ class PlanHeader:
         subset: Name of the subset.
         subset_fingerprint: Fingerprint of the filtered subset.
         release: The build of the Census.
-        organism: As the Census spells it.
+        selection: What selected the cells and genes, from the subset.
         layer: X layer.
         x_uri: URI of the layer's array.
-        value_filter: Filter over obs as it was given; empty for none.
-        genes: The gene selection in words.
-        obs_columns: obs columns of the chunks after soma_joinid.
         compression: Compression of the chunk files.
         chunk_size: Cells per chunk asked for.
         n_obs: Cells of all chunks.
@@ -83,12 +81,9 @@ class PlanHeader:
     subset: str
     subset_fingerprint: str
     release: Release
-    organism: str
+    selection: Selection
     layer: str
     x_uri: str
-    value_filter: str
-    genes: str
-    obs_columns: tuple[str, ...]
     compression: str
     chunk_size: int
     n_obs: int
@@ -116,10 +111,10 @@ class PlanHeader:
             "census_flags": ", ".join(self.release.flags),
             "census_total_cell_count": str(self.release.total_cell_count),
             "census_unique_cell_count": str(self.release.unique_cell_count),
-            "organism": self.organism,
+            "organism": self.selection.organism,
             "layer": self.layer,
-            "value_filter": self.value_filter,
-            "genes": self.genes,
+            "value_filter": self.selection.value_filter or "",
+            "genes": genes_in_words(self.selection.genes, self.n_vars),
             "encoding_version": str(self.encoding_version),
         }
 
@@ -147,11 +142,12 @@ class ChunkPlan:
         return chunk_path(self.header.subset, self.header.plan_id, chunk.key, chunk.fingerprint)
 
     def require_known_format(self) -> None:
-        """Refuses a plan whose fingerprints stand for chunks of another format: ours would lie under their names.
+        """Refuses a plan of which no chunk can be made: it cannot say what ours would, or stands for other bytes.
 
         Raises:
             BadInput: Another version of this program made the plan.
         """
+        self.header.selection.require_complete(self.header.subset)
         if self.header.encoding_version != ENCODING_VERSION:
             raise BadInput(
                 f"plan {self.header.plan_id} of {self.header.subset} is of chunks of format "
@@ -181,26 +177,27 @@ def make_plan(spec: SubsetSpec, subset: FilteredSubset, obs_path: Path, var_path
     Memory: one chunk's joinids and the chunk table.
 
     Args:
-        spec: The subset.
+        spec: The subset. Its layer, chunk_size and compression decide the files; what selected the cells is the
+            subset's.
         subset: What its obs file says of itself.
         obs_path: The subset's obs file.
         var_path: The subset's var file.
 
     Raises:
-        BadInput: There would be more than `MAX_CHUNKS` chunks, or the Census does not have the spec's layer.
+        BadInput: The spec selects something else than the subset has; there would be more than `MAX_CHUNKS` chunks;
+            the Census does not have the spec's layer.
     """
+    selection = subset.selection
+    selection.require_selected_by(spec)
     check_n_chunks(spec, subset.n_obs)
     header = PlanHeader(
         plan_id="",
         subset=spec.name,
         subset_fingerprint=subset.fingerprint,
         release=subset.release,
-        organism=spec.organism,
+        selection=selection,
         layer=spec.layer,
-        x_uri=layer_uri(subset.release.uri, spec.organism, spec.layer, subset.layers),
-        value_filter=spec.value_filter or "",
-        genes=genes_in_words(spec, subset),
-        obs_columns=spec.obs_columns,
+        x_uri=layer_uri(subset.release.uri, selection.organism, spec.layer, subset.layers),
         compression=spec.compression,
         chunk_size=spec.chunk_size,
         n_obs=subset.n_obs,
@@ -213,7 +210,7 @@ def make_plan(spec: SubsetSpec, subset: FilteredSubset, obs_path: Path, var_path
         provenance=header.provenance,
         release_fingerprint=subset.release.fingerprint,
         compression=spec.compression,
-        obs_columns=spec.obs_columns,
+        obs_columns=selection.obs_columns,
         gene_joinids=gene_joinids,
     )
     chunks: list[Chunk] = []
@@ -262,14 +259,20 @@ def read_plan(path: Path) -> ChunkPlan:
         CxgError: The file is not a plan, or one of another version of this program.
     """
     table = pq.read_table(path)
-    text = (table.schema.metadata or {}).get(_HEADER)
-    header = {} if text is None else json.loads(text)
-    if header:
-        header.setdefault("encoding_version", 3)  # the last one that plans did not tell
-    if set(header) != {field.name for field in fields(PlanHeader)}:
-        raise CxgError(f"{path.name} is not a chunk plan of this version of cxg_assets; materialize chunk_plan again")
-    header |= {"release": Release.from_fields(header["release"]), "obs_columns": tuple(header["obs_columns"])}
-    return ChunkPlan(header=PlanHeader(**header), chunks=tuple(Chunk(**row) for row in table.to_pylist()))
+    try:
+        header = _read_header((table.schema.metadata or {})[_HEADER])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CxgError(
+            f"{path.name} is not a chunk plan of this version of cxg_assets; materialize chunk_plan again"
+        ) from error
+    return ChunkPlan(header=header, chunks=tuple(Chunk(**row) for row in table.to_pylist()))
+
+
+def _read_header(text: bytes) -> PlanHeader:
+    fields = json.loads(text)
+    fields.setdefault("encoding_version", 3)  # the last one that plans did not tell
+    release, selection = Release.from_fields(fields.pop("release")), Selection.taken_out_of(fields)
+    return PlanHeader(release=release, selection=selection, **fields)
 
 
 def _cut(obs: FeatherFile, chunk_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -292,12 +295,3 @@ def cell_nnz(obs: pa.RecordBatch | pa.Table) -> np.ndarray:
     if "nnz" not in obs.schema.names:
         return np.full(obs.num_rows, NNZ_PER_CELL, dtype=np.int64)
     return obs["nnz"].to_numpy().astype(np.int64)
-
-
-def genes_in_words(spec: SubsetSpec, subset: FilteredSubset) -> str:
-    """The gene selection as chunks and cards tell it, like `412 with nnz >= 10`."""
-    if spec.genes is None:
-        return f"all {subset.n_vars}"
-    listed = "" if spec.genes.feature_ids is None else f" of {len(spec.genes.feature_ids)} listed"
-    passing = "" if spec.genes.value_filter is None else f" with {spec.genes.value_filter}"
-    return f"{subset.n_vars}{listed}{passing}"

@@ -14,11 +14,12 @@ from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.feather import FeatherFile, write_feather
 from cxg_assets.ingest.filter_watch import FilterWatch
 from cxg_assets.ingest.filters import ValueFilter, parse_filter
-from cxg_assets.ingest.genes import select_genes
+from cxg_assets.ingest.genes import parse_gene_filter, select_genes
 from cxg_assets.ingest.index import CensusIndex
 from cxg_assets.ingest.label_hints import shortened
 from cxg_assets.ingest.label_traps import gene_name_warnings
 from cxg_assets.ingest.release import Release
+from cxg_assets.ingest.selection import Selection
 from cxg_assets.ingest.spec import SubsetSpec
 
 PLANNING_COLUMNS = ("nnz", "dataset_id")
@@ -31,7 +32,7 @@ class FilteredSubset:
 
     Attributes:
         release: The build of the Census.
-        organism: As the Census spells it.
+        selection: What selected its cells and genes.
         fingerprint: SHA-256 (hex) over everything that decides the two files.
         n_obs: Cells that passed.
         n_obs_before: Cells of the index.
@@ -41,7 +42,7 @@ class FilteredSubset:
     """
 
     release: Release
-    organism: str
+    selection: Selection
     fingerprint: str
     n_obs: int
     n_obs_before: int
@@ -63,7 +64,8 @@ class FilteredSubset:
         known = json.loads(text)
         if set(known) != {field.name for field in fields(cls)}:
             raise CxgError("subset.json is not one of this version of cxg_assets; materialize filtered_subset again")
-        return cls(**known | {"release": Release.from_fields(known["release"])})
+        release, selection = Release.from_fields(known["release"]), Selection.from_fields(known["selection"])
+        return cls(**known | {"release": release, "selection": selection})
 
 
 def parse_obs_filter(
@@ -86,15 +88,15 @@ def parse_obs_filter(
     return None if value_filter is None else parse_filter(value_filter, schema)
 
 
-def subset_columns(spec: SubsetSpec, schema: pa.Schema) -> list[str]:
+def subset_columns(obs_columns: Sequence[str], schema: pa.Schema) -> list[str]:
     """Columns of a subset's obs file.
 
     Args:
-        spec: The subset.
+        obs_columns: obs columns of its chunks.
         schema: Schema of the census index.
     """
-    planning = [name for name in PLANNING_COLUMNS if name in schema.names and name not in spec.obs_columns]
-    return ["soma_joinid", *spec.obs_columns, *planning]
+    planning = [name for name in PLANNING_COLUMNS if name in schema.names and name not in obs_columns]
+    return ["soma_joinid", *obs_columns, *planning]
 
 
 def nothing_selected(value_filter: ValueFilter, watch: FilterWatch, organism: str = "") -> BadInput:
@@ -143,11 +145,12 @@ def write_subset(
     if warn is not None:
         for warning in (*warnings, *gene_name_warnings(spec.genes, var, genes)):
             warn(warning)
-    columns = subset_columns(spec, schema)
+    selection = Selection.of(spec, value_filter, parse_gene_filter(spec.genes, var.schema))
+    columns = subset_columns(selection.obs_columns, schema)
     subset = FilteredSubset(
         release=index.release,
-        organism=spec.organism,
-        fingerprint=_fingerprint(spec, index, value_filter, genes, columns),
+        selection=selection,
+        fingerprint=_fingerprint(selection, index.release, genes, columns),
         n_obs=n_obs,
         n_obs_before=index.n_obs,
         n_vars=genes.num_rows,
@@ -244,15 +247,16 @@ def _take(file: FeatherFile, rows: list[np.ndarray], columns: list[str]) -> Iter
             yield file.batch(number).select(columns).take(pa.array(positions))
 
 
-def _fingerprint(
-    spec: SubsetSpec, index: CensusIndex, value_filter: ValueFilter | None, genes: pa.Table, columns: list[str]
-) -> str:
+def _fingerprint(selection: Selection, release: Release, genes: pa.Table, columns: list[str]) -> str:
     inputs = {
-        "release": index.release.fingerprint,
-        "organism": spec.organism,
-        "value_filter": None if value_filter is None else value_filter.canonical,
-        "max_obs": spec.max_obs,
+        "release": release.fingerprint,
+        "organism": selection.organism,
+        "value_filter": selection.value_filter,
+        "max_obs": selection.max_obs,
         "columns": columns,
         "feature_ids": genes["feature_id"].to_pylist(),
     }
+    if selection.genes is not None:
+        # Not only the genes that it kept: what chunks tell of their origin comes from the selection.
+        inputs["genes"] = asdict(selection.genes)
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()

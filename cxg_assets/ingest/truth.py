@@ -22,6 +22,9 @@ from cxg_assets.ingest.template import UNS_KEY
 if TYPE_CHECKING:
     from anndata import AnnData
 
+SHOWN_CHARACTERS = 80
+"""Of each of two texts that differ."""
+
 
 @dataclass(frozen=True, eq=False)
 class Truth:
@@ -62,11 +65,11 @@ class Truth:
         header = plan.header
         expected = cellxgene_census.get_anndata(
             self.census.root,
-            header.organism,
+            header.selection.organism,
             X_name=header.layer,
             obs_coords=self._joinids(plan, chunk, rows),
             var_coords=self.genes,
-            obs_column_names=["soma_joinid", *header.obs_columns],
+            obs_column_names=["soma_joinid", *header.selection.obs_columns],
         )
         for axis in ("obs", "var"):
             mine, theirs = getattr(adata, axis).reset_index(drop=True), getattr(expected, axis).reset_index(drop=True)
@@ -82,9 +85,14 @@ class Truth:
         for part in ("indptr", "indices", "data"):
             if not np.array_equal(getattr(adata.X, part), getattr(expected.X, part)):
                 yield f"X differs from the Census in its {part}"
-        made_from = adata.uns[UNS_KEY]["census_uri"]
-        if made_from != self.census.uri:
-            yield f"made from {made_from}, compared with {self.census.uri}"
+        told = adata.uns[UNS_KEY]
+        if told["census_uri"] != self.census.uri:
+            yield f"made from {told['census_uri']}, compared with {self.census.uri}"
+        if header.selection.is_complete:
+            for name, value in header.provenance.items():
+                if told.get(name) != value:
+                    here, there = (str(text)[:SHOWN_CHARACTERS] for text in (told.get(name), value))
+                    yield f"uns tells that its {name} is {here!r}, the plan says {there!r}"
 
     def _joinids(self, plan: ChunkPlan, chunk: Chunk, rows: slice) -> np.ndarray:
         """soma_joinids of some rows of a chunk, (n_obs,) int64."""

@@ -270,7 +270,7 @@ def _open_job(job: IngestJob, stack: ExitStack) -> _Opened:
         var,
         obs.rows(0, 1),
         x.dtype,
-        obs_columns=header.obs_columns,
+        obs_columns=header.selection.obs_columns,
         provenance=header.provenance,
         compression=header.compression,
         chunk_size=header.cells_of_first,

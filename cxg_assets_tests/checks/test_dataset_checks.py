@@ -112,8 +112,9 @@ def test_a_changed_byte_fails_checksums(published: Platform) -> None:
     chunk = sample(published)[0]
     with damaged(published.file(chunk)) as file:
         data = file.read_bytes()
-        assert b"homo_sapiens" in data
-        file.write_bytes(data.replace(b"homo_sapiens", b"homo_sapienz"))
+        fingerprint = chunk.fingerprint.encode()
+        assert fingerprint in data
+        file.write_bytes(data.replace(fingerprint, fingerprint[::-1]))
         said = refused(published, "checksums")
     assert f"chunk {chunk.key}: " in said
     assert f"cxg-assets verify {NAME} --repair makes it again" in said
@@ -172,3 +173,12 @@ def mended(published: Platform) -> Iterator[None]:
     files = {path: path.read_bytes() for path in local(published, NAME).rglob("*.h5ad")}
     yield
     assert {path: path.read_bytes() for path in files} == files
+
+
+def test_a_chunk_that_tells_of_another_origin_fails_cells_equal_census(published: Platform) -> None:
+    def tell_otherwise(file: Any) -> None:
+        file["uns/cxg_assets/value_filter"][()] = "tissue_general == 'lung'"
+
+    with rewritten(published, sample(published)[0], tell_otherwise):
+        said = refused(published, "cells_equal_census")
+    assert "uns tells that its value_filter is \"tissue_general == 'lung'\", the plan says \"tissue_general ==" in said

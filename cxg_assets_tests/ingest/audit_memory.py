@@ -54,7 +54,7 @@ def main() -> None:
     before, peak = anonymous_bytes(), Peak()
     peak.start()
     known = FilteredSubset.from_json(subset.encode()), CensusIndex.from_json(index.encode())
-    found = audit_subset("is_primary_data == True", known[0], "blood", store, known[1], store)
+    found = audit_subset(known[0], "blood", store, known[1], store)
     audits = (found.contents, found.primary, found.duplicates, audit_plan(plan, store))
     peak.stop()
     assert all(audit.passed for audit in audits), audits

@@ -19,7 +19,7 @@ from cxg_assets.ingest.layout import index_path, subset_obs_path, subset_var_pat
 from cxg_assets.ingest.pipeline import store_plan
 from cxg_assets.ingest.store import Store, StoreLocator
 from cxg_assets.ingest.subset import FilteredSubset
-from cxg_assets_tests.ingest.test_plan import LAYERS, RELEASE
+from cxg_assets_tests.ingest.test_plan import LAYERS, RELEASE, selection_of
 from cxg_assets_tests.ingest.test_plan import SPEC as SPEC_OF_PLANS
 
 SPEC = replace(SPEC_OF_PLANS, chunk_size=10_000)
@@ -54,18 +54,20 @@ def audit(
     """Audits a subset of these cells, of an index with text of these types."""
     types = {"dataset_id": DICTIONARY, "observation_joinid": pa.large_string(), **(types or {})}
     table = pa.table({name: pa.array(index[name], types.get(name)) for name in index})
-    store, subset, about_index = store_both(folder, table, joinids)
-    return audit_subset(value_filter, subset, SPEC.name, store, about_index, store)
+    store, subset, about_index = store_both(folder, table, joinids, value_filter)
+    return audit_subset(subset, SPEC.name, store, about_index, store)
 
 
-def store_both(folder: Path, index: pa.Table, joinids: np.ndarray) -> tuple[Store, FilteredSubset, CensusIndex]:
+def store_both(
+    folder: Path, index: pa.Table, joinids: np.ndarray, value_filter: str | None = None
+) -> tuple[Store, FilteredSubset, CensusIndex]:
     """Stores an index and a subset of these cells, as the two steps do."""
     about_index = CensusIndex(
         release=RELEASE, organism=SPEC.organism, n_obs=len(index), n_bytes=1, columns=tuple(index.schema.names)
     )
     subset = FilteredSubset(
         release=RELEASE,
-        organism=SPEC.organism,
+        selection=selection_of(replace(SPEC, value_filter=value_filter)),
         fingerprint="5" * 64,
         n_obs=len(joinids),
         n_obs_before=len(index),
@@ -199,8 +201,8 @@ def test_checks_of_a_subset_and_its_plan_keep_few_bytes_a_cell(tmp_path: Path) -
         "is_primary_data": np.ones(N_BIG, np.bool_),
         "observation_joinid": ids,
     }
-    store, subset, index = store_both(tmp_path, pa.table(columns), joinids)
-    plan = store_plan(SPEC, subset, store)
+    store, subset, index = store_both(tmp_path, pa.table(columns), joinids, "is_primary_data == True")
+    plan = store_plan(replace(SPEC, value_filter="is_primary_data == True"), subset, store)
     arguments = [store.url, subset.to_json().decode(), index.to_json().decode(), plan.header.plan_id]
     command = [sys.executable, "-m", "cxg_assets_tests.ingest.audit_memory", *arguments]
     grown = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

@@ -47,7 +47,8 @@ def test_the_pointer_tells_what_is_published(made: Ingested) -> None:
     assert (dataset.n_obs, dataset.n_vars, dataset.n_chunks) == (300, made.plan.header.n_vars, 3)
     assert dataset.nnz == sum(report.nnz for report in made.reports)
     assert dataset.n_bytes == sum(made.file(chunk).stat().st_size for chunk in made.plan.chunks)
-    assert (dataset.value_filter, dataset.layer, dataset.release) == (BLOOD_NORMAL, "raw", made.release)
+    assert (dataset.selection, dataset.layer, dataset.release) == (made.subset.selection, "raw", made.release)
+    assert dataset.selection.value_filter == BLOOD_NORMAL
 
 
 def test_an_incomplete_dataset_writes_nothing(made: Ingested) -> None:

@@ -1,6 +1,7 @@
 """What was published is read back as it is in the files, from a folder and from S3, and nothing else is."""
 
 import gc
+import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,15 +14,17 @@ import boto3
 import h5py
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from cxg_assets.ingest import load, scratch
-from cxg_assets.ingest.dataset import publish
+from cxg_assets.ingest.dataset import publish, read_dataset
 from cxg_assets.ingest.errors import BadInput, CxgError
-from cxg_assets.ingest.layout import manifest_path, subset_obs_path
+from cxg_assets.ingest.layout import dataset_path, manifest_path, subset_obs_path
 from cxg_assets.ingest.plan import ChunkPlan
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.store import Store, StoreLocator
+from cxg_assets.ingest.verify import verify
 from cxg_assets_tests.conftest import BLOOD_NORMAL, S3_SETTINGS, Ingest
 from cxg_assets_tests.ingested import Ingested
 
@@ -217,3 +220,45 @@ def test_more_files_than_a_process_may_open_are_refused_before_any_is(
     said = r"blood_normal has 6 files, and this process may open [0-9,]+; start it after `ulimit -n 1000000000006`"
     with pytest.raises(BadInput, match=said):
         load.open_dataset(in_folder.store, "blood_normal")
+
+
+@pytest.fixture
+def of_before(damaged: Ingested) -> Ingested:
+    """The published subset as it was stored before plan and dataset.json had the selection."""
+    store, header = damaged.store, damaged.plan.header
+    flat = {
+        "organism": header.selection.organism,
+        "value_filter": header.selection.value_filter,
+        "genes": header.provenance["genes"],
+    }
+    path = dataset_path(header.subset)
+    dataset = json.loads(store.get(path))
+    del dataset["selection"]
+    store.put(path, json.dumps(dataset | flat).encode())
+    file = damaged.file(damaged.plan.chunks[0]).parent / "plan.parquet"
+    table = pq.read_table(file)
+    fields = json.loads((table.schema.metadata or {})[b"cxg_assets"])
+    del fields["selection"]
+    fields |= flat | {"obs_columns": header.selection.obs_columns}
+    pq.write_table(table.replace_schema_metadata({"cxg_assets": json.dumps(fields)}), file)
+    return damaged
+
+
+def test_what_was_published_before_selections_were_kept_is_loaded_and_verified(of_before: Ingested) -> None:
+    store = of_before.store
+    collection = load.open_dataset(store, "blood_normal", in_memory=True)
+    assert collection.shape == (of_before.plan.header.n_obs, of_before.plan.header.n_vars)
+    assert load.load_published_plan(store, "blood_normal").chunks == of_before.plan.chunks
+    assert verify(store, read_dataset(store, "blood_normal"), of_before.census) == []
+
+
+def test_nothing_new_is_made_of_a_plan_that_does_not_say_what_selected_its_cells(of_before: Ingested) -> None:
+    plan = load.load_published_plan(of_before.store, "blood_normal")
+    pointer = of_before.store.get(dataset_path("blood_normal"))
+
+    with pytest.raises(BadInput, match="materialize filtered_subset and chunk_plan again"):
+        plan.require_known_format()
+    with pytest.raises(BadInput, match="made before plans kept what selected their cells"):
+        publish(of_before.store, plan, of_before.reports, of_before.census)
+
+    assert of_before.store.get(dataset_path("blood_normal")) == pointer

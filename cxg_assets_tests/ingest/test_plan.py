@@ -17,9 +17,12 @@ from hypothesis import strategies as st
 
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.feather import ROWS_PER_BATCH, write_feather
+from cxg_assets.ingest.filters import parse_filter
+from cxg_assets.ingest.genes import parse_gene_filter
 from cxg_assets.ingest.plan import MAX_CHUNKS, ChunkPlan, check_n_chunks, make_plan, read_plan, write_plan
 from cxg_assets.ingest.reader import NNZ_PER_CELL, TILE
 from cxg_assets.ingest.release import Release
+from cxg_assets.ingest.selection import Selection
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
 from cxg_assets.ingest.subset import FilteredSubset
 
@@ -36,6 +39,14 @@ LAYERS = {"raw": "s3://census/soma/raw", "normalized": "s3://census/soma/normali
 SPEC = SubsetSpec(name="blood", organism="homo_sapiens", chunk_size=10)
 
 
+def selection_of(spec: SubsetSpec) -> Selection:
+    """The selection of a spec, on obs and var that have the columns of these tests."""
+    text = pa.dictionary(pa.int32(), pa.string())
+    obs = pa.schema([("nnz", pa.int64()), ("tissue", text), ("is_primary_data", pa.bool_())])
+    value_filter = None if spec.value_filter is None else parse_filter(spec.value_filter, obs)
+    return Selection.of(spec, value_filter, parse_gene_filter(spec.genes, pa.schema([("nnz", pa.int64())])))
+
+
 def plan_of(
     joinids: np.ndarray, *, nnz: np.ndarray | None = None, gene_joinids: tuple[int, ...] = (0, 1, 2), **changes: Any
 ) -> ChunkPlan:
@@ -46,7 +57,7 @@ def plan_of(
     obs, var = pa.table(columns), pa.table({"soma_joinid": pa.array(gene_joinids, pa.int64())})
     subset = FilteredSubset(
         release=release,
-        organism=spec.organism,
+        selection=selection_of(spec),
         fingerprint="5" * 64,
         n_obs=obs.num_rows,
         n_obs_before=10**6,
