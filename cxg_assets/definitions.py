@@ -1,63 +1,12 @@
-"""The one entry point: every subset in `defs/`, the census assets they share, and the resources."""
+"""The one entry point: every subset in `defs/` that can be loaded, with what they share; the others are named."""
 
 import dagster as dg
-from dagster_aws.s3 import S3Resource
 
-from cxg_assets.assets.census_index import build_census_index
-from cxg_assets.assets.census_release import census_release
-from cxg_assets.assets.keys import CENSUS_RELEASE, census_index_key
-from cxg_assets.automation import build_automation
-from cxg_assets.automation.new_release import build_release_watch
-from cxg_assets.checks.index import build_index_check
-from cxg_assets.checks.release import build_release_check
+from cxg_assets.code_location import complete
+from cxg_assets.components.not_loaded import log_not_loaded, not_loaded_assets
 from cxg_assets.components.subset_tree import load_definitions, subset_tree
-from cxg_assets.io_managers import build_io_managers
-from cxg_assets.resources.census import CensusResource
-from cxg_assets.resources.executor import RayPoolExecutor
-from cxg_assets.resources.ray_cluster import RunRay
-from cxg_assets.resources.store import StoreResource
 
-OBSERVE_JOB = "observe_census_release"
+_loaded = load_definitions(subset_tree())
+log_not_loaded(_loaded.not_loaded)
 
-
-def complete(
-    subsets: dg.Definitions,
-    *,
-    census: CensusResource | None = None,
-    store: StoreResource | None = None,
-    workers: int = 0,
-) -> dg.Definitions:
-    """Adds what subsets share: the release, an index for each organism in use, and the resources.
-
-    Args:
-        subsets: Definitions of one or more subsets.
-        census: Which Census; None goes by the environment.
-        store: The default store and S3 settings; None goes by the environment.
-        workers: Ray actors; 0 is one for each CPU.
-    """
-    assets = [asset for asset in subsets.assets or () if isinstance(asset, dg.AssetsDefinition)]
-    used = {dep.asset_key for asset in assets for spec in asset.specs for dep in spec.deps}
-    indexes = sorted(key for key in used if key == census_index_key(key.path[0]))
-    observe = dg.define_asset_job(
-        OBSERVE_JOB, [CENSUS_RELEASE], description="Looks which build of the Census is in use."
-    )
-    default_store = store or StoreResource(s3=S3Resource())
-    shared = dg.Definitions(
-        assets=[
-            census_release,
-            *dg.with_source_code_references([build_census_index(key.path[0]) for key in indexes]),
-        ],
-        asset_checks=[build_release_check(), *(build_index_check(key.path[0]) for key in indexes)],
-        jobs=[observe],
-        resources={
-            "census": census or CensusResource(),
-            "store": default_store,
-            **build_io_managers(default_store),
-            "executor": RayPoolExecutor(ray=RunRay(), workers=workers),
-        },
-        executor=dg.in_process_executor,
-    )
-    return dg.Definitions.merge(subsets, shared, build_release_watch(indexes), build_automation(subsets))
-
-
-defs = complete(load_definitions(subset_tree()))
+defs = complete(dg.Definitions.merge(_loaded.definitions, not_loaded_assets(_loaded.not_loaded)))

@@ -21,8 +21,8 @@ from cxg_assets.assets.keys import (
     publish_job_name,
 )
 from cxg_assets.assets.upstream import latest_data_version
+from cxg_assets.code_location import OBSERVE_JOB, complete
 from cxg_assets.components.census_subset import subset_definitions
-from cxg_assets.definitions import OBSERVE_JOB, complete
 from cxg_assets.ingest.pipeline import load_plan
 from cxg_assets.ingest.plan import Chunk, ChunkPlan
 from cxg_assets.ingest.spec import SubsetSpec

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from cxg_assets.cli.project import load_subset
 from cxg_assets.components.census_subset import subset_definitions
-from cxg_assets.definitions import complete
+from cxg_assets.code_location import complete
 
 spec = replace(load_subset({subset!r}).spec, value_filter={value_filter!r}, chunk_size={chunk_size})
 defs = complete(subset_definitions(spec, ""), workers={workers})

@@ -11,8 +11,8 @@ from cxg_assets import settings
 from cxg_assets.assets.current_plan import current_plan
 from cxg_assets.cli.finding import Finding, Level, failed
 from cxg_assets.cli.mixed_builds import refuse_mixed_builds
-from cxg_assets.cli.project import Subset
-from cxg_assets.ingest.errors import CxgError
+from cxg_assets.cli.project import Subset, load_subsets
+from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.label_check import overlooked_labels
 from cxg_assets.ingest.memory import file_bytes
@@ -43,6 +43,17 @@ class Planned:
         """About the size of the files that have not landed."""
         header = self.header
         return sum(file_bytes(self.nnz(chunk), header.n_vars, header.compression) for chunk in self.missing)
+
+
+def check_yaml() -> list[Finding]:
+    """Whether the YAML of every subset can be loaded: a finding for each mistake, and one for those that can."""
+    try:
+        subsets, mistakes = load_subsets()
+    except BadInput as error:
+        return [Finding(Level.FAILED, "yaml", str(error))]
+    wrong = [Finding(Level.FAILED, "yaml", mistake) for mistake in mistakes]
+    names = ", ".join(subset.spec.name for subset in subsets) or "none"
+    return [*wrong, Finding(Level.OK, "yaml", f"subsets that can be made: {names}")]
 
 
 def check_dagster(folder: Path, stack: ExitStack) -> tuple[Finding, DagsterInstance | None]:

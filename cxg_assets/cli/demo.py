@@ -18,13 +18,14 @@ EXAMPLES = ("blood_normal", "immune_markers")
 @click.command("demo")
 def demo_command() -> None:
     """Builds the demo census if it is not there, and makes the example subsets from it."""
+    subsets = [load_subset(name) for name in EXAMPLES]
     census_path = settings.demo_census_path()
     if not census_path.exists():
         build_with_bar(census_path)
     failed = False
     census, store = CensusResource(uri=str(census_path)), default_store()
     with one_ray_for_several_runs():
-        for subset in [load_subset(name) for name in EXAMPLES]:
+        for subset in subsets:
             result = run_ingest(subset.spec, subset.destination, census, store, workers=0)
             click.echo(f"\n{subset.spec.name}\n{summary_text(result)}")
             if result.error:

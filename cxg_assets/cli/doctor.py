@@ -8,7 +8,14 @@ import click
 
 from cxg_assets import settings
 from cxg_assets.cli.check_machine import check_cpu, check_disk, check_memory, check_ray, disk_needs, worker_load
-from cxg_assets.cli.check_places import check_census, check_dagster, check_destination, check_plan, check_selection
+from cxg_assets.cli.check_places import (
+    check_census,
+    check_dagster,
+    check_destination,
+    check_plan,
+    check_selection,
+    check_yaml,
+)
 from cxg_assets.cli.finding import Finding, Level
 from cxg_assets.cli.project import Subset, default_store, load_subset
 from cxg_assets.ingest.census import keep_open
@@ -21,7 +28,8 @@ from cxg_assets.resources.census import CensusResource
 def doctor_command(subset: str | None) -> None:
     """Checks this machine, the Census and the default store; with SUBSET also its selection, destination and plan.
 
-    Leaves nothing behind. Exit code 1 if a check failed; warnings do not count.
+    Without SUBSET the YAML of every subset is read. Leaves nothing behind. Exit code 1 if a check failed; warnings do
+    not count.
     """
     failed = False
     with ExitStack() as stack:
@@ -35,6 +43,8 @@ def doctor_command(subset: str | None) -> None:
 def _findings(subset: Subset | None, stack: ExitStack) -> Iterator[Finding]:
     """What each check tells, as soon as it ended. The stack closes what stays open for the next ones."""
     yield Finding(Level.OK, "home", f"{settings.home()}, {settings.how_home_was_found()}")
+    if subset is None:
+        yield from check_yaml()
     # Before anything imports tiledbsoma.
     cpu = check_cpu()
     yield cpu

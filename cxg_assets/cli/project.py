@@ -8,8 +8,9 @@ from dagster import DagsterInstance
 from dagster_aws.s3 import S3Resource
 
 from cxg_assets import settings
-from cxg_assets.components.subset_tree import DEFS_FOLDER, load_component
-from cxg_assets.ingest.errors import BadInput
+from cxg_assets.components.defs_folder import DEFS_FOLDER, subset_folders
+from cxg_assets.components.subset_tree import load_component
+from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.resources.store import StoreResource
 
@@ -42,8 +43,12 @@ class Subset:
 
 
 def subset_names() -> list[str]:
-    """Names of the folders in `defs/` that declare something."""
-    return sorted(path.parent.name for path in DEFS_FOLDER.glob("*/defs.yaml"))
+    """Names of the folders in `defs/` that declare a subset, also of those that declare it wrongly.
+
+    Raises:
+        BadInput: The folder cannot be read.
+    """
+    return [folder.name for folder in subset_folders(DEFS_FOLDER)]
 
 
 def load_subset(name: str) -> Subset:
@@ -53,9 +58,25 @@ def load_subset(name: str) -> Subset:
         BadInput: There is no such subset, or its YAML is wrong; the message names file and line.
     """
     if name not in subset_names():
-        raise BadInput(f"there is no subset {name!r} in {DEFS_FOLDER}; there are: {', '.join(subset_names())}")
+        raise BadInput(f"there is no subset {shown(name)} in {DEFS_FOLDER}; there are: {', '.join(subset_names())}")
     component = load_component(DEFS_FOLDER / name)
     return Subset(spec=component.spec(), destination=component.destination)
+
+
+def load_subsets() -> tuple[list[Subset], list[str]]:
+    """Reads the YAML of every subset: those that are right, and a line for each mistake in the others.
+
+    Raises:
+        BadInput: The folder of the subsets cannot be read.
+    """
+    subsets: list[Subset] = []
+    mistakes: list[str] = []
+    for name in subset_names():
+        try:
+            subsets.append(load_subset(name))
+        except BadInput as error:
+            mistakes += str(error).splitlines()
+    return subsets, mistakes
 
 
 def default_store(given: str | None = None) -> StoreResource:

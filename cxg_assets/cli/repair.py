@@ -19,8 +19,8 @@ from cxg_assets.assets.partition_truth import chunk_record
 from cxg_assets.assets.upstream import latest_data_version
 from cxg_assets.cli.project import Subset, existing_instance
 from cxg_assets.cli.run import cells_bar, run_job
+from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import subset_definitions
-from cxg_assets.definitions import complete
 from cxg_assets.ingest.census import keep_open
 from cxg_assets.ingest.dataset import Dataset
 from cxg_assets.ingest.errors import BadInput

@@ -24,8 +24,8 @@ from cxg_assets.assets.upstream import latest_data_version
 from cxg_assets.cli.mixed_builds import refuse_mixed_builds
 from cxg_assets.cli.project import dagster_instance, existing_instance
 from cxg_assets.cli.warn import warnings_told
+from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import subset_definitions
-from cxg_assets.definitions import complete
 from cxg_assets.ingest.census import keep_open
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import dataset_path

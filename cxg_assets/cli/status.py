@@ -7,7 +7,7 @@ from cxg_assets import settings
 from cxg_assets.assets.current_plan import current_plan
 from cxg_assets.assets.keys import h5ad_chunks_key
 from cxg_assets.assets.partition_truth import chunk_record
-from cxg_assets.cli.project import dagster_instance, default_store, load_subset, subset_names
+from cxg_assets.cli.project import dagster_instance, default_store, load_subset, load_subsets
 from cxg_assets.cli.store_place import STORE_PLACE
 from cxg_assets.ingest.dataset import read_dataset
 from cxg_assets.ingest.follow_up import follow_up
@@ -22,9 +22,14 @@ from cxg_assets.ingest.store import Store
 @click.option("--links", is_flag=True, help="Print a link to each landed chunk, good without keys for a while.")
 @click.option("--hours", default=1.0, show_default=True, help="How long links are good for.", type=click.FloatRange(0))
 def status_command(subset: str | None, destination: str | None, links: bool, hours: float) -> None:
-    """Shows chunks landed, missing and stale, bytes and throughput, of SUBSET or of every subset."""
+    """Shows chunks landed, missing and stale, bytes and throughput, of SUBSET or of every subset.
+
+    Of every subset, those whose YAML is wrong are named on stderr, and do not change the exit code.
+    """
     # Before the instance is made: a wrong name makes none.
-    subsets = [load_subset(name) for name in ([subset] if subset is not None else subset_names())]
+    subsets, mistakes = ([load_subset(subset)], []) if subset is not None else load_subsets()
+    for mistake in mistakes:
+        click.echo(f"cxg-assets: {mistake}", err=True)
     click.echo(f"home: {settings.home()}, {settings.how_home_was_found()}")
     with dagster_instance() as instance:
         for declared in subsets:

@@ -29,15 +29,15 @@ from cxg_assets.checks.dataset import build_published_check
 from cxg_assets.checks.plan import build_plan_check
 from cxg_assets.checks.subset import build_subset_checks
 from cxg_assets.components.scaffolder import CensusSubsetScaffolder
-from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.ingest.filter_spelling import plain_spelling
 from cxg_assets.ingest.fingerprint import ENCODING_VERSION
+from cxg_assets.ingest.gene_file import read_gene_file
 from cxg_assets.ingest.spec import (
     DEFAULT_CHUNK_SIZE,
     DEFAULT_OBS_COLUMNS,
     GeneSelection,
     SubsetSpec,
-    read_gene_file,
 )
 from cxg_assets.ingest.store import StoreLocator
 from cxg_assets.ingest.store_url import as_url
@@ -54,9 +54,9 @@ def _beside_the_yaml(context: dg.ResolutionContext, path: str | None) -> str | N
     try:
         file = (folder / path).resolve()
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a NUL
-        raise BadInput(f"genes.file: {path!r} is not the name of a file: {error}") from error
+        raise BadInput(f"genes.file: {shown(path)} is not the name of a file: {error}") from error
     if not file.is_relative_to(folder):
-        raise BadInput(f"genes.file: {path!r} is outside of the folder of its YAML, {folder}; put the file there")
+        raise BadInput(f"genes.file: {shown(path)} is outside of the folder of its YAML, {folder}; put the file there")
     return str(file)
 
 
@@ -66,7 +66,9 @@ class Genes(dg.Model, dg.Resolvable):
     value_filter: str | None = Field(default=None, description="Filter over var, e.g. `n_measured_obs >= 10`.")
     feature_ids: list[str] | None = Field(default=None, description="Ensembl ids as var has them, without version.")
     file: Annotated[str | None, dg.Resolver(_beside_the_yaml, model_field_type=str)] = Field(
-        default=None, description="Text file with a feature_id on each line, in the folder of the YAML file or below."
+        default=None,
+        description="Text file with a feature_id on each line, or a CSV with a column feature_id, in the folder of the "
+        "YAML file or below.",
     )
 
     def selection(self) -> GeneSelection:
@@ -154,9 +156,7 @@ class CensusSubset(dg.Component, dg.Model, dg.Resolvable):
             BadInput: It has another.
         """
         if self.name != folder.name:
-            raise BadInput(
-                f"{folder / 'defs.yaml'}: name: {self.name!r} is not the name of its folder; rename one of the two"
-            )
+            raise BadInput(f"name: {shown(self.name)} is not the name of its folder; rename one of the two")
 
     def labels(self) -> Labels:
         """Owners and tags.

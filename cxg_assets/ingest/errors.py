@@ -1,5 +1,10 @@
 """The errors of the engine. Each message says what was wrong, where, and what to do."""
 
+from collections.abc import Sequence
+
+MAX_SHOWN = 200
+"""So many characters of what was given a message shows at most: what is wrong must not drown in it."""
+
 
 class CxgError(Exception):
     """Something outside the user's input went wrong: a store, a Census, a chunk file."""
@@ -15,3 +20,32 @@ class StoreError(CxgError):
 
 class Unreachable(StoreError):
     """A store did not answer, or not usefully, for as long as a request is repeated. Later it may."""
+
+
+def shown(value: object) -> str:
+    """A value as Python writes it, as a message shows it: at most MAX_SHOWN characters on one line.
+
+    Args:
+        value: What was given, of any type and size.
+    """
+    # A long text is cut first: the whole of it may be a file.
+    text = repr(value[: MAX_SHOWN + 1] if isinstance(value, str) else value)
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 2]}…{text[-1]}"
+
+
+def shown_text(text: str) -> str:
+    """Text of which a part was given, as a message shows it: at most MAX_SHOWN characters on one line."""
+    line = " ".join(text[: MAX_SHOWN * 10].split())
+    return line if len(line) <= MAX_SHOWN else f"{line[: MAX_SHOWN - 1]}…"
+
+
+def shown_names(names: Sequence[str]) -> str:
+    """Names that were given, separated by commas, as a message shows them.
+
+    At most MAX_SHOWN characters of them; how many more there are is said behind.
+    """
+    kept = list(names[:MAX_SHOWN])
+    while len(kept) > 1 and len(", ".join(kept)) > MAX_SHOWN:
+        kept.pop()
+    more = len(names) - len(kept)
+    return shown_text(", ".join(kept)) + (f" and {more:,} more" if more else "")

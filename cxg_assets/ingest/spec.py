@@ -2,10 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.errors import BadInput, shown, shown_names
 
 DEFAULT_OBS_COLUMNS = (
     "assay",
@@ -33,7 +32,8 @@ NAME_PATTERN = "[a-z][a-z0-9_]{0,62}"
 """Regular expression of names of subsets and organisms."""
 
 _NAME = re.compile(NAME_PATTERN)
-_FEATURE_ID = re.compile(r"[A-Za-z0-9_.:-]+")
+FEATURE_ID = re.compile(r"[A-Za-z0-9_.:-]+")
+"""What a feature_id is made of: Ensembl ids, and those of spike-ins."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +50,8 @@ class GeneSelection:
             if not self.feature_ids:
                 raise BadInput("genes.feature_ids: the list is empty; leave genes out to keep all genes")
             for feature_id in self.feature_ids:
-                if not _FEATURE_ID.fullmatch(feature_id):
-                    raise BadInput(f"genes.feature_ids: {feature_id!r} is not a feature_id (like ENSG00000081237)")
+                if not FEATURE_ID.fullmatch(feature_id):
+                    raise BadInput(f"genes.feature_ids: {shown(feature_id)} is not a feature_id (like ENSG00000081237)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +87,11 @@ class SubsetSpec:
         for attribute, value in (("name", self.name), ("organism", self.organism)):
             if not isinstance(value, str) or not _NAME.fullmatch(value):
                 raise BadInput(
-                    f"{attribute}: {value!r} is not allowed; use small letters, digits and underscores, "
+                    f"{attribute}: {shown(value)} is not allowed; use small letters, digits and underscores, "
                     "starting with a letter, at most 63"
                 )
         if self.name in RESERVED_NAMES:
-            raise BadInput(f"name: {self.name!r} is taken: {RESERVED_NAMES[self.name]}; choose another")
+            raise BadInput(f"name: {shown(self.name)} is taken: {RESERVED_NAMES[self.name]}; choose another")
         if self.value_filter is not None and not self.value_filter.strip():
             raise BadInput("value_filter: the filter is empty; leave it out to keep every cell")
         _require_positive("chunk_size", self.chunk_size)
@@ -101,32 +101,19 @@ class SubsetSpec:
         _require_one_of("compression", self.compression, COMPRESSIONS)
         for column in self.obs_columns:
             if column in ("", ".", "_index") or not column.isprintable() or "/" in column:
-                raise BadInput(f"obs_columns: {column!r} cannot be the name of a column in h5ad; take it out")
+                raise BadInput(f"obs_columns: {shown(column)} cannot be the name of a column in h5ad; take it out")
         repeated = {column for column in self.obs_columns if self.obs_columns.count(column) > 1}
         if repeated:
-            raise BadInput(f"obs_columns: {', '.join(sorted(repeated))} is listed twice")
+            raise BadInput(f"obs_columns: {shown_names(sorted(repeated))} is listed twice")
         if "soma_joinid" in self.obs_columns:
             raise BadInput("obs_columns: soma_joinid is always the first column; take it out of the list")
 
 
-def read_gene_file(path: Path) -> tuple[str, ...]:
-    """Reads feature_ids from a text file: one a line, blank lines and what follows a `#` left out.
-
-    Raises:
-        BadInput: The file cannot be read as text.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"genes.file: cannot read {path}: {error}") from error
-    return tuple(gene for line in lines if (gene := line.split("#", 1)[0].strip()))
-
-
 def _require_positive(attribute: str, value: Any) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise BadInput(f"{attribute}: {value!r} is not a positive whole number")
+        raise BadInput(f"{attribute}: {shown(value)} is not a positive whole number")
 
 
 def _require_one_of(attribute: str, value: Any, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise BadInput(f"{attribute}: {value!r} is unknown; choose one of {', '.join(allowed)}")
+        raise BadInput(f"{attribute}: {shown(value)} is unknown; choose one of {', '.join(allowed)}")

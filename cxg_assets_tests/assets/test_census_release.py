@@ -23,8 +23,8 @@ from cxg_assets.assets.keys import (
     h5ad_chunks_key,
 )
 from cxg_assets.assets.upstream import latest_data_version
+from cxg_assets.code_location import OBSERVE_JOB, complete
 from cxg_assets.components.census_subset import subset_definitions
-from cxg_assets.definitions import OBSERVE_JOB, complete
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource

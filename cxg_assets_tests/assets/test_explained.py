@@ -18,8 +18,8 @@ from cxg_assets.assets.keys import (
     h5ad_chunks_key,
 )
 from cxg_assets.assets.labels import Labels
+from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import subset_definitions
-from cxg_assets.definitions import complete
 from cxg_assets_tests.platforms import Platform
 
 NAME = "blood_normal"

@@ -22,8 +22,8 @@ from cxg_assets.assets.keys import (
     filtered_subset_key,
     h5ad_chunks_key,
 )
+from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import subset_definitions
-from cxg_assets.definitions import complete
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets_tests.conftest import BLOOD_NORMAL, Bucket

@@ -11,8 +11,8 @@ import pytest
 from dagster import DagsterInstance
 from dagster_aws.s3 import S3Resource
 
+from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import subset_definitions
-from cxg_assets.definitions import complete
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource

@@ -13,8 +13,8 @@ from dagster_aws.s3 import S3Resource
 from cxg_assets.assets.keys import census_index_key
 from cxg_assets.assets.upstream import observed_release
 from cxg_assets.automation.new_release import NEW_RELEASE_JOB
+from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import subset_definitions
-from cxg_assets.definitions import complete
 from cxg_assets.ingest import http_json
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.spec import SubsetSpec

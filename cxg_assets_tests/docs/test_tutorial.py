@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from cxg_assets.cli.project import load_subset
+from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import subset_definitions
-from cxg_assets.definitions import complete
 from cxg_assets_tests.cli.command import cxg_assets
 
 TUTORIAL = (Path(__file__).parents[2] / "docs" / "tutorial.md").read_text()

@@ -1,13 +1,12 @@
 """A spec holds only what is allowed; a mistake names its attribute."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE, DEFAULT_OBS_COLUMNS, GeneSelection, SubsetSpec, read_gene_file
+from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE, DEFAULT_OBS_COLUMNS, GeneSelection, SubsetSpec
 
 
 def test_a_name_and_an_organism_are_enough() -> None:
@@ -60,19 +59,3 @@ def test_a_mistake_names_its_attribute(spec: Callable[..., SubsetSpec], changes:
 def test_a_gene_selection_without_genes_or_with_wrong_ids_is_bad_input(selection: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         GeneSelection(**selection)
-
-
-def test_a_gene_file_has_one_gene_a_line_and_may_have_comments(tmp_path: Path) -> None:
-    file = tmp_path / "genes.txt"
-    file.write_text("# markers\nENSG00000081237\n\n  ENSG00000156738  # MS4A1\r\nENSG00000090382")
-
-    assert read_gene_file(file) == ("ENSG00000081237", "ENSG00000156738", "ENSG00000090382")
-
-
-def test_a_gene_file_that_cannot_be_read_is_bad_input(tmp_path: Path) -> None:
-    binary = tmp_path / "binary"
-    binary.write_bytes(b"\xff\xfe\x00")
-
-    for path in (tmp_path / "none.txt", tmp_path, binary):
-        with pytest.raises(BadInput, match=f"genes.file: cannot read {path}: "):
-            read_gene_file(path)

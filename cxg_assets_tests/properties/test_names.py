@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cxg_assets.cli.project import load_subset
+from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import subset_definitions
-from cxg_assets.definitions import complete
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
 from cxg_assets_tests.cli.command import cxg_assets, declare, files_below, move_to

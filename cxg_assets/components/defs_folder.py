@@ -1,0 +1,97 @@
+"""The folder `defs/`: what lies in it, and whether that can be read at all."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import cxg_assets.defs
+from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.spec import NAME_PATTERN
+
+DEFS_FOLDER = Path(cxg_assets.defs.__path__[0])
+
+_YAML_NAMES = ("defs.yaml", "defs.yml", "component.yaml")
+"""Names that Dagster gives to the YAML of a folder; the first one counts."""
+
+
+def entries(folder: Path) -> list[Path]:
+    """What lies in a folder, in the order of the alphabet, without what Dagster leaves out."""
+    return sorted(path for path in folder.iterdir() if path.name != "__pycache__" and not path.name.startswith("."))
+
+
+def yaml_of(folder: Path) -> Path | None:
+    """The YAML of a folder, which may be a link that leads nowhere; None where there is none."""
+    return next((folder / name for name in _YAML_NAMES if os.path.lexists(folder / name)), None)
+
+
+def subset_folders(defs_folder: Path) -> list[Path]:
+    """The folders that declare a subset, also those that declare it wrongly.
+
+    Raises:
+        BadInput: `defs_folder` cannot be read.
+    """
+    require_readable(defs_folder)
+    return [path for path in entries(defs_folder) if _may_be_a_subset(path)]
+
+
+def is_foreign(file: Path) -> bool:
+    """Whether a YAML declares a component of another package; False for what is no readable YAML."""
+    if not file.is_file():
+        return False
+    try:
+        declared: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
+        return False
+    type_name = declared.get("type") if isinstance(declared, dict) else None
+    return isinstance(type_name, str) and not type_name.startswith("cxg_assets.")
+
+
+def require_readable(path: Path) -> None:
+    """Makes sure that a file can be found, or a folder listed and its YAML read as text.
+
+    Raises:
+        BadInput: It cannot; the message begins with the file or folder.
+    """
+    file = path
+    try:
+        _require_target(path)
+        if not path.is_dir():
+            return
+        os.listdir(path)
+        found = yaml_of(path)
+        if found is None:
+            return
+        file = found
+        _require_target(file)
+        if not file.is_file():
+            raise BadInput(f"{file}: this is no file; a subset's YAML is one")
+        file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadInput(
+            f"{file}: this cannot be read: {error.strerror or error}; change its owner or mode, or remove it"
+        ) from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise BadInput(f"{file}:{line}: this is not text in UTF-8; save it as UTF-8") from error
+
+
+def _require_target(path: Path) -> None:
+    if path.is_symlink() and not path.exists():
+        raise BadInput(f"{path}: this is a link that leads nowhere; give it a target, or remove it")
+
+
+def _may_be_a_subset(path: Path) -> bool:
+    """Whether an entry of `defs/` is a folder with the YAML of a subset, or may have one that cannot be seen."""
+    if path.is_symlink() and not path.exists():
+        return re.fullmatch(NAME_PATTERN, path.name) is not None
+    if not path.is_dir():
+        return False
+    try:
+        os.listdir(path)
+    except OSError:
+        return True
+    file = yaml_of(path)
+    return file is not None and not is_foreign(file)

@@ -1,0 +1,93 @@
+"""Reads the genes of a subset from a text file, as people write it or a spreadsheet saves it."""
+
+import codecs
+import csv
+from pathlib import Path
+
+from cxg_assets.ingest.errors import BadInput, shown
+from cxg_assets.ingest.spec import FEATURE_ID
+
+COLUMN = "feature_id"
+"""Header of the column that is read, in capitals or not."""
+
+_DELIMITERS = ",;\t"
+
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""What spreadsheets begin a "Unicode text" with."""
+
+
+def read_gene_file(path: Path) -> tuple[str, ...]:
+    """Reads feature_ids from a text file: one a line, blank lines and what follows a `#` left out.
+
+    The first line may be the header `feature_id`. Of a file with more columns, separated by commas, semicolons or tabs,
+    that has such a header, the column of that name is read.
+
+    Args:
+        path: The file, in UTF-8 with or without a byte order mark, or in UTF-16 with one.
+
+    Raises:
+        BadInput: The file cannot be read as text, has no genes, or has a line that is none.
+    """
+    lines = [
+        (number, text)
+        for number, line in enumerate(_text_of(path).splitlines(), 1)
+        if (text := line.split("#", 1)[0].strip())
+    ]
+    header = _header(lines[0][1]) if lines else None
+    delimiter, column = header or ("", 0)
+    genes = [_gene(path, number, line, delimiter, column) for number, line in lines[0 if header is None else 1 :]]
+    if not genes:
+        raise BadInput(f"genes.file: {path} has no genes; leave genes out to keep all genes")
+    return tuple(genes)
+
+
+def _text_of(path: Path) -> str:
+    """Text of a file.
+
+    Raises:
+        BadInput: It cannot be read, or is none.
+    """
+    if path.exists() and not path.is_file():
+        raise BadInput(f"genes.file: cannot read {path}: it is no file")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"genes.file: cannot read {path}: {error.strerror or error}") from error
+    encoding = "utf-16" if content.startswith(_UTF_16) else "utf-8-sig"
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise BadInput(
+            f"genes.file: cannot read {path}: line {line} is not text in {encoding.removesuffix('-sig').upper()}; save "
+            "it as text or CSV in UTF-8"
+        ) from error
+
+
+def _header(line: str) -> tuple[str, int] | None:
+    """Delimiter of a table and number of its column, when its first line names the column; else None."""
+    for delimiter in ("", *_DELIMITERS):
+        names = [field.lower() for field in _fields(line, delimiter)]
+        if COLUMN in names:
+            return delimiter, names.index(COLUMN)
+    return None
+
+
+def _fields(line: str, delimiter: str) -> list[str]:
+    """Fields of a line, without blanks and quotes around them; without a delimiter the line is one."""
+    if not delimiter:
+        return [line.strip("\"'").strip()]
+    try:
+        return [field.strip() for field in next(csv.reader([line], delimiter=delimiter))]
+    except csv.Error:  # a field of more than 128 KiB
+        return [line]
+
+
+def _gene(path: Path, number: int, line: str, delimiter: str, column: int) -> str:
+    fields = _fields(line, delimiter)
+    gene = fields[column] if column < len(fields) else ""
+    if not FEATURE_ID.fullmatch(gene):
+        raise BadInput(
+            f"genes.file: {path}:{number}: {shown(gene or line)} is not a feature_id (like ENSG00000081237)"
+        )
+    return gene
