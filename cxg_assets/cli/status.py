@@ -9,6 +9,7 @@ from cxg_assets.assets.keys import h5ad_chunks_key
 from cxg_assets.assets.partition_truth import chunk_record
 from cxg_assets.cli.project import dagster_instance, default_store, load_subset, load_subsets
 from cxg_assets.cli.store_place import STORE_PLACE
+from cxg_assets.cli.warn import warn
 from cxg_assets.ingest.dataset import read_dataset
 from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.pipeline import landed_sizes
@@ -29,7 +30,7 @@ def status_command(subset: str | None, destination: str | None, links: bool, hou
     # Before the instance is made: a wrong name makes none.
     subsets, mistakes = ([load_subset(subset)], []) if subset is not None else load_subsets()
     for mistake in mistakes:
-        click.echo(f"cxg-assets: {mistake}", err=True)
+        warn(mistake)
     click.echo(f"home: {settings.home()}, {settings.how_home_was_found()}")
     with dagster_instance() as instance:
         for declared in subsets:

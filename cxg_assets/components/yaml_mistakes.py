@@ -49,8 +49,9 @@ def describe_mistakes(file: Path, error: Exception) -> str:
     if place is not None:
         # A template or a gene file: the place comes first, the YAML around it next, and last what is wrong.
         attribute = place["attribute"]
-        what = lines[-1].removeprefix(f"{BadInput.__module__}.{BadInput.__name__}: ").removeprefix(f"{attribute}: ")
-        return f"{file}:{place['line']}: {attribute}: {shown_text(what)}"
+        ours = f"{BadInput.__module__}.{BadInput.__name__}: "
+        what = lines[-1].removeprefix(ours) if lines[-1].startswith(ours) else shown_text(lines[-1])
+        return f"{file}:{place['line']}: {attribute}: {what.removeprefix(f'{attribute}: ')}"
     if "No components found" in lines[0]:
         return f"{file}:1: the file is empty; {_HOW}"
     return f"{file}:{_line_of(file, 'type')}: type: {shown_text(lines[0]).rstrip('.')}; {_HOW}"

@@ -58,7 +58,7 @@ def test_a_sound_machine_passes_and_nothing_is_left_there(home: Path, census_uri
     outcome = cxg_assets("doctor")
 
     assert outcome.exit_code == 0, outcome.stdout
-    subjects = ["home", "cpu", "dagster", "ray", "destination", "census", "memory", "disk"]
+    subjects = ["home", "yaml", "cpu", "dagster", "ray", "destination", "census", "memory", "disk"]
     assert [subject for _, subject in dict.fromkeys(levels(outcome))] == subjects
     assert "FAILED" not in outcome.stdout
     assert line_of(outcome, "census").endswith(f" cells, {census_uri}")
