@@ -40,7 +40,7 @@ from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
 from cxg_assets.ingest.store import Store, StoreLocator
 from cxg_assets.resources import pool
 from cxg_assets.resources.actor import start_actor
-from cxg_assets.resources.ray_cluster import start_own_ray
+from cxg_assets.resources.ray_cluster import leave_ray, start_own_ray
 from cxg_assets_tests.cli.command import move_to, use_defs
 from cxg_assets_tests.ingested import Ingested, ingest_subset
 from cxg_assets_tests.kept_workers import KeptWorkers, keep_workers
@@ -258,12 +258,11 @@ def public(no_aws: None, running_public_census: PublicCensus, monkeypatch: pytes
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[KeptWorkers]:
     """A Ray of two CPUs for the whole session; the executor joins a Ray that runs, as it would join a cluster."""
-    import ray
 
     start_own_ray({"num_cpus": 2})
     with keep_workers() as kept:
         yield kept
-    ray.shutdown()
+    leave_ray()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from cxg_assets.cli.check_places import Planned
 from cxg_assets.cli.finding import Finding, Level, failed
 from cxg_assets.cli.project import Subset
 from cxg_assets.ingest.cpu import require_cpu
-from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.layout import index_json_path
 from cxg_assets.ingest.memory import available_memory, largest_chunk_nnz, worker_bytes
 from cxg_assets.ingest.plan import MAX_CHUNKS
@@ -23,6 +22,7 @@ from cxg_assets.ingest.reader import NNZ_PER_CELL
 from cxg_assets.ingest.release import Release
 from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE
 from cxg_assets.ingest.store import StoreLocator
+from cxg_assets.resources.ray_address import require_cluster
 from cxg_assets.resources.ray_cluster import one_ray_for_several_runs
 
 INDEX_BYTES_PER_CELL = 50
@@ -33,9 +33,6 @@ EVENT_BYTES_PER_CHUNK = 12 * 1024
 
 N_VARS = 62_000
 """Genes where no plan tells: the 61,517 that a demo census has as the Census does, rounded up."""
-
-KNOCK_SECONDS = 5.0
-"""So long the cluster's machine may take to answer at all."""
 
 THIS_MACHINE = "this machine"
 
@@ -95,34 +92,20 @@ def check_ray() -> tuple[Finding, tuple[Node, ...]]:
         The finding, and the machines that workers would run on; this one when there was no Ray.
     """
     try:
-        _knock(os.environ.get("RAY_ADDRESS", ""))
+        joined = require_cluster()
         with one_ray_for_several_runs():
-            return _look_at_ray()
+            return _look_at_ray(joined)
+    except BadInput as error:
+        finding = failed("ray", error)
     except Exception as error:  # noqa: BLE001 - Ray raises errors of many kinds where it cannot start
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-    joined = os.environ.get("RAY_ADDRESS")
-    advice = "see the logs in /tmp/ray/session_latest"
-    if joined:
-        advice = f"is there a cluster at RAY_ADDRESS={joined}, and does it know this machine's token?"
-    here = Node(THIS_MACHINE, os.cpu_count() or 1, available_memory())
-    return Finding(Level.FAILED, "ray", f"{reason}; {advice}"), (here,)
+        finding = Finding(Level.FAILED, "ray", f"{reason}; see the logs in /tmp/ray/session_latest")
+    return finding, (Node(THIS_MACHINE, os.cpu_count() or 1, available_memory()),)
 
 
-def _knock(address: str) -> None:
-    """Ray itself takes minutes to say that nobody listens at `host:port`. Addresses like `auto` are left to it.
-
-    Raises:
-        OSError: Nobody does.
-    """
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if port.isdigit():
-        socket.create_connection((host, int(port)), timeout=KNOCK_SECONDS).close()
-
-
-def _look_at_ray() -> tuple[Finding, tuple[Node, ...]]:
+def _look_at_ray(joined: str | None) -> tuple[Finding, tuple[Node, ...]]:
     import ray
 
-    joined = os.environ.get("RAY_ADDRESS")
     if joined:
         alive = [(node["NodeManagerAddress"], node["Resources"]) for node in ray.nodes() if node["Alive"]]
         # Of a cluster's machines Ray tells what it may use of their memory, not what is free now.

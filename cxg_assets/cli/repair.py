@@ -28,6 +28,7 @@ from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.pipeline import load_plan
 from cxg_assets.ingest.store import Store
 from cxg_assets.resources.census import CensusResource
+from cxg_assets.resources.ray_address import require_cluster
 from cxg_assets.resources.store import StoreResource
 
 
@@ -45,12 +46,14 @@ def run_repair(
         chunks: Keys of the damaged chunks; none to only publish again.
 
     Raises:
-        BadInput: What is published is not what is on record in this Dagster instance; nothing was written.
+        BadInput: What is published is not what is on record in this Dagster instance, or no Ray answers at RAY_ADDRESS;
+            nothing was written.
 
     Returns:
         Why it failed; empty when it did not.
     """
     name = subset.spec.name
+    require_cluster()
     store = resource.locator(destination).open()
     with existing_instance() as instance:
         _require_on_record(store, dataset, instance)

@@ -36,6 +36,7 @@ from cxg_assets.ingest.probe import probe
 from cxg_assets.ingest.report import RunSummary
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.resources.census import CensusResource
+from cxg_assets.resources.ray_address import require_cluster
 from cxg_assets.resources.store import StoreResource
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -85,10 +86,12 @@ def run_ingest(
         workers: Ray actors; 0 is one for each CPU.
 
     Raises:
-        BadInput: The subset does not fit the Census or the destination; nothing was written.
+        BadInput: The subset does not fit the Census or the destination, or no Ray answers at RAY_ADDRESS; nothing was
+            written.
         CxgError: A step before the chunks failed.
     """
     began = time.monotonic()
+    require_cluster()
     # The census index goes to the default store.
     locators = store.locator(), store.locator(destination)
     for locator in set(locators):

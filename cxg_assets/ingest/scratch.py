@@ -13,14 +13,19 @@ PREFIX = "cxg-assets-scratch-"
 
 
 @contextlib.contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A new folder below the system's folder for temporary files (`TMPDIR`); removed when the block ends.
+def scratch_folder(parent: Path | None = None, prefix: str = PREFIX) -> Iterator[Path]:
+    """A new folder; removed when the block ends.
 
     Whoever uses a folder holds a lock on it, which the kernel drops with the process. Folders without one are removed
     first: a census index takes gigabytes, and runs that are killed for want of disk would make it worse each time.
+
+    Args:
+        parent: Where it is made; None for the system's folder for temporary files (`TMPDIR`).
+        prefix: Begins its name. Nobody else may name folders so.
     """
-    _remove_abandoned()
-    folder, lock = _locked_folder()
+    parent = Path(tempfile.gettempdir()) if parent is None else parent
+    _remove_abandoned(parent, prefix)
+    folder, lock = _locked_folder(parent, prefix)
     try:
         yield folder
     finally:
@@ -28,9 +33,9 @@ def scratch_folder() -> Iterator[Path]:
         os.close(lock)
 
 
-def _locked_folder() -> tuple[Path, int]:
+def _locked_folder(parent: Path, prefix: str) -> tuple[Path, int]:
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         lock = os.open(folder, os.O_RDONLY)
         fcntl.flock(lock, fcntl.LOCK_EX)
         if folder.exists():
@@ -39,8 +44,8 @@ def _locked_folder() -> tuple[Path, int]:
         os.close(lock)
 
 
-def _remove_abandoned() -> None:
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+def _remove_abandoned(parent: Path, prefix: str) -> None:
+    for folder in parent.glob(f"{prefix}*"):
         with contextlib.suppress(OSError):  # somebody else's, in use, or gone by now
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:

@@ -13,7 +13,7 @@ from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.worker import IngestJob
 from cxg_assets.resources.errors import LaunchError
 from cxg_assets.resources.pool import Pool
-from cxg_assets.resources.ray_cluster import dashboard_url
+from cxg_assets.resources.ray_cluster import dashboard_url, leave_ray
 
 
 class RayPoolExecutor(dg.ConfigurableResource):
@@ -39,7 +39,7 @@ class RayPoolExecutor(dg.ConfigurableResource):
             context: The step's.
 
         Raises:
-            BadInput: The number of workers is negative.
+            BadInput: The number of workers is negative; no Ray answers at the address of the cluster.
             LaunchError: Ray cannot be started, or has no place for a worker.
         """
         import ray
@@ -74,4 +74,4 @@ class RayPoolExecutor(dg.ConfigurableResource):
             raise error.__cause__ from None
         finally:
             if joined:
-                ray.shutdown()
+                leave_ray()

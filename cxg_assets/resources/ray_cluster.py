@@ -1,7 +1,10 @@
 """The Ray that a run uses when none is configured: its own on this machine, or the cluster RAY_ADDRESS names."""
 
 import contextlib
+import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,6 +14,8 @@ from dagster_ray.core.resources import LocalRay
 from pydantic import Field
 
 from cxg_assets.ingest.process import WORKER_ENVIRONMENT
+from cxg_assets.resources.ray_address import require_cluster
+from cxg_assets.resources.ray_folder import folder_for_ray
 
 if TYPE_CHECKING:
     from ray._private.worker import BaseContext
@@ -18,12 +23,14 @@ if TYPE_CHECKING:
 READY_NODE = "cxg_worker_environment"
 """Custom resource of a Ray node whose processes were started with `WORKER_ENVIRONMENT`."""
 
+_SILENT = {"log_to_driver": False, "configure_logging": False}
+"""What Ray and its workers write has no place between a command's own lines; it is in Ray's logs."""
+
 OWN_RAY_OPTIONS: dict[str, Any] = {
     # Without it Ray would join a cluster that somebody started on this machine, and refuse these options.
     "address": "local",
     "include_dashboard": False,
-    "log_to_driver": False,
-    "configure_logging": False,
+    **_SILENT,
     # Reports are small and cells never pass through Ray's object store; this is near the least that Ray takes.
     "object_store_memory": 100 * 2**20,
     "_node_ip_address": "127.0.0.1",
@@ -33,6 +40,12 @@ OWN_RAY_OPTIONS: dict[str, Any] = {
 _ONE_MACHINE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Ray's switch for systems where it supports no clusters. With it Ray keeps to 127.0.0.1; without, it takes that
 address for the machine's outward one, and all its processes listen on every interface (seen with Ray 2.60)."""
+
+_NOTES = {"ray": logging.WARNING, "ray._private.authentication.authentication_token_setup": logging.ERROR}
+"""Ray's loggers, and from which level on they tell of something that a user can do something about."""
+
+_folder = contextlib.ExitStack()
+"""Holds the folder of the Ray that was started, if it has one of its own. A process has one Ray at most."""
 
 
 class RunRay(LocalRay):
@@ -61,7 +74,7 @@ def one_ray_for_several_runs() -> Iterator[None]:
     try:
         yield
     finally:
-        ray.shutdown()
+        leave_ray()
 
 
 def worker_runtime_env() -> dict[str, Any]:
@@ -92,10 +105,19 @@ def dashboard_url(context: "BaseContext") -> str | None:
 def _start_or_join(address: str, options: dict[str, Any]) -> Any:
     import ray
 
-    known = address or os.environ.get("RAY_ADDRESS") or None
-    if known:
-        return ray.init(address=known, **options)
-    return start_own_ray(options)
+    cluster = require_cluster(address)
+    if cluster is None:
+        return start_own_ray(options)
+    with _as_part_of_this_process():
+        return ray.init(**{"address": cluster, **_SILENT, **options})
+
+
+def leave_ray() -> None:
+    """Ends the Ray that was started, or leaves the one that was joined."""
+    import ray
+
+    ray.shutdown()
+    _folder.close()
 
 
 def start_own_ray(options: dict[str, Any]) -> Any:
@@ -103,6 +125,9 @@ def start_own_ray(options: dict[str, Any]) -> Any:
 
     Args:
         options: For `ray.init`, besides `OWN_RAY_OPTIONS`.
+
+    Raises:
+        BadInput: No folder has a path that is short enough for Ray's sockets.
     """
     import ray
     from ray._private import ray_constants
@@ -113,8 +138,33 @@ def start_own_ray(options: dict[str, Any]) -> Any:
     # Ray has read the switch when it was imported, which may be long ago.
     allows_clusters, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
     try:
-        return ray.init(**{**OWN_RAY_OPTIONS, "resources": {READY_NODE: 1}, **options})
+        folder = _folder.enter_context(folder_for_ray())
+        where = {} if folder is None else {"_temp_dir": str(folder)}
+        with _as_part_of_this_process():
+            return ray.init(**{**OWN_RAY_OPTIONS, **where, "resources": {READY_NODE: 1}, **options})
+    except BaseException:
+        _folder.close()
+        raise
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = allows_clusters
         for name in added:
             del os.environ[name]
+
+
+@contextlib.contextmanager
+def _as_part_of_this_process() -> Iterator[None]:
+    """Lets Ray begin without what it says at every start, and without its own answer to SIGTERM.
+
+    That ends a program by `SystemExit: 15`, also where somebody, like Dagster in a run, sees to an orderly end.
+    """
+    levels = {name: logging.getLogger(name).level for name in _NOTES}
+    for name, level in _NOTES.items():
+        logging.getLogger(name).setLevel(level)
+    on_sigterm = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+        if callable(on_sigterm) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_sigterm)

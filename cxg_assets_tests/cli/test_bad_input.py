@@ -4,6 +4,7 @@ Each error says what is wrong, where, and what to do.
 """
 
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -236,3 +237,13 @@ def test_a_mistake_in_the_yaml_is_named_with_its_line(
     text = "type: cxg_assets.CensusSubset\nattributes:\n  name: sample\n  organism: homo_sapiens\n"
     file = declare_text(defs, f"{text}  {attribute}\n")
     assert refused() == f"{file}:5: {says}"
+
+
+def test_a_cluster_that_is_not_there_is_found_before_any_work(
+    refused: Callable[..., str], defs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(defs)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = f"127.0.0.1:{server.getsockname()[1]}"
+    monkeypatch.setenv("RAY_ADDRESS", closed)
+    assert refused().startswith(f"no Ray answers at RAY_ADDRESS={closed}")

@@ -12,19 +12,27 @@ from typing import Any
 
 import pytest
 
+from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.process import WORKER_ENVIRONMENT
+from cxg_assets.resources.ray_folder import PREFIX, short_folder
 
 OWN = """
-import json, os
+import json, os, signal
 import dagster as dg
 import ray
-from cxg_assets.resources.ray_cluster import RunRay, dashboard_url, worker_runtime_env
+from cxg_assets.resources.ray_cluster import RunRay, dashboard_url, leave_ray, worker_runtime_env
 
-dashboard = dashboard_url(RunRay().connect(dg.build_op_context()))
+def on_sigterm(signal_number, frame): pass
+
+signal.signal(signal.SIGTERM, on_sigterm)
+context = RunRay().connect(dg.build_op_context())
 worker = ray.get(ray.remote(lambda: dict(os.environ)).remote())
-seen = {"runtime_env": worker_runtime_env(), "worker": worker, "driver": dict(os.environ), "dashboard": dashboard}
+seen = {"runtime_env": worker_runtime_env(), "worker": worker, "driver": dict(os.environ)}
+seen |= {"dashboard": dashboard_url(context), "folder": context.address_info["session_dir"]}
+seen["keeps_on_sigterm"] = signal.getsignal(signal.SIGTERM) is on_sigterm
 print(json.dumps(seen), flush=True)
 input()
+leave_ray()
 """
 
 JOINED = """
@@ -43,6 +51,10 @@ LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "0000000000000000000
 """127.0.0.1 as the kernel writes it, also within IPv6, and ::1."""
 
 
+LONG_NAME = "of_a_user_or_a_job_" * 5
+"""Of a folder for temporary files: in it the path of a socket would be too long."""
+
+
 @dataclass(frozen=True)
 class Running:
     """A program with a Ray of its own, as it is while that runs: the tests share a Ray, and a process has one at most.
@@ -51,11 +63,13 @@ class Running:
         seen: What it has printed, as JSON.
         dashboard_status: What the dashboard that it names has answered.
         addresses: What it and its Ray listen on, as the kernel writes it.
+        errors: What it said on stderr.
     """
 
     seen: dict[str, Any]
     dashboard_status: int | None
     addresses: list[str]
+    errors: str
 
 
 def run(program: str, log: Path, **environment: str) -> Running:
@@ -77,12 +91,15 @@ def run(program: str, log: Path, **environment: str) -> Running:
                 status = page.status
         addresses = listening_addresses(with_children(process.pid))
         process.communicate("\n")
-    return Running(seen, status, addresses)
+    return Running(seen, status, addresses, log.read_text())
 
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Running:
-    return run(OWN, tmp_path_factory.mktemp("own") / "log", OPENBLAS_NUM_THREADS="2")
+    folder = tmp_path_factory.mktemp("own")
+    temporary = folder / LONG_NAME
+    temporary.mkdir()
+    return run(OWN, folder / "log", OPENBLAS_NUM_THREADS="2", TMPDIR=str(temporary))
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +129,34 @@ def test_the_link_to_the_dashboard_leads_there_and_there_is_none_without_a_dashb
     assert own.seen["dashboard"] is None
     assert joined.seen["dashboard"].startswith("http://127.0.0.1:")
     assert joined.dashboard_status == 200
+
+
+def test_a_ray_has_a_short_folder_where_the_one_for_temporary_files_is_too_long_and_leaves_none(own: Running) -> None:
+    folder = Path(own.seen["folder"])
+    assert LONG_NAME in own.seen["worker"]["TMPDIR"]
+    assert LONG_NAME not in str(folder)
+    assert folder.parent.name.startswith(PREFIX)
+    assert not folder.parent.exists()
+    assert list(Path(own.seen["driver"]["TMPDIR"]).iterdir()) == []
+
+
+def test_a_ray_begins_without_a_word(own: Running, joined: Running) -> None:
+    assert (own.errors, joined.errors) == ("", "")
+
+
+def test_who_sees_to_an_orderly_end_at_sigterm_still_does(own: Running) -> None:
+    assert own.seen["keeps_on_sigterm"]
+
+
+def test_a_folder_is_left_alone_that_cannot_be_written_or_is_too_long_itself(tmp_path: Path) -> None:
+    long = tmp_path / LONG_NAME
+    long.mkdir()
+    with pytest.raises(BadInput) as caught:
+        short_folder(long / "ray", [tmp_path / "nowhere", long])
+    said = str(caught.value)
+    assert said.startswith(f"TMPDIR: {long!s:.200} is too long a path for Ray's sockets, and none of ")
+    assert said.endswith("set RAY_TMPDIR to a folder with a shorter path")
+    assert short_folder(long / "ray", [tmp_path / "nowhere", long, Path("/tmp")]) == Path("/tmp")
 
 
 def with_children(pid: int) -> set[int]:
