@@ -30,6 +30,12 @@ Metadata = dict[str, Any]
 _REPORT_FIELDS = tuple(field.name for field in sorted(fields(ChunkReport), key=lambda field: field.type is str))
 """Numbers before names and checksums, which nobody compares."""
 
+_OF_THE_WRITING = ("read_seconds", "encode_seconds", "upload_seconds", "read_retries", "upload_retries", "nnz_decoded")
+"""Fields of a chunk's report that tell of the run that wrote it, and not of the file."""
+
+WHEN_WRITTEN = "figures_when_written"
+"""Key of those fields, as JSON, where a later run found the chunk: Dagster plots them as figures of the newest run."""
+
 _MAY_BE_UNKNOWN = {"read_seconds", "encode_seconds", "upload_seconds", "nnz_decoded", "landed_at"}
 """Fields of a chunk's report that are 0 when nobody knows them."""
 
@@ -154,12 +160,16 @@ def plan_metadata(plan: ChunkPlan, uri: str) -> Metadata:
     }
 
 
-def chunk_metadata(report: ChunkReport) -> Metadata:
+def chunk_metadata(report: ChunkReport, *, already_stored: bool = False) -> Metadata:
     """Of one partition of `h5ad_chunks`; numbers are numbers, so that Dagster plots them.
 
-    What is not known of a chunk that was found already landed is left out: as zeros it would bend the plots.
+    What is not known of a chunk that was found already stored is left out: as zeros it would bend the plots.
+
+    Args:
+        report: The chunk's.
+        already_stored: It lay there when the run began, which wrote nothing: what it took to write it is not told as
+            if it had been now.
     """
-    seconds = report.read_seconds + report.encode_seconds + report.upload_seconds
     # What people compare comes first.
     metadata: Metadata = {
         "dagster/partition_row_count": report.n_obs,
@@ -167,13 +177,20 @@ def chunk_metadata(report: ChunkReport) -> Metadata:
         "n_bytes": report.n_bytes,
         "bytes_per_cell": round(report.n_bytes / report.n_obs, 1),
     }
-    if seconds:
-        # A worker overlaps the three, so its throughput is higher than that of one chunk after the other.
-        metadata["cells_per_second"] = round(report.n_obs / seconds, 1)
-    for name in _REPORT_FIELDS:
-        value = getattr(report, name)
-        if value or name not in _MAY_BE_UNKNOWN:
-            metadata[name] = value
+    known = {
+        name: value for name in _REPORT_FIELDS if (value := getattr(report, name)) or name not in _MAY_BE_UNKNOWN
+    }
+    seconds = report.read_seconds + report.encode_seconds + report.upload_seconds
+    # A worker overlaps the three, so its throughput is higher than that of one chunk after the other.
+    speed = {"cells_per_second": round(report.n_obs / seconds, 1)} if seconds else {}
+    if already_stored:
+        metadata["already_stored"] = True
+        written = {name: known.pop(name) for name in _OF_THE_WRITING if name in known}
+        if seconds:
+            metadata[WHEN_WRITTEN] = dg.MetadataValue.json(speed | written)
+    else:
+        metadata |= speed
+    metadata |= known
     if report.landed_at:
         metadata["landed_at"] = dg.MetadataValue.timestamp(report.landed_at)
     return metadata
@@ -181,14 +198,17 @@ def chunk_metadata(report: ChunkReport) -> Metadata:
 
 def report_from(metadata: Mapping[str, dg.MetadataValue]) -> ChunkReport:
     """The report that `chunk_metadata` was made from."""
-    known = {field.name: metadata[field.name].value for field in fields(ChunkReport) if field.name in metadata}
+    told: dict[str, Any] = {name: item.value for name, item in metadata.items()}
+    told |= told.get(WHEN_WRITTEN, {})
+    known = {field.name: told[field.name] for field in fields(ChunkReport) if field.name in told}
     return ChunkReport(**known)  # type: ignore[arg-type]
 
 
 def summary_metadata(summary: RunSummary) -> Metadata:
     """Of a run over chunks."""
-    rows = {
-        "Files": f"{summary.n_files:,} made, {summary.n_skipped:,} had landed before, {summary.n_failed:,} failed",
+    rows = {"Outcome": summary.nothing_written} if summary.nothing_written else {}
+    rows |= {
+        "Files": f"{summary.n_files:,} written, {summary.n_skipped:,} already stored, {summary.n_failed:,} failed",
         "Observations": f"{summary.n_obs:,}",
     }
     if summary.n_files:

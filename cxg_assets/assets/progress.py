@@ -65,6 +65,8 @@ class Progress:
 
 def closing_line(summary: RunSummary) -> str:
     """What a run did, in one line."""
+    if summary.nothing_written:
+        return summary.nothing_written
     if not summary.n_files:
         return f"no chunk landed in this run{_troubles(summary.n_failed, summary.retries)}"
     return (

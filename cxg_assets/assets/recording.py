@@ -8,8 +8,9 @@ the rest.
 import contextlib
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -20,13 +21,14 @@ from cxg_assets.assets.progress import Progress, closing_line
 from cxg_assets.assets.upstream import DATA_VERSION_TAG, latest_data_version
 from cxg_assets.ingest.errors import Unreachable
 from cxg_assets.ingest.landed import read_report
-from cxg_assets.ingest.pipeline import landed_sizes
+from cxg_assets.ingest.pipeline import stored_chunks
 from cxg_assets.ingest.plan import Chunk, ChunkPlan
 from cxg_assets.ingest.probe import probe_writing
 from cxg_assets.ingest.reader import BUFFER_BYTES
 from cxg_assets.ingest.report import ChunkFailure, ChunkReport, RunSummary
 from cxg_assets.ingest.spans import plan_spans
 from cxg_assets.ingest.store import Store
+from cxg_assets.ingest.stored import Listed
 from cxg_assets.ingest.worker import IngestJob
 from cxg_assets.metadata import Metadata, chunk_metadata, summary_metadata
 from cxg_assets.resources.executor import RayPoolExecutor
@@ -75,13 +77,20 @@ class ChunkRecorder:
                 allow_retries=False,
             )
 
-    def record(self, report: ChunkReport) -> None:
-        """Logs one chunk as landed."""
+    def record(self, report: ChunkReport, *, already_stored: bool = False) -> None:
+        """Logs one chunk.
+
+        Args:
+            report: The chunk's.
+            already_stored: It lay there when this run began, and the event says so: its time, which Dagster sets, is
+                that of this run, and not that of the file.
+        """
         self._context.log_event(
             dg.AssetMaterialization(
                 asset_key=self._key,
                 partition=report.chunk,
-                metadata=chunk_metadata(report),
+                description=_found(report) if already_stored else None,
+                metadata=chunk_metadata(report, already_stored=already_stored),
                 tags={**self._tags, DATA_VERSION_TAG: report.fingerprint},
             )
         )
@@ -103,26 +112,26 @@ class ChunkRecorder:
         metadata = {**summary_metadata(summary), **more}
         self._context.log_event(dg.AssetObservation(asset_key=self._key, metadata=metadata))
 
-    def record_landed(self, store: Store, chunks: Iterable[Chunk], *, again: bool) -> int:
-        """Records chunks that had landed before this run. Returns how many there are.
+    def record_stored(self, store: Store, stored: Mapping[str, Listed], *, again: bool) -> None:
+        """Records chunks that were stored before this run, with the time at which they were.
 
         Args:
             store: The destination.
-            chunks: Chunks that lie there.
-            again: Record also what the partition shows already: Dagster expects an event for each key of a range.
+            stored: What a listing says of them, by chunk key.
+            again: Record also what the partition shows already: Dagster takes a key of a range without an event for
+                one that failed, when the run fails and when it is a backfill's.
         """
         known = chunk_record(self._context.instance, self._plan, store)
-        n_landed = 0
-        for chunk in chunks:
+        for chunk in self._plan.chunks_of(stored):
             report = known.reports.get(chunk.key)
             if report is None or chunk.key in known.elsewhere:
-                # Landed in a run that was killed before it could record it, or through another Dagster instance.
-                self.record(read_report(store, self._plan.header, chunk))
-            elif again or not known.shows(chunk, self._tags):
-                # The last event of its partition is of another plan, or is a run that failed or was killed.
-                self.record(report)
-            n_landed += 1
-        return n_landed
+                # Stored in a run that was killed before it could record it, or through another Dagster instance.
+                report = read_report(store, self._plan.header, chunk)
+            elif known.shows(chunk, self._tags) and not again:
+                continue
+            # Else the last event of its partition is of another plan, or is a run that failed or was killed.
+            when = report.landed_at or stored[chunk.key].modified.timestamp()
+            self.record(replace(report, landed_at=when), already_stored=True)
 
 
 def make_chunks(
@@ -135,7 +144,7 @@ def make_chunks(
     *,
     record_again: bool,
 ) -> RunSummary:
-    """Makes those of the wanted chunks that have not landed, in one pool; with `job.replace` all of them.
+    """Makes those of the wanted chunks that are not stored, in one pool; with `job.replace` all of them.
 
     Args:
         context: The step's.
@@ -144,19 +153,21 @@ def make_chunks(
         plan: The plan.
         wanted: The chunks to have, in plan order.
         executor: Launches the pool.
-        record_again: Record chunks that had landed before also when they are on record.
+        record_again: Record chunks that were stored already also when they are on record.
 
     Raises:
         Failure: A chunk could not be made, and the message names each; or another plan was made meanwhile. What landed
             is recorded.
-        BadInput: The Census was replaced meanwhile; what landed before is recorded.
+        BadInput: The Census was replaced meanwhile; what landed until then is recorded.
     """
     store = job.store.open()
-    sizes = landed_sizes(store, plan)
-    missing = [chunk for chunk in wanted if job.replace or chunk.key not in sizes]
-    landed = () if job.replace else (chunk for chunk in wanted if chunk.key in sizes)
-    n_skipped = recorder.record_landed(store, landed, again=record_again)
-    context.log.info(f"{len(wanted):,} chunks wanted, {n_skipped:,} have landed before, {len(missing):,} to make")
+    found = {} if job.replace else stored_chunks(store, plan)
+    missing = [chunk for chunk in wanted if chunk.key not in found]
+    stored = {chunk.key: found[chunk.key] for chunk in wanted if chunk.key in found}
+    requested = f"{len(wanted):,} chunk{'' if len(wanted) == 1 else 's'} requested"
+    context.log.info(f"{requested}: {len(stored):,} already stored, {len(missing):,} to write")
+    # A step that is begun again has told of what it found the first time, and has written the rest itself.
+    recorder.record_stored(store, stored, again=record_again and not context.retry_number)
     reports: list[ChunkReport] = []
     failures: list[ChunkFailure] = []
     n_workers = n_retries = n_deaths = 0
@@ -188,7 +199,7 @@ def make_chunks(
     summary = RunSummary(
         n_obs=sum(report.n_obs for report in reports),
         n_files=len(reports),
-        n_skipped=n_skipped,
+        n_skipped=len(stored),
         n_failed=len(failures),
         total_bytes=sum(report.n_bytes for report in reports),
         ingest_seconds=seconds,
@@ -198,8 +209,7 @@ def make_chunks(
         launches=context.retry_number + 1,
     )
     recorder.observe(summary, more)
-    if missing:
-        context.log.info(closing_line(summary))
+    context.log.info(closing_line(summary))
     if failures:
         recorder.record_failed(failures)
         # Whatever the chunks say: where the Census was replaced it is that, and to run again would not help.
@@ -212,6 +222,12 @@ def make_chunks(
             allow_retries=False,
         )
     return summary
+
+
+def _found(report: ChunkReport) -> str:
+    """What the event of a chunk says that lay there already; the log has it as the event's line."""
+    when = datetime.fromtimestamp(report.landed_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"chunk {report.chunk} was already stored, at {when}; it was not written again"
 
 
 def _prove(context: StepContext, job: IngestJob) -> IngestJob:

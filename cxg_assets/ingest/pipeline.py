@@ -24,6 +24,7 @@ from cxg_assets.ingest.release import Release
 from cxg_assets.ingest.scratch import scratch_folder
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.store import Store
+from cxg_assets.ingest.stored import Listed
 from cxg_assets.ingest.subset import FilteredSubset, write_subset
 
 
@@ -172,8 +173,13 @@ def _removed(store: Store, subset: str, plan_id: str) -> FileNotFoundError:
     )
 
 
-def landed_sizes(store: Store, plan: ChunkPlan) -> dict[str, int]:
-    """Sizes in bytes of the plan's chunks that have landed, by chunk key; one request for a thousand objects."""
-    sizes = store.sizes(plan_folder(plan.header.subset, plan.header.plan_id))
+def stored_chunks(store: Store, plan: ChunkPlan) -> dict[str, Listed]:
+    """Sizes and times of the plan's chunks that are stored, by chunk key; one request for a thousand objects."""
+    objects = store.objects(plan_folder(plan.header.subset, plan.header.plan_id))
     paths = {plan.path(chunk): chunk.key for chunk in plan.chunks}
-    return {paths[path]: size for path, size in sizes.items() if path in paths}
+    return {paths[path]: listed for path, listed in objects.items() if path in paths}
+
+
+def landed_sizes(store: Store, plan: ChunkPlan) -> dict[str, int]:
+    """Sizes in bytes of the plan's chunks that are stored, by chunk key; one request for a thousand objects."""
+    return {key: listed.n_bytes for key, listed in stored_chunks(store, plan).items()}

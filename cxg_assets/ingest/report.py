@@ -28,7 +28,8 @@ class ChunkReport:
         upload_retries: How often storing was repeated because the network or the destination failed.
         nnz_decoded: Non-zeros that TileDB decoded for it, those of cells and genes that were not wanted among them: the
             chunk's share of its blocks. 0 when it is not known.
-        landed_at: When it had been stored, by the worker's clock, in seconds since 1970; 0 when it is not known.
+        landed_at: When it had been stored, by the worker's clock, in seconds since 1970; of a chunk that was read back
+            from its file, by the store's. 0 when it is not known.
     """
 
     chunk: str
@@ -77,7 +78,7 @@ class RunSummary:
     Attributes:
         n_obs: Cells of the chunks that landed in this run.
         n_files: Chunks that landed in this run.
-        n_skipped: Chunks that had landed before.
+        n_skipped: Chunks that were stored already.
         n_failed: Chunks that did not land.
         total_bytes: Bytes of the chunks that landed in this run.
         ingest_seconds: From the first span dispatched to the last chunk landed and recorded.
@@ -98,6 +99,14 @@ class RunSummary:
     retries: int
     workers_lost: int = 0
     launches: int = 1
+
+    @property
+    def nothing_written(self) -> str:
+        """That all requested chunks were stored already, for a person; empty when one was written or failed."""
+        if self.n_files or self.n_failed:
+            return ""
+        found = "the chunk requested was" if self.n_skipped == 1 else f"all {self.n_skipped:,} chunks requested were"
+        return f"nothing was written: {found} already stored"
 
     @property
     def mean_file_bytes(self) -> float:

@@ -113,10 +113,10 @@ def test_what_nobody_knows_of_a_chunk_is_left_out_of_its_figures(tmp_path: Path,
         dataset = dict(other.dataset_events()[0].metadata)
 
     assert len(events) == 6
-    unknown = {"read_seconds", "encode_seconds", "upload_seconds", "nnz_decoded", "landed_at", "cells_per_second"}
+    unknown = {"read_seconds", "encode_seconds", "upload_seconds", "nnz_decoded", "cells_per_second"}
     assert not any(unknown & set(event.metadata) for event in events)
     report = report_from(events[0].metadata)
-    assert (report.read_seconds, report.landed_at, report.attempt) == (0.0, 0.0, 0)
+    assert (report.read_seconds, report.attempt) == (0.0, 0)
     assert {"file_sizes", "cells_by_cell_type"} <= set(dataset)
     assert not {"decoded_cells", "amplification"} & set(dataset)
 
@@ -124,7 +124,7 @@ def test_what_nobody_knows_of_a_chunk_is_left_out_of_its_figures(tmp_path: Path,
 def test_the_table_of_a_run_says_what_the_files_say(finished: Finished) -> None:
     said = table(finished.run["summary"])
 
-    assert said["Files"] == "6 made, 0 had landed before, 0 failed"
+    assert said["Files"] == "6 written, 0 already stored, 0 failed"
     assert said["Observations"] == str(len(finished.obs))
     n_bytes = finished.n_bytes
     assert said["Size"] == f"{n_bytes.sum() / 1e6:.1f} MB, {n_bytes.mean() / 1e6:.1f} MB a file on average"
@@ -151,7 +151,9 @@ def test_a_run_that_makes_nothing_has_no_pictures(finished: Finished) -> None:
 
     [record] = finished.platform.instance.fetch_observations(h5ad_chunks_key("blood_normal"), limit=1).records
     assert record.asset_observation is not None
-    assert table(record.asset_observation.metadata["summary"])["Files"] == "0 made, 6 had landed before, 0 failed"
+    said = table(record.asset_observation.metadata["summary"])
+    assert said["Outcome"] == "nothing was written: all 6 chunks requested were already stored"
+    assert said["Files"] == "0 written, 6 already stored, 0 failed"
     assert not {"throughput", "file_sizes", "decoded_cells"} & set(record.asset_observation.metadata)
 
 
