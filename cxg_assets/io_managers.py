@@ -21,6 +21,7 @@ import pyarrow as pa
 from dagster import DagsterInstance
 from dagster._core.errors import DagsterInvariantViolationError
 
+from cxg_assets import settings
 from cxg_assets.assets.current_plan import current_plan
 from cxg_assets.assets.keys import (
     CHUNK_IO_MANAGER,
@@ -91,9 +92,12 @@ class IndexIOManager(_Loader):
         """
         release = _version_on_record(context)
         if release is None:
+            folder = settings.dagster_home()
+            is_there = _instance(context) is None and (folder / "dagster.yaml").exists()
+            place = str(folder) if is_there else "the instance's folder"
             raise BadInput(
                 f"{context.asset_key.to_user_string()} was never materialized on this Dagster instance, so it is not "
-                "known which release is meant; set DAGSTER_HOME to the instance's folder, or materialize it first"
+                f"known which release is meant; set DAGSTER_HOME to {place}, or materialize it first"
             )
         return _table(context, self._opened(context), index_path(release, context.asset_key.path[0]))
 

@@ -66,7 +66,8 @@ class Commands(LazyGroup):
 @click.version_option(__version__)
 def commands() -> None:
     """Slices of the CELLxGENE Census as verified h5ad chunk files."""
-    if settings.is_home_elsewhere():
+    asks_for_help = not {"-h", "--help"}.isdisjoint(sys.argv)
+    if settings.is_home_elsewhere() and not asks_for_help:
         click.echo(f"cxg-assets: working in {settings.home()}, {settings.how_home_was_found()}", err=True)
 
 

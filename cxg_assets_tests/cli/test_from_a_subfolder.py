@@ -7,6 +7,7 @@ import pytest
 
 from cxg_assets.cli.project import load_subset
 from cxg_assets.components.subset_tree import load_component
+from cxg_assets.ingest.errors import BadInput
 from cxg_assets_tests.cli.command import cxg_assets, declare
 from cxg_assets_tests.cli.conftest import SUBSET, Finished
 
@@ -32,6 +33,10 @@ def test_a_command_finds_the_project_and_says_so(subfolder: Path, finished: Fini
     assert not (subfolder / ".cxg").exists()
 
 
+def test_help_says_nothing_of_it(subfolder: Path) -> None:
+    assert cxg_assets("status", "--help").stderr == ""
+
+
 def test_in_the_folder_of_the_project_nothing_is_said(subfolder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(subfolder.parents[1])
     outcome = cxg_assets("status", SUBSET)
@@ -44,6 +49,9 @@ def test_a_notebook_finds_what_was_published(subfolder: Path, finished: Finished
 
     cells: Any = defs.load_asset_value([SUBSET, "dataset"])
     assert cells.n_obs == finished.summary["n_obs"]
+    # Which release is meant only the Dagster instance knows, which a notebook names itself.
+    with pytest.raises(BadInput, match=f"set DAGSTER_HOME to {subfolder.parents[1]}/.cxg/dagster, or materialize"):
+        defs.load_asset_value(["homo_sapiens", "census_index"])
 
 
 def test_the_destination_of_an_option_is_a_path_from_the_current_folder(
