@@ -27,6 +27,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -38,6 +39,8 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, select
 from sqlalchemy.pool import QueuePool
+
+from cxg_assets.instance.databases import EVENTS, make_once
 
 __all__ = ["ReusingSqliteEventLogStorage"]
 
@@ -95,7 +98,7 @@ class ReusingSqliteEventLogStorage(SqliteEventLogStorage):
         self._unplaced = not base_dir
         self._named_in = inst_data
         if base_dir:
-            super().__init__(base_dir, inst_data)
+            self._open(Path(base_dir))
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
@@ -116,7 +119,7 @@ class ReusingSqliteEventLogStorage(SqliteEventLogStorage):
         """
         if self._unplaced:
             self._unplaced = False
-            super().__init__(os.path.join(instance.root_directory, "history", "runs"), self._named_in)
+            self._open(Path(instance.root_directory) / "history" / "runs")
         super().register_instance(instance)
 
     def run_connection(self, run_id: str | None = None) -> Any:
@@ -179,6 +182,11 @@ class ReusingSqliteEventLogStorage(SqliteEventLogStorage):
         with self._reuse_lock:
             for shard in list(self._kept):
                 self._drop(shard)
+
+    def _open(self, folder: Path) -> None:
+        """Opens the databases of a folder; the one across runs is made where there is none, once."""
+        make_once(EVENTS, folder.absolute())
+        super().__init__(str(folder), self._named_in)
 
     @contextmanager
     def _connection(self, shard: str, first: Callable[[], AbstractContextManager[Connection]]) -> Iterator[Connection]:

@@ -22,6 +22,7 @@ from cxg_assets.ingest.preflight import check_subset
 from cxg_assets.ingest.probe import SHORT, probe
 from cxg_assets.ingest.release import Release
 from cxg_assets.ingest.store import StoreLocator
+from cxg_assets.instance.opening import open_instance
 from cxg_assets.resources.census import DEMO, CensusResource
 from cxg_assets.resources.store import StoreResource
 
@@ -71,11 +72,10 @@ def check_dagster(folder: Path, stack: ExitStack) -> tuple[Finding, DagsterInsta
         probe(StoreLocator(url=folder.as_uri()))
         if not (folder / "dagster.yaml").exists():
             return Finding(Level.OK, "dagster", f"{version}; the first run makes its instance in {folder}"), None
-        instance = stack.enter_context(DagsterInstance.from_config(str(folder)))
+        instance = stack.enter_context(open_instance(folder))
         instance.get_runs(limit=1)
     except Exception as error:  # noqa: BLE001 - a dagster.yaml can name any class, which can raise anything
-        reason = str(error).removeprefix("destination: ")
-        return Finding(Level.FAILED, "dagster", f"{reason}; mend it, or give another folder as DAGSTER_HOME"), None
+        return Finding(Level.FAILED, "dagster", str(error).removeprefix("destination: ") or type(error).__name__), None
     return Finding(Level.OK, "dagster", f"{version}, instance in {folder}"), instance
 
 

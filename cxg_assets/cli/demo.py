@@ -9,6 +9,7 @@ from cxg_assets.cli.census import build_with_bar
 from cxg_assets.cli.ingest import summary_text
 from cxg_assets.cli.project import default_store, load_subset
 from cxg_assets.cli.run import run_ingest
+from cxg_assets.demo import build_once
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.ray_cluster import one_ray_for_several_runs
 
@@ -20,8 +21,7 @@ def demo_command() -> None:
     """Builds the demo census if it is not there, and makes the example subsets from it."""
     subsets = [load_subset(name) for name in EXAMPLES]
     census_path = settings.demo_census_path()
-    if not census_path.exists():
-        build_with_bar(census_path)
+    build_once(census_path, build_with_bar)
     failed = False
     census, store = CensusResource(uri=str(census_path)), default_store()
     with one_ray_for_several_runs():

@@ -1,6 +1,8 @@
 """The command group, and how errors leave it: one line on stderr; exit code 2 for bad input, 1 for the rest."""
 
 import sys
+import traceback
+from typing import NoReturn
 
 import click
 
@@ -10,6 +12,9 @@ from cxg_assets.ingest.errors import BadInput, CxgError
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
+
+REMEDY = "see that the disk is not full and that no other process holds its databases, and run it again"
+"""What to do about a database that worked when it was opened."""
 
 
 class Commands(LazyGroup):
@@ -76,8 +81,25 @@ def run() -> None:
     try:
         commands(prog_name="cxg-assets")
     except BadInput as error:
-        click.echo(f"cxg-assets: {error}", err=True)
-        sys.exit(EXIT_BAD_INPUT)
+        _end(_line(error), EXIT_BAD_INPUT)
     except (CxgError, FileNotFoundError) as error:
-        click.echo(f"cxg-assets: {error}", err=True)
-        sys.exit(EXIT_FAILED)
+        _end(_line(error), EXIT_FAILED)
+    except Exception as error:
+        from cxg_assets.instance.failures import is_of_database, reason_of
+
+        if not is_of_database(error):
+            raise
+        _end(f"the Dagster instance in {settings.dagster_home()} failed: {reason_of(error)}; {REMEDY}", EXIT_FAILED)
+
+
+def _line(error: Exception) -> str:
+    """What an error says; of one that says nothing, what it is and where it came from."""
+    if str(error).strip():
+        return str(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} without a message, raised in {place.name} ({place.filename}, line {place.lineno})"
+
+
+def _end(line: str, exit_code: int) -> NoReturn:
+    click.echo(f"cxg-assets: {line}", err=True)
+    sys.exit(exit_code)

@@ -12,26 +12,8 @@ from cxg_assets.components.defs_folder import DEFS_FOLDER, subset_folders
 from cxg_assets.components.subset_tree import load_component
 from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.instance.opening import open_instance
 from cxg_assets.resources.store import StoreResource
-
-DAGSTER_YAML = """\
-# Written by cxg-assets when this Dagster instance was made; yours to change.
-telemetry:
-  enabled: false
-nux:
-  enabled: false
-# At most two runs at once read obs or X of the Census; more wait in the queue, and the UI says so. What the command
-# runs counts, and does not wait. On a cluster with room for more, raise it.
-concurrency:
-  pools:
-    granularity: run
-    default_limit: 2
-# The default SQLite files in the default place, kept open: recording a chunk takes a third of the time,
-# and a run over 10,000 chunks starts at once instead of after a minute.
-event_log_storage:
-  module: cxg_assets.event_log
-  class: ReusingSqliteEventLogStorage
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,10 +81,9 @@ def existing_instance() -> Iterator[DagsterInstance | None]:
 
 
 def dagster_instance() -> DagsterInstance:
-    """The instance that the command and the UI share; made when it is not there."""
-    folder = settings.dagster_home()
-    config = folder / "dagster.yaml"
-    if not config.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        config.write_text(DAGSTER_YAML)
-    return DagsterInstance.from_config(str(folder))
+    """The instance that the command and the UI share; made when it is not there.
+
+    Raises:
+        CxgError: It cannot be made or opened; the message says what to do.
+    """
+    return open_instance(settings.dagster_home())

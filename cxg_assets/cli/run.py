@@ -118,9 +118,9 @@ def run_ingest(
         run_id = str(uuid.uuid4())
         with cells_bar(instance, run_id, h5ad_chunks_key(spec.name), missing):
             error = run_job(definitions, missing_chunks_job_name(spec.name), instance, run_id=run_id)
-        chunks = _summary_of(instance, h5ad_chunks_key(spec.name), run_id)
+        chunks = summary_of(instance, run_id)
         if chunks is None:
-            raise CxgError(error)
+            raise CxgError(error or f"run {run_id} left no summary of its chunks; see it in the UI")
         if not error:
             error = run_job(definitions, publish_job_name(spec.name), instance)
     return IngestResult(
@@ -169,10 +169,13 @@ def run_job(
     return f"{job} failed; see run {result.run_id} in the UI"
 
 
-def _summary_of(instance: DagsterInstance, key: dg.AssetKey, run_id: str) -> RunSummary | None:
-    """What a run over chunks said of itself; None when it ended before it could."""
-    records = instance.fetch_observations(key, limit=1).records
-    observation = records[0].asset_observation if records and records[0].run_id == run_id else None
+def summary_of(instance: DagsterInstance, run_id: str) -> RunSummary | None:
+    """What a run over chunks said of itself; None when it ended before it could.
+
+    Looked up by the run: the asset's latest observation may be that of another run, which ended meanwhile.
+    """
+    records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_OBSERVATION).records
+    observation = records[-1].event_log_entry.asset_observation if records else None
     if observation is None:
         return None
     values = {field.name: observation.metadata[field.name].value for field in fields(RunSummary)}

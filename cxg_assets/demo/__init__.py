@@ -7,8 +7,9 @@ cells are said to come from are invented.
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
-__all__ = ["build_census"]
+__all__ = ["build_census", "build_once"]
 
 
 def build_census(
@@ -41,3 +42,19 @@ def build_census(
     from cxg_assets.demo.build import write_census
 
     write_census(path, n_obs=n_obs, seed=seed, text_as_dictionary=text_as_dictionary, on_progress=on_progress)
+
+
+def build_once(path: Path, build: Callable[[Path], None] = build_census) -> None:
+    """Sees that there is a demo census: whoever comes first builds it, and others wait for that.
+
+    Args:
+        path: Where it belongs. A lock beside it, `<name>.lock`, stays.
+        build: Builds it.
+    """
+    if path.exists():
+        return
+    from cxg_assets.locks import exclusive
+
+    with exclusive(path.with_name(f"{path.name}.lock")):
+        if not path.exists():
+            build(path)

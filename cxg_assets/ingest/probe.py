@@ -1,6 +1,7 @@
 """Proves that a destination can be used, before any work: lists it, and writes, reads and removes a small object."""
 
 import contextlib
+import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -117,16 +118,15 @@ def _named(more: str = "") -> Iterator[None]:
 
 
 def _probe_folder(folder: Path) -> None:
-    """Writes and removes a file; folders that had to be made for it are removed too."""
-    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
-    file = folder / f"{_NAME}{uuid.uuid4().hex}"
+    """Writes and removes a file. Folders that are missing are tried elsewhere, below the first that is there.
+
+    Made in their own place and removed again, they would vanish under whoever else begins to write there.
+    """
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file.touch()
-        file.unlink()
+        with tempfile.TemporaryDirectory(prefix=_NAME, dir=there) as probed:
+            tried = Path(probed) / folder.relative_to(there)
+            tried.mkdir(parents=True, exist_ok=True)
+            (tried / _NAME).touch()
     except OSError as error:
         raise BadInput(f"destination: {folder} cannot be written: {error.strerror}") from error
-    finally:
-        for parent in missing:
-            with contextlib.suppress(OSError):
-                parent.rmdir()

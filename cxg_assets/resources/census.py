@@ -125,10 +125,8 @@ class _PinnedCensus(CensusResource):
 
 def _demo_census() -> str:
     require_cpu()
-    from cxg_assets.demo import build_census
+    from cxg_assets.demo import build_once
 
     path = settings.demo_census_path()
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        build_census(path)
+    build_once(path)
     return str(path)

@@ -6,6 +6,7 @@ import anndata
 import pytest
 
 from cxg_assets.assets.keys import chunk_partitions, h5ad_chunks_key
+from cxg_assets.cli.run import summary_of
 from cxg_assets_tests.platforms import Platform, failure_text
 
 KEYS = ["00000", "00001", "00002", "00003", "00004", "00005"]
@@ -94,6 +95,16 @@ def test_a_range_over_landed_chunks_records_them_again_with_the_same_version(lan
     again = landed.chunk_events()[:3]
     assert sorted(event.partition or "" for event in again) == KEYS[:3]
     assert all((event.tags or {})["dagster/data_version"] == before[event.partition] for event in again)
+
+
+def test_a_runs_summary_is_its_own_though_another_run_has_ended_since(landed: Platform) -> None:
+    first, second = (landed.make_missing().run_id for _ in range(2))
+    key = h5ad_chunks_key(landed.spec.name)
+    assert landed.instance.fetch_observations(key, limit=1).records[0].run_id == second
+    summary = summary_of(landed.instance, first)
+    assert summary is not None
+    assert (summary.n_files, summary.n_skipped) == (0, len(landed.plan.chunks))
+    assert summary_of(landed.instance, "11111111-1111-1111-1111-111111111111") is None
 
 
 def test_a_run_leaves_its_summary_as_an_observation(landed: Platform) -> None:

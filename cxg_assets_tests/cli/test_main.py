@@ -1,13 +1,19 @@
 """The command group: what it tells of itself, what that costs, and how errors leave it."""
 
+import contextlib
+import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
 
 from cxg_assets import __version__
+from cxg_assets.cli import main
 from cxg_assets.cli.main import Commands, commands
+from cxg_assets.ingest.errors import BadInput, CxgError
+from cxg_assets.instance.opening import open_instance
 from cxg_assets_tests.cli.command import cxg_assets
 
 COMMANDS = tuple(Commands.lazy_commands)
@@ -66,6 +72,38 @@ def test_every_command_has_help(command: str) -> None:
     outcome = cxg_assets(command, "--help")
     assert outcome.exit_code == 0
     assert outcome.stdout.startswith(f"Usage: cxg-assets {command} ")
+
+
+@pytest.mark.parametrize(("raised", "exit_code"), [(CxgError, 1), (BadInput, 2), (FileNotFoundError, 1)])
+def test_an_error_that_says_nothing_is_told_by_its_class_and_place(
+    raised: type[Exception], exit_code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def say_nothing() -> None:
+        raise raised
+
+    monkeypatch.setattr(main, "commands", click.Command("silent", callback=say_nothing))
+    outcome = cxg_assets()
+    assert outcome.exit_code == exit_code
+    [line] = outcome.stderr.splitlines()
+    assert line.startswith(f"cxg-assets: {raised.__name__} without a message, raised in say_nothing ({__file__}, line ")
+
+
+def test_a_database_of_the_instance_that_fails_meanwhile_is_one_line(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_what_another_breaks() -> None:
+        with open_instance(home / "dagster") as instance:
+            with contextlib.closing(sqlite3.connect(home / "dagster" / "history" / "runs.db")) as other:
+                other.execute("DROP TABLE runs")
+            instance.get_runs()
+
+    monkeypatch.setattr(main, "commands", click.Command("reading", callback=read_what_another_breaks))
+    outcome = cxg_assets()
+    assert outcome.exit_code == 1
+    [line] = outcome.stderr.splitlines()
+    assert line.startswith(f"cxg-assets: the Dagster instance in {home / 'dagster'} failed: ")
+    assert "no such table: runs" in line
+    assert "run it again" in line
 
 
 def test_an_unknown_command_is_bad_input() -> None:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from cxg_assets.automation.ingest_chain import INGEST_TAG
-from cxg_assets.cli.project import DAGSTER_YAML
+from cxg_assets.instance.opening import DAGSTER_YAML
 from cxg_assets_tests.e2e.conftest import Ui, serve
 from cxg_assets_tests.webserver import free_port, wait_until
 

@@ -1,6 +1,8 @@
 """A destination is proven before any work; nothing is left there, and each reason has its own message."""
 
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +40,27 @@ def test_a_destination_that_can_be_used_passes_and_nothing_is_left_there(locator
 
     assert locator.open().sizes("") == {}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_several_prove_and_begin_to_fill_at_once_does_not_vanish(tmp_path: Path) -> None:
+    n_writers = 4
+    start = threading.Barrier(n_writers)
+
+    def begin(writer: int) -> None:
+        for number in range(100):
+            folder = tmp_path / f"some{number}" / "folder"
+            start.wait(60)
+            try:
+                probe(StoreLocator(url=folder.as_uri()))
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / str(writer)).touch()
+            except BaseException:
+                start.abort()  # nobody waits for a writer that has failed
+                raise
+
+    with ThreadPoolExecutor(n_writers) as threads:
+        for writing in [threads.submit(begin, writer) for writer in range(n_writers)]:
+            writing.result()
 
 
 def test_a_bucket_that_is_not_there_is_bad_input(s3: Bucket) -> None:

@@ -1,0 +1,89 @@
+"""Opens the Dagster instance of a folder; made when it is not there, once, whoever else begins at the same time."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dagster import DagsterInstance
+from dagster._core.instance.ref import InstanceRef
+from dagster._serdes import ConfigurableClassData
+
+from cxg_assets.ingest.errors import CxgError
+from cxg_assets.instance.databases import EVENTS, LOCK, RUNS, SCHEDULES, Database, make_once
+from cxg_assets.instance.failures import reason_of
+from cxg_assets.locks import exclusive
+
+DAGSTER_YAML = """\
+# Written by cxg-assets when this Dagster instance was made; yours to change.
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+# At most two runs at once read obs or X of the Census; more wait in the queue, and the UI says so. What the command
+# runs counts, and does not wait. On a cluster with room for more, raise it.
+concurrency:
+  pools:
+    granularity: run
+    default_limit: 2
+# The default SQLite files in the default places. They are made once, however many processes begin at the same time.
+run_storage:
+  module: cxg_assets.instance.storages
+  class: OnceMadeRunStorage
+schedule_storage:
+  module: cxg_assets.instance.storages
+  class: OnceMadeScheduleStorage
+# This one is also kept open: recording a chunk takes a third of the time, and a run over 10,000 chunks starts at once
+# instead of after a minute.
+event_log_storage:
+  module: cxg_assets.event_log
+  class: ReusingSqliteEventLogStorage
+"""
+
+
+def open_instance(folder: Path) -> DagsterInstance:
+    """Opens the Dagster instance of a folder, and makes what is missing of it.
+
+    Args:
+        folder: `DAGSTER_HOME`. A `dagster.yaml` that is there is left as it is.
+
+    Raises:
+        CxgError: It cannot be made or opened; the message says what to do.
+    """
+    try:
+        _make_config(folder)
+        ref = InstanceRef.from_dir(str(folder))
+        _make_default_databases(ref)
+        return DagsterInstance.from_ref(ref)
+    except CxgError:
+        raise
+    except Exception as error:  # a dagster.yaml can name any class, which can raise anything
+        raise CxgError(
+            f"the Dagster instance in {folder} cannot be opened: {reason_of(error)}; see {folder / 'dagster.yaml'}, or "
+            "set DAGSTER_HOME to another folder"
+        ) from error
+
+
+def _make_config(folder: Path) -> None:
+    """Writes the `dagster.yaml` where there is none, whole at once."""
+    config = folder / "dagster.yaml"
+    if config.exists():
+        return
+    with exclusive(folder / LOCK):
+        if not config.exists():
+            aside = folder / f".{config.name}.unfinished"
+            aside.write_text(DAGSTER_YAML)
+            os.replace(aside, config)
+
+
+def _make_default_databases(ref: InstanceRef) -> None:
+    """Makes the databases of Dagster's own SQLite classes, which have no lock. Ours see to theirs."""
+    _make_default(RUNS, ref.run_storage_data)
+    _make_default(EVENTS, ref.event_storage_data)
+    _make_default(SCHEDULES, ref.schedule_storage_data)
+
+
+def _make_default(database: Database, storage: ConfigurableClassData | None) -> None:
+    if storage is not None and storage.class_name == database.storage:
+        config: Any = yaml.safe_load(storage.config_yaml)
+        make_once(database, Path(config["base_dir"]).absolute())
