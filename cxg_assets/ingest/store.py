@@ -105,8 +105,7 @@ class Store:
     def __init__(self, locator: StoreLocator, patience: Patience) -> None:
         """Use `StoreLocator.open`."""
         locator = locator.completed()
-        self.url = locator.url.rstrip("/")
-        self.given = locator.given
+        self.url, self.given = locator.url.rstrip("/"), locator.given
         parts = urlsplit(self.url)
         self._folder = Path(unquote(parts.path)) if parts.scheme == "file" else None
         self._locator = locator
