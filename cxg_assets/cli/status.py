@@ -5,10 +5,10 @@ from dagster import DagsterInstance
 
 from cxg_assets import settings
 from cxg_assets.assets.current_plan import current_plan
-from cxg_assets.assets.keys import h5ad_chunks_key
 from cxg_assets.assets.partition_truth import chunk_record
-from cxg_assets.cli.project import dagster_instance, default_store, load_subset, load_subsets
+from cxg_assets.cli.project import Subset, default_store, existing_instance, load_subset, load_subsets
 from cxg_assets.cli.store_place import STORE_PLACE
+from cxg_assets.cli.sync_lines import sync_lines
 from cxg_assets.cli.warn import warn
 from cxg_assets.ingest.dataset import read_dataset
 from cxg_assets.ingest.follow_up import follow_up
@@ -23,16 +23,17 @@ from cxg_assets.ingest.store import Store
 @click.option("--links", is_flag=True, help="Print a link to each landed chunk, good without keys for a while.")
 @click.option("--hours", default=1.0, show_default=True, help="How long links are good for.", type=click.FloatRange(0))
 def status_command(subset: str | None, destination: str | None, links: bool, hours: float) -> None:
-    """Shows chunks landed, missing and stale, bytes and throughput, of SUBSET or of every subset.
+    """Shows chunks landed and missing, bytes and throughput, of SUBSET or of every subset.
+
+    What the UI calls Unsynced is named with its causes, and with what was edited in the YAML. Nothing is written.
 
     Of every subset, those whose YAML is wrong are named on stderr, and do not change the exit code.
     """
-    # Before the instance is made: a wrong name makes none.
     subsets, mistakes = ([load_subset(subset)], []) if subset is not None else load_subsets()
     for mistake in mistakes:
         warn(mistake)
     click.echo(f"home: {settings.home()}, {settings.how_home_was_found()}")
-    with dagster_instance() as instance:
+    with existing_instance() as instance:
         for declared in subsets:
             name = declared.spec.name
             url = declared.destination if destination is None else destination
@@ -42,22 +43,25 @@ def status_command(subset: str | None, destination: str | None, links: bool, hou
                 click.echo(f"{name}: not planned yet; {follow_up(store, 'ingest', name)} makes it")
                 continue
             landed = landed_sizes(store, plan)
-            click.echo("\n".join(_describe(plan, landed, store, instance)))
+            click.echo("\n".join(_describe(declared, plan, landed, store, instance)))
             if links:
                 paths = [plan.path(chunk) for chunk in plan.chunks if chunk.key in landed]
                 click.echo("\n".join(store.links(paths, round(hours * 3600))))
 
 
-def _describe(plan: ChunkPlan, landed: dict[str, int], store: Store, instance: DagsterInstance) -> list[str]:
+def _describe(
+    declared: Subset, plan: ChunkPlan, landed: dict[str, int], store: Store, instance: DagsterInstance | None
+) -> list[str]:
     name, plan_id = plan.header.subset, plan.header.plan_id
-    reports = chunk_record(instance, plan, store).reports
-    recorded = instance.get_materialized_partitions(h5ad_chunks_key(name))
-    n_stale = len([chunk for chunk in plan.chunks if chunk.key in recorded and chunk.key not in reports])
     lines = [
         f"{name}: plan {plan_id}, {plan.header.n_obs:,} cells in {len(plan.chunks):,} chunks",
-        f"  landed {len(landed):,}, missing {len(plan.chunks) - len(landed):,}, stale {n_stale:,}, "
-        f"{sum(landed.values()):,} bytes",
+        f"  landed {len(landed):,}, missing {len(plan.chunks) - len(landed):,}, {sum(landed.values()):,} bytes",
     ]
+    if instance is None:
+        return [*lines, "  not on record: there is no Dagster instance here", f"  {_published(store, name, plan_id)}"]
+    record = chunk_record(instance, plan, store)
+    lines += [f"  {line}" for line in sync_lines(declared, plan, record, store, instance)]
+    reports = record.reports
     seconds = sum(r.read_seconds + r.encode_seconds + r.upload_seconds for r in reports.values())
     if seconds:
         n_obs = sum(report.n_obs for report in reports.values())

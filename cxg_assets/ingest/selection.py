@@ -130,15 +130,25 @@ class Selection:
         Raises:
             BadInput: It selects something else, or its filter is wrong; the message names the attributes that differ.
         """
-        differences = list(self._differences(spec))
+        differences = self.differences(spec)
         if differences:
             raise BadInput(
                 f"{spec.name}: the YAML no longer selects what filtered_subset has: {'; '.join(differences)}. "
                 "Materialize filtered_subset again, then chunk_plan; or put the YAML back"
             )
 
+    def differences(self, spec: SubsetSpec) -> list[str]:
+        """Attributes by which a spec selects something else, each with what it was and what it is now.
+
+        Args:
+            spec: What the YAML says now.
+
+        Raises:
+            BadInput: Its filter is wrong.
+        """
+        return list(self._differences(spec))
+
     def _differences(self, spec: SubsetSpec) -> Iterator[str]:
-        """Attributes by which a spec selects something else, each with what it was and what it is."""
         if self.organism != spec.organism:
             yield f"organism was {self.organism}, is now {spec.organism}"
         yield from _filter_differences("value_filter", self.value_filter, spec.value_filter, self.obs_types)

@@ -26,7 +26,8 @@ query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNo
 
 _STALE = """
 query ($key: AssetKeyInput!, $partition: String) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
-  staleStatus(partition: $partition) staleCauses(partition: $partition) { category reason } } } }"""
+  staleStatus(partition: $partition)
+  staleCauses(partition: $partition) { key { path } category reason dependency { path } } } } }"""
 
 _LATEST = """
 query ($key: AssetKeyInput!, $partitions: [String!]) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
@@ -70,6 +71,19 @@ def causes(platform: Platform, key: dg.AssetKey, partition: str | None = None) -
         return ["MISSING"]
     assert node["staleStatus"] == ("STALE" if found else "FRESH")
     return found
+
+
+def reasons(platform: Platform, key: dg.AssetKey, partition: str | None = None) -> list[str]:
+    """What the UI lists when one points at *Unsynced*; `MISSING` for what was never materialized."""
+    node = _asked(platform, _STALE, key, partition=partition)
+    told: list[str] = []
+    for cause in node["staleCauses"]:
+        reason, dependency = cause["reason"], "/".join((cause["dependency"] or {"path": []})["path"])
+        if not dependency:
+            told.append(f"{'/'.join(cause['key']['path'])} {reason}")
+        else:
+            told.append(reason if reason.endswith(dependency) else f"{dependency} {reason}")
+    return ["MISSING"] if node["staleStatus"] == "MISSING" else told
 
 
 def stale_assets(platform: Platform, chunks: Sequence[str] = ("00000", "00003")) -> dict[str, list[str]]:

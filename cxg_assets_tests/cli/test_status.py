@@ -1,5 +1,6 @@
-"""`cxg-assets status`: landed, missing and stale chunks, what is published, and links to download."""
+"""`cxg-assets status`: landed and missing chunks, what is Unsynced and why, what is published, and links."""
 
+import shutil
 import uuid
 from pathlib import Path
 from urllib.error import HTTPError
@@ -9,7 +10,7 @@ from urllib.request import urlopen
 import pytest
 
 from cxg_assets.assets.keys import h5ad_chunks_key
-from cxg_assets.cli.project import dagster_instance, default_store
+from cxg_assets.cli.project import DEFS_FOLDER, dagster_instance, default_store
 from cxg_assets_tests.cli.command import cxg_assets, files_below
 from cxg_assets_tests.cli.conftest import SUBSET, Finished
 from cxg_assets_tests.strict_s3 import Key, StrictS3
@@ -21,14 +22,67 @@ def test_a_finished_subset_shows_its_counts_and_that_this_plan_is_published(
     summary = finished.summary
     outcome = cxg_assets("status", SUBSET)
     assert outcome.exit_code == 0, outcome.stderr
-    home, plan, counts, speed, published = outcome.stdout.splitlines()
+    home, plan, counts, unsynced, in_sync, speed, published = outcome.stdout.splitlines()
     assert home == f"home: {finished_home}, as CXG_HOME says"
     assert plan.startswith(f"{SUBSET}: plan ")
     assert plan.endswith(f", {summary['n_obs']:,} cells in {summary['n_files']:,} chunks")
-    assert counts == f"  landed {summary['n_files']:,}, missing 0, stale 0, {summary['total_bytes']:,} bytes"
+    assert counts == f"  landed {summary['n_files']:,}, missing 0, {summary['total_bytes']:,} bytes"
+    # The ingest was told another chunk size than the YAML has.
+    assert unsynced == (
+        f"  chunk_plan: Unsynced (1): {SUBSET}/chunk_plan has a new code version "
+        "(the YAML was edited: chunk_size was 300, is now 1,000)"
+    )
+    assert in_sync == "  in sync: filtered_subset, h5ad_chunks, dataset"
     assert speed.endswith(" cells a second of worker time")
     assert published.startswith("  published ")
     assert published.endswith(f": this plan, {summary['n_obs']:,} cells")
+
+
+def test_after_an_edit_of_the_yaml_it_is_told_what_is_unsynced_and_which_attribute_was_edited(
+    finished_home: Path, defs: Path
+) -> None:
+    yaml = defs / SUBSET / "defs.yaml"
+    yaml.parent.mkdir()
+    text = (DEFS_FOLDER / SUBSET / "defs.yaml").read_text().replace("chunk_size: 1000", "chunk_size: 300")
+    yaml.write_text(text)
+    assert "  in sync: filtered_subset, chunk_plan, h5ad_chunks, dataset" in cxg_assets("status").stdout.splitlines()
+
+    yaml.write_text(text.replace("'blood'", "'lung'").replace("tissue, ", "").replace("gzip", "lzf"))
+
+    shown = cxg_assets("status").stdout.splitlines()
+    assert shown[3:6] == [
+        f"  filtered_subset: Unsynced (1): {SUBSET}/filtered_subset has a new code version (the YAML was edited: "
+        "value_filter was `tissue_general == 'blood' and disease == 'normal' and is_pri…`, is now `tissue_general == "
+        "'lung' and disease == 'normal' and is_prim…`; obs_columns: tissue taken out)",
+        f"  chunk_plan: Unsynced (1): {SUBSET}/chunk_plan has a new code version (the YAML was edited: compression was "
+        "gzip, is now lzf)",
+        "  in sync: h5ad_chunks, dataset",
+    ]
+
+
+def test_a_look_at_the_status_makes_no_dagster_instance_and_no_store(home: Path) -> None:
+    assert cxg_assets("status").exit_code == 0
+    assert files_below(home) == {}
+
+
+def test_a_look_at_the_status_writes_nothing(finished_home: Path) -> None:
+    before = {path: path.read_bytes() for path in finished_home.rglob("*") if path.is_file()}
+    assert cxg_assets("status").exit_code == 0
+    after = {path: path.read_bytes() for path in finished_home.rglob("*") if path.is_file()}
+    assert after.keys() == before.keys()
+    assert [path for path in before if after[path] != before[path]] == []
+
+
+def test_on_a_machine_without_record_the_published_plan_is_shown_and_said_to_be_not_on_record(
+    finished_home: Path,
+) -> None:
+    shutil.rmtree(finished_home / "dagster")
+
+    shown = cxg_assets("status", SUBSET).stdout.splitlines()
+
+    assert shown[1].startswith(f"{SUBSET}: plan ")
+    assert shown[3] == "  not on record: there is no Dagster instance here"
+    assert not (finished_home / "dagster").exists()
 
 
 def test_a_file_that_was_lost_counts_as_missing(finished: Finished, finished_home: Path) -> None:
@@ -36,7 +90,7 @@ def test_a_file_that_was_lost_counts_as_missing(finished: Finished, finished_hom
     left = finished.summary["total_bytes"] - lost.stat().st_size
     lost.unlink()
     counts = cxg_assets("status", SUBSET).stdout.splitlines()[2]
-    assert counts == f"  landed {finished.summary['n_files'] - 1:,}, missing 1, stale 0, {left:,} bytes"
+    assert counts == f"  landed {finished.summary['n_files'] - 1:,}, missing 1, {left:,} bytes"
 
 
 def test_without_a_name_every_subset_is_shown(finished_home: Path) -> None:
