@@ -11,6 +11,7 @@ from cxg_assets.automation.new_release import build_release_watch
 from cxg_assets.checks.index import build_index_check
 from cxg_assets.checks.release import build_release_check
 from cxg_assets.io_managers import build_io_managers
+from cxg_assets.previews import known_previews
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.executor import RayPoolExecutor
 from cxg_assets.resources.ray_cluster import RunRay
@@ -19,6 +20,7 @@ from cxg_assets.resources.store import StoreResource
 OBSERVE_JOB = "observe_census_release"
 
 
+@known_previews()
 def complete(
     subsets: dg.Definitions,
     *,
@@ -56,5 +58,8 @@ def complete(
         },
         executor=dg.in_process_executor,
     )
-    return dg.Definitions.merge(subsets, shared, build_release_watch(indexes), build_automation(subsets))
+    definitions = dg.Definitions.merge(subsets, shared, build_release_watch(indexes), build_automation(subsets))
+    # Dagster makes more of it, and warns again, when it is looked at for the first time: here and not at the user's.
+    definitions.resolve_asset_graph()
+    return definitions
 

@@ -5,8 +5,9 @@ import dagster as dg
 from cxg_assets.code_location import complete
 from cxg_assets.components.not_loaded import log_not_loaded, not_loaded_assets
 from cxg_assets.components.subset_tree import load_definitions, subset_tree
+from cxg_assets.previews import known_previews
 
-_loaded = load_definitions(subset_tree())
+with known_previews():
+    _loaded = load_definitions(subset_tree())
+    defs = complete(dg.Definitions.merge(_loaded.definitions, not_loaded_assets(_loaded.not_loaded)))
 log_not_loaded(_loaded.not_loaded)
-
-defs = complete(dg.Definitions.merge(_loaded.definitions, not_loaded_assets(_loaded.not_loaded)))

@@ -15,6 +15,9 @@ from cxg_assets.cli.project import dagster_instance
 WORKSPACE = Path(__file__).with_name("workspace.yaml")
 """The one of a checkout, where there is none: the code location has the same name in both."""
 
+OTHER_COMMAND = "Function `dev_command` is superseded"
+"""So begins what `dagster dev` says of itself: `dg dev` is another package's."""
+
 
 @click.command("ui")
 @click.option("-p", "--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
@@ -24,8 +27,7 @@ def ui_command(port: int) -> None:
         report_killed_runs(instance)
         _make_pool_known(instance)
     environment = os.environ | {"DAGSTER_HOME": str(settings.dagster_home()), "CXG_HOME": str(settings.home())}
-    # Dagster's own processes tell of every part of Dagster in use that is in beta.
-    environment.setdefault("PYTHONWARNINGS", "ignore")
+    environment.setdefault("PYTHONWARNINGS", f"ignore:{OTHER_COMMAND}")
     command = ["dagster", "dev", "-w", str(WORKSPACE), "-h", "127.0.0.1", "-p", str(port)]
     os.execve(sys.executable, [sys.executable, "-m", *command], environment)
 

@@ -41,6 +41,7 @@ from cxg_assets.ingest.spec import (
 )
 from cxg_assets.ingest.store import StoreLocator
 from cxg_assets.ingest.store_url import as_url
+from cxg_assets.previews import known_previews
 
 
 def _beside_the_yaml(context: dg.ResolutionContext, path: str | None) -> str | None:
@@ -176,6 +177,7 @@ class CensusSubset(dg.Component, dg.Model, dg.Resolvable):
         return subset_definitions(self.spec(), self.destination, self.labels())
 
 
+@known_previews()
 def subset_definitions(spec: SubsetSpec, destination: str, labels: Labels = NO_LABELS) -> dg.Definitions:
     """The assets, checks and jobs of one subset.
 

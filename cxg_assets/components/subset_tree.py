@@ -20,6 +20,7 @@ from cxg_assets.components.census_subset import CensusSubset
 from cxg_assets.components.defs_folder import DEFS_FOLDER, entries, is_foreign, require_readable, yaml_of
 from cxg_assets.components.yaml_mistakes import describe_foreign_mistake, describe_mistakes
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.previews import known_previews
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,7 @@ def subset_tree() -> dg.ComponentTree:
     return dg.ComponentTree.from_module(cxg_assets.defs, project_root=DEFS_FOLDER.parent.parent)
 
 
+@known_previews()
 def load_definitions(tree: dg.ComponentTree) -> Loaded:
     """What a tree defines, without the folders and files that are wrong. A tree is loaded once."""
     root = tree.defs_module_path
@@ -69,6 +71,7 @@ def load_definitions(tree: dg.ComponentTree) -> Loaded:
     return Loaded(definitions=tree.build_defs(), not_loaded=not_loaded)
 
 
+@known_previews()
 def load_component(folder: Path) -> CensusSubset:
     """The subset that a folder declares; other folders may be broken.
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from dagster import DagsterInstance
 
-from cxg_assets.cli.ui import WORKSPACE
+from cxg_assets.cli.ui import OTHER_COMMAND, WORKSPACE
 from cxg_assets_tests.cli.command import cxg_assets
 
 
@@ -48,6 +48,10 @@ def test_the_ui_has_the_instance_and_the_home_of_the_command(started: Started, h
     assert started.environment["DAGSTER_HOME"] == str(home / "dagster")
     assert started.environment["CXG_HOME"] == str(home)
     assert started.environment["PATH"] == os.environ["PATH"]
+
+
+def test_of_the_warnings_of_dagsters_processes_one_is_kept_back(started: Started) -> None:
+    assert started.environment["PYTHONWARNINGS"] == f"ignore:{OTHER_COMMAND}"
 
 
 def test_the_pool_has_its_limit_before_any_run_waits_for_it(started: Started, home: Path) -> None:
