@@ -31,7 +31,7 @@ from cxg_assets.assets.keys import (
     SUBSET_IO_MANAGER,
 )
 from cxg_assets.assets.upstream import latest_data_version
-from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.layout import index_path, subset_obs_path
 from cxg_assets.ingest.load import (
@@ -182,7 +182,7 @@ def _table(context: dg.InputContext, store: Store, path: str) -> "pd.DataFrame |
 def _asked(context: dg.InputContext, default: str) -> str:
     asked = (context.definition_metadata or {}).get(LOAD, default)
     if asked not in (MEMORY, LAZY):
-        raise BadInput(f"metadata of the input {context.asset_key.to_user_string()}: load: {asked!r} is unknown; "
+        raise BadInput(f"metadata of the input {context.asset_key.to_user_string()}: load: {shown(asked)} is unknown; "
                        f"choose {MEMORY} or {LAZY}")  # fmt: skip
     return asked
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.errors import BadInput, shown
 
 _OWNER = re.compile(r"team:.+|[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 _TAG_KEY = re.compile(r"([A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}")
@@ -30,11 +30,11 @@ class Labels:
     def __post_init__(self) -> None:
         for owner in self.owners:
             if not _OWNER.fullmatch(owner):
-                raise BadInput(f"owners: {owner!r} is neither an e-mail address nor a team like team:cell-models")
+                raise BadInput(f"owners: {shown(owner)} is neither an e-mail address nor a team like team:cell-models")
         for name, value in self.tags.items():
             if not _TAG_KEY.fullmatch(name):
-                raise BadInput(f"tags: {name!r} cannot be the name of a tag; use {_SIGNS}, and one `/` at most")
+                raise BadInput(f"tags: {shown(name)} cannot be the name of a tag; use {_SIGNS}, and one `/` at most")
             if name.split("/")[0] == "dagster":
-                raise BadInput(f"tags: {name!r} is one of Dagster's own tags; choose a name without dagster/")
+                raise BadInput(f"tags: {shown(name)} is one of Dagster's own tags; choose a name without dagster/")
             if not _TAG_VALUE.fullmatch(value):
-                raise BadInput(f"tags: {name}: {value!r} cannot be the value of a tag; use {_SIGNS}")
+                raise BadInput(f"tags: {name}: {shown(value)} cannot be the value of a tag; use {_SIGNS}")

@@ -13,6 +13,7 @@ from cxg_assets.assets.keys import chunk_plan_key, filtered_subset_key
 from cxg_assets.assets.upstream import latest_data_version
 from cxg_assets.cli.project import default_store, existing_instance, load_subset
 from cxg_assets.cli.store_place import STORE_PLACE
+from cxg_assets.ingest.errors import shown
 from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.inventory import RETENTION, Entry, in_words, take_inventory
 from cxg_assets.ingest.prune import prune
@@ -37,7 +38,7 @@ class Age(click.ParamType):
             return value
         found = re.fullmatch(r"(\d{1,5})([dhm])|0", value)
         if found is None:
-            self.fail(f"{value[:50]!r} is no age; write a whole number and d, h or m, like 7d, 12h or 30m", param, ctx)
+            self.fail(f"{shown(value)} is no age; write a whole number and d, h or m, like 7d, 12h or 30m", param, ctx)
         return timedelta(**{_UNITS[found[2]]: int(found[1])}) if found[2] else timedelta(0)
 
 

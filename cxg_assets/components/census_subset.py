@@ -29,7 +29,7 @@ from cxg_assets.checks.dataset import build_published_check
 from cxg_assets.checks.plan import build_plan_check
 from cxg_assets.checks.subset import build_subset_checks
 from cxg_assets.components.scaffolder import CensusSubsetScaffolder
-from cxg_assets.ingest.errors import BadInput, shown
+from cxg_assets.ingest.errors import BadInput, shown, shown_text
 from cxg_assets.ingest.filter_spelling import plain_spelling
 from cxg_assets.ingest.fingerprint import ENCODING_VERSION
 from cxg_assets.ingest.gene_file import read_gene_file
@@ -55,7 +55,7 @@ def _beside_the_yaml(context: dg.ResolutionContext, path: str | None) -> str | N
     try:
         file = (folder / path).resolve()
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a NUL
-        raise BadInput(f"genes.file: {shown(path)} is not the name of a file: {error}") from error
+        raise BadInput(f"genes.file: {shown(path)} is not the name of a file: {shown_text(str(error))}") from error
     if not file.is_relative_to(folder):
         raise BadInput(f"genes.file: {shown(path)} is outside of the folder of its YAML, {folder}; put the file there")
     return str(file)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from cxg_assets.ingest.cpu import require_cpu
-from cxg_assets.ingest.errors import BadInput, CxgError, Unreachable
+from cxg_assets.ingest.errors import BadInput, CxgError, Unreachable, shown, shown_path
 from cxg_assets.ingest.s3_errors import explain, is_known, passes
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ class CensusLocator:
         except (tiledbsoma.SOMAError, ValueError, TypeError) as error:
             self._raise_if_of_s3(error)
             raise BadInput(
-                f"census {self.uri}: the X array {uri} cannot be opened ({explain(error)}); it was there when the "
-                "subset was made. If the Census was moved or rebuilt, make the subset again"
+                f"census {shown_path(self.uri)}: the X array {uri} cannot be opened ({explain(error)}); it was "
+                "there when the subset was made. If the Census was moved or rebuilt, make the subset again"
             ) from error
 
     def _context(self, buffer_bytes: int, settings: Mapping[str, Any]) -> "tiledbsoma.SOMATileDBContext":
@@ -115,7 +115,7 @@ class CensusLocator:
     def _raise_if_of_s3(self, error: Exception) -> None:
         if is_known(error):
             kind = Unreachable if passes(error) else BadInput
-            raise kind(f"census {self.uri}: {explain(error)}") from error
+            raise kind(f"census {shown_path(self.uri)}: {explain(error)}") from error
 
     def _open_root(self, buffer_bytes: int) -> "tiledbsoma.Collection":
         require_cpu()
@@ -127,12 +127,14 @@ class CensusLocator:
         except (tiledbsoma.SOMAError, ValueError, TypeError) as error:
             self._raise_if_of_s3(error)
             raise BadInput(
-                f"census {self.uri}: no SOMA collection can be opened there ({explain(error)}); "
+                f"census {shown_path(self.uri)}: no SOMA collection can be opened there ({explain(error)}); "
                 "give the URI of a Census (its folder holds census_info and census_data), or a release name"
             ) from error
         if not {"census_info", "census_data"} <= set(root):  # `in` would open them
             root.close()
-            raise BadInput(f"census {self.uri}: a SOMA collection, but not a Census: it has no census_info/census_data")
+            raise BadInput(
+                f"census {shown_path(self.uri)}: a SOMA collection, but not a Census: it has no census_info/census_data"
+            )
         return root
 
 
@@ -228,14 +230,15 @@ class Census:
     def _info(self, name: str, columns: Sequence[str]) -> pa.Table:
         info: Any = self.root["census_info"]
         if name not in info:
-            raise CxgError(f"census {self.uri}: census_info/{name} is missing; this build is not complete")
+            raise CxgError(f"census {shown_path(self.uri)}: census_info/{name} is missing; this build is not complete")
         table = info[name]
         return table.read(column_names=[column for column in columns if column in table.schema.names]).concat()
 
     def _experiment(self, organism: str) -> "tiledbsoma.Experiment":
         data: Any = self.root["census_data"]
         if organism not in data:
-            raise BadInput(f"organism: census {self.uri} has no {organism!r}; it has {', '.join(self.organisms())}")
+            there = ", ".join(self.organisms())
+            raise BadInput(f"organism: census {shown_path(self.uri)} has no {shown(organism)}; it has {there}")
         return data[organism]
 
 
@@ -246,5 +249,6 @@ def layer_uri(census_uri: str, organism: str, layer: str, layers: Mapping[str, s
         BadInput: The organism has no such layer.
     """
     if layer not in layers:
-        raise BadInput(f"layer: census {census_uri} has no X/{layer} for {organism}; it has {', '.join(layers)}")
+        there = ", ".join(layers)
+        raise BadInput(f"layer: census {shown_path(census_uri)} has no X/{layer} for {organism}; it has {there}")
     return layers[layer]

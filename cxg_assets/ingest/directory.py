@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlparse
 
-from cxg_assets.ingest.errors import BadInput, CxgError
+from cxg_assets.ingest.errors import BadInput, CxgError, shown
 from cxg_assets.ingest.http_json import fetch_objects
 
 DIRECTORY_URL = "https://census.cellxgene.cziscience.com/cellxgene-census/v1/"
@@ -93,7 +93,7 @@ def _find_build(name: str, releases: Entries) -> str:
     build, told = path[-1], " -> ".join(path)
     if name not in releases:
         raise BadInput(
-            f"census_version: there is no release {name!r}; {_did_you_mean(name, releases)}{_choice(releases)}"
+            f"census_version: there is no release {shown(name)}; {_did_you_mean(name, releases)}{_choice(releases)}"
         )
     if build in path[:-1]:
         raise BadInput(f"census_version: {told} leads in a circle; {_choice(releases)}")
@@ -158,7 +158,7 @@ def _find_mirror(name: str, mirrors: Entries) -> tuple[str, str]:
     """Base URI and region of the mirror of that name; for an empty name of the default one."""
     choice = f"choose one of {', '.join(key for key in mirrors if key != 'default')}"
     if name and (name == "default" or name not in mirrors):
-        raise BadInput(f"census_mirror: there is no mirror {name!r}; {choice}")
+        raise BadInput(f"census_mirror: there is no mirror {shown(name)}; {choice}")
     chosen = name or _get(mirrors, "default", str, _IN_MIRRORS)
     if chosen not in mirrors:
         raise BadInput(f"census_mirror: the default mirror {chosen} is not in the directory of the Census; {choice}")
@@ -166,7 +166,7 @@ def _find_mirror(name: str, mirrors: Entries) -> tuple[str, str]:
     where = f"{_IN_MIRRORS}: {chosen}"
     if (provider := _get(mirror, "provider", str, where)) != "S3":
         raise BadInput(
-            f"census_mirror: {chosen} has the unknown provider {provider!r}; upgrade cxg_assets, or {choice}"
+            f"census_mirror: {chosen} has the unknown provider {shown(provider)}; upgrade cxg_assets, or {choice}"
         )
     return _get(mirror, "base_uri", str, where), _get(mirror, "region", str, where)
 

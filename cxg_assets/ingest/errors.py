@@ -22,15 +22,16 @@ class Unreachable(StoreError):
     """A store did not answer, or not usefully, for as long as a request is repeated. Later it may."""
 
 
-def shown(value: object) -> str:
-    """A value as Python writes it, as a message shows it: at most MAX_SHOWN characters on one line.
+def shown(value: object, most: int = MAX_SHOWN) -> str:
+    """A value as Python writes it, as a message shows it, on one line.
 
     Args:
         value: What was given, of any type and size.
+        most: So many characters at most, where a message shows more than one piece of what was given.
     """
     # A long text is cut first: the whole of it may be a file.
-    text = repr(value[: MAX_SHOWN + 1] if isinstance(value, str) else value)
-    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 2]}…{text[-1]}"
+    text = repr(value[: most + 1] if isinstance(value, str) else value)
+    return text if len(text) <= most else f"{text[: most - 2]}…{text[-1]}"
 
 
 def shown_text(text: str) -> str:
@@ -39,12 +40,21 @@ def shown_text(text: str) -> str:
     return line if len(line) <= MAX_SHOWN else f"{line[: MAX_SHOWN - 1]}…"
 
 
-def shown_names(names: Sequence[str]) -> str:
-    """Names that were given, separated by commas, as a message shows them.
+def shown_path(path: object) -> str:
+    """A path or URL as a message shows it: of a long one the beginning and the end."""
+    text = str(path)
+    half = (MAX_SHOWN - 1) // 2
+    return text if len(text) <= MAX_SHOWN else f"{text[:half]}…{text[-half:]}"
 
-    At most MAX_SHOWN characters of them; how many more there are is said behind.
+
+def shown_names(names: Sequence[str], most: int = MAX_SHOWN) -> str:
+    """Names that were given, separated by commas, as a message shows them: at most MAX_SHOWN characters of them.
+
+    Args:
+        names: The names.
+        most: How many of them to show; how many more there are is said behind.
     """
-    kept = list(names[:MAX_SHOWN])
+    kept = list(names[:most])
     while len(kept) > 1 and len(", ".join(kept)) > MAX_SHOWN:
         kept.pop()
     more = len(names) - len(kept)

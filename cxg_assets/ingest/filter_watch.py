@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from cxg_assets.ingest.errors import shown_text
 from cxg_assets.ingest.filter_grammar import Condition
 from cxg_assets.ingest.filters import ValueFilter
-from cxg_assets.ingest.label_hints import N_LISTED, shortened, unknown_label
+from cxg_assets.ingest.label_hints import N_LISTED, unknown_label
 from cxg_assets.ingest.label_traps import (
     LABEL_OPERATORS,
     SELECTING,
@@ -97,7 +98,7 @@ class FilterWatch:
         """
         reasons = self.unknown_labels(noun) or self._compound_warnings(noun)
         if not reasons and len(self._passed) > 1:
-            counts = [f"{shortened(in_words(condition))}: {n:,}" for condition, n in self._passed.items()]
+            counts = [f"{shown_text(in_words(condition))}: {n:,}" for condition, n in self._passed.items()]
             reasons = [f"{noun}s that pass each condition alone: {'; '.join(counts[:N_LISTED])}"]
         return "; ".join(reasons) or "loosen it"
 

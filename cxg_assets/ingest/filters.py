@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.errors import BadInput, shown, shown_text
 from cxg_assets.ingest.filter_grammar import (
     HALF_CHARACTER,
     MEMBERSHIP,
@@ -120,14 +120,14 @@ class ValueFilter:
         for name in self.columns:
             if name not in batch.schema.names:
                 raise BadInput(
-                    f"The rows have no column {name!r}, which the filter `{self.text}` needs. "
+                    f"The rows have no column {shown(name)}, which the filter `{shown_text(self.text)}` needs. "
                     f"Read it too; they have: {', '.join(batch.schema.names)}."
                 )
             found, checked = batch.schema.field(name).type, self._schema.field(name).type
             if not _compares_alike(found, checked):
                 raise BadInput(
-                    f"Column {name!r} of the rows is {found}, but the filter `{self.text}` was checked against "
-                    f"{checked}. Check it against the schema of the rows."
+                    f"Column {name!r} of the rows is {found}, but the filter `{shown_text(self.text)}` was checked "
+                    f"against {checked}. Check it against the schema of the rows."
                 )
         return self._mask(self._root, batch)
 
@@ -205,8 +205,8 @@ def _cast(value: Value, value_type: pa.DataType, condition: Condition, source: S
     """Returns a constant as a value of a column's type, refusing what could only become another value."""
 
     def fail(problem: str, remedy: str) -> NoReturn:
-        shown = ascii(value) if len(ascii(value)) <= 40 else f"{ascii(value)[:39]}…"
-        what = f"compares {condition.column!r}, a column of {value_type}, with {shown}, which {problem}"
+        written = ascii(value) if len(ascii(value)) <= 40 else f"{ascii(value)[:39]}…"
+        what = f"compares {condition.column!r}, a column of {value_type}, with {written}, which {problem}"
         source.fail(condition.place, what, remedy)
 
     if value is None:

@@ -4,7 +4,7 @@ import codecs
 import csv
 from pathlib import Path
 
-from cxg_assets.ingest.errors import BadInput, shown
+from cxg_assets.ingest.errors import BadInput, shown, shown_path
 from cxg_assets.ingest.spec import FEATURE_ID
 
 COLUMN = "feature_id"
@@ -37,7 +37,7 @@ def read_gene_file(path: Path) -> tuple[str, ...]:
     delimiter, column = header or ("", 0)
     genes = [_gene(path, number, line, delimiter, column) for number, line in lines[0 if header is None else 1 :]]
     if not genes:
-        raise BadInput(f"genes.file: {path} has no genes; leave genes out to keep all genes")
+        raise BadInput(f"genes.file: {shown_path(path)} has no genes; leave genes out to keep all genes")
     return tuple(genes)
 
 
@@ -47,20 +47,21 @@ def _text_of(path: Path) -> str:
     Raises:
         BadInput: It cannot be read, or is none.
     """
-    if path.exists() and not path.is_file():
-        raise BadInput(f"genes.file: cannot read {path}: it is no file")
     try:
+        if path.exists() and not path.is_file():
+            raise BadInput(f"genes.file: cannot read {shown_path(path)}: it is no file")
         content = path.read_bytes()
     except OSError as error:
-        raise BadInput(f"genes.file: cannot read {path}: {error.strerror or error}") from error
+        raise BadInput(f"genes.file: cannot read {shown_path(path)}: {error.strerror or error}") from error
     encoding = "utf-16" if content.startswith(_UTF_16) else "utf-8-sig"
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
+        name = encoding.removesuffix("-sig").upper()
         raise BadInput(
-            f"genes.file: cannot read {path}: line {line} is not text in {encoding.removesuffix('-sig').upper()}; save "
-            "it as text or CSV in UTF-8"
+            f"genes.file: cannot read {shown_path(path)}: line {line} is not text in {name}; save it as text or CSV in "
+            "UTF-8"
         ) from error
 
 
@@ -88,6 +89,6 @@ def _gene(path: Path, number: int, line: str, delimiter: str, column: int) -> st
     gene = fields[column] if column < len(fields) else ""
     if not FEATURE_ID.fullmatch(gene):
         raise BadInput(
-            f"genes.file: {path}:{number}: {shown(gene or line)} is not a feature_id (like ENSG00000081237)"
+            f"genes.file: {shown_path(path)}:{number}: {shown(gene or line)} is not a feature_id (like ENSG00000081237)"
         )
     return gene

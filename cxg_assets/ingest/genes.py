@@ -4,10 +4,9 @@ from collections import Counter
 
 import pyarrow as pa
 
-from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.errors import BadInput, shown, shown_names
 from cxg_assets.ingest.filter_watch import FilterWatch
 from cxg_assets.ingest.filters import ValueFilter, parse_filter
-from cxg_assets.ingest.label_hints import shortened
 from cxg_assets.ingest.spec import GeneSelection
 
 _WHERE = "genes.value_filter"
@@ -56,7 +55,7 @@ def _select_passing(var: pa.Table, gene_filter: ValueFilter) -> pa.Table:
         watch = FilterWatch(gene_filter)
         for batch in batches:
             watch.see(batch, 0)
-        passes = f"no gene of {var.num_rows:,} passes {shortened(repr(gene_filter.text))}"
+        passes = f"no gene of {var.num_rows:,} passes {shown(gene_filter.text)}"
         raise BadInput(f"{_WHERE}: {passes}; {watch.why_nothing('gene')}")
     return kept
 
@@ -65,16 +64,12 @@ def _select_ids(var: pa.Table, feature_ids: tuple[str, ...]) -> pa.Table:
     wanted = set(feature_ids)
     if len(wanted) < len(feature_ids):
         twice = sorted(gene for gene, n_listed in Counter(feature_ids).items() if n_listed > 1)
-        raise BadInput(f"genes.feature_ids: listed twice: {_some(twice)}; list each gene once")
+        raise BadInput(f"genes.feature_ids: listed twice: {shown_names(twice, N_NAMED)}; list each gene once")
     unknown = sorted(wanted - set(var["feature_id"].to_pylist()))
     if unknown:
+        named = shown_names(unknown, N_NAMED)
         raise BadInput(
-            f"genes.feature_ids: {len(unknown)} of {len(wanted)} are not in var of this Census: {_some(unknown)}; "
+            f"genes.feature_ids: {len(unknown)} of {len(wanted)} are not in var of this Census: {named}; "
             "give feature_id values (Ensembl ids without version), not gene names"
         )
     return var.filter(pa.array([gene in wanted for gene in var["feature_id"].to_pylist()]))
-
-
-def _some(names: list[str]) -> str:
-    more = len(names) - N_NAMED
-    return ", ".join(names[:N_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Sequence
 
+from cxg_assets.ingest.errors import shown
+
 N_NEAREST = 3
 """Labels that a message proposes for one that is not there."""
 
@@ -11,9 +13,6 @@ N_LISTED = 5
 
 SHORTEST_PART = 3
 """Characters of a label that is near because it is a part of the other: shorter ones are parts of everything."""
-
-SHOWN_CHARACTERS = 200
-"""Of what was given, a message repeats no more."""
 
 
 def nearest_labels(label: str, labels: Sequence[str]) -> list[str]:
@@ -49,18 +48,13 @@ def unknown_label(noun: str, column: str, label: str, labels: Sequence[str]) -> 
     """
     nearest = nearest_labels(label, labels)
     remedy = f"the nearest: {quoted(nearest)}" if nearest else f"{column} has {quoted(labels) or 'no label at all'}"
-    return f"no {noun} has {column} {shortened(repr(label))} ({remedy})"
+    return f"no {noun} has {column} {shown(label)} ({remedy})"
 
 
 def quoted(labels: Sequence[str]) -> str:
     """Labels as a filter spells them, the first `N_LISTED` of them."""
     more = f" and {len(labels) - N_LISTED:,} more" if len(labels) > N_LISTED else ""
-    return ", ".join(shortened(repr(label)) for label in labels[:N_LISTED]) + more
-
-
-def shortened(text: str) -> str:
-    """What was given, as a message repeats it."""
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1]}…"
+    return ", ".join(shown(label) for label in labels[:N_LISTED]) + more
 
 
 def _share(one: str, other: str) -> bool:

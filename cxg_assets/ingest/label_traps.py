@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
+from cxg_assets.ingest.errors import shown, shown_text
 from cxg_assets.ingest.filter_grammar import MEMBERSHIP, Condition
 from cxg_assets.ingest.filters import parse_filter
-from cxg_assets.ingest.label_hints import N_LISTED, shortened
+from cxg_assets.ingest.label_hints import N_LISTED
 from cxg_assets.ingest.spec import GeneSelection
 
 SEPARATOR = " || "
@@ -75,14 +76,14 @@ def compound_warning(
         values = sorted((value for value in values if n_obs.get(value)), key=lambda value: -n_obs[value])
     if not values:
         return None
-    shown = [repr(value) if n_obs is None else f"{value!r} ({n_obs[value]:,})" for value in values[:N_LISTED]]
+    named = [shown(value) if n_obs is None else f"{shown(value)} ({n_obs[value]:,})" for value in values[:N_LISTED]]
     more = f" and {len(values) - N_LISTED:,} more" if len(values) > N_LISTED else ""
     cells = "cells" if n_obs is None else f"{sum(n_obs[value] for value in values):,} of {where}"
     selects = condition.op in SELECTING
     what = "one of them" if len(condition.values) > 1 else "it"
     return (
-        f"{shortened(in_words(condition))} {'misses' if selects else 'keeps'} {cells} in which {condition.column} "
-        f"holds {what} among several values: {', '.join(shown)}{more}. "
+        f"{shown_text(in_words(condition))} {'misses' if selects else 'keeps'} {cells} in which {condition.column} "
+        f"holds {what} among several values: {', '.join(named)}{more}. "
         f"To {'select them' if selects else 'leave them out'} as well, {_with_compounds(condition, values)}"
     )
 
@@ -137,7 +138,7 @@ def _gene_warning(condition: Condition, name: str, genes: Sequence[str]) -> str:
     keeps = condition.op in SELECTING
     more = f" and {len(genes) - N_LISTED:,} more" if len(genes) > N_LISTED else ""
     return (
-        f"genes.value_filter: feature_name {shortened(repr(name))} stands for {len(genes):,} genes, "
+        f"genes.value_filter: feature_name {shown(name)} stands for {len(genes):,} genes, "
         f"{', '.join(genes[:N_LISTED])}{more}: all of them are {'kept' if keeps else 'left out'}. To "
         f"{'keep' if keeps else 'leave out'} one of them, write feature_id in place of feature_name"
     )

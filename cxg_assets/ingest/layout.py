@@ -16,7 +16,7 @@ file is written after the files it tells of: where it is, they are whole.
 
 import re
 
-from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.errors import CxgError, shown
 
 N_DIGITS = 16
 """Hex digits of a fingerprint in a name: 64 bits, so names of one folder do not collide by chance."""
@@ -102,5 +102,6 @@ def dataset_path(subset: str) -> str:
 def _index_folder(release_version: str) -> str:
     # A release's build date is whatever its Census says.
     if not _PLAIN.fullmatch(release_version):
-        raise CxgError(f"the Census calls its build {release_version!r}, which cannot name a folder; is it a Census?")
+        name = shown(release_version)
+        raise CxgError(f"the Census calls its build {name}, which cannot name a folder; is it a Census?")
     return f"{INDEX_FOLDER}/{release_version}"

@@ -20,7 +20,7 @@ import h5py
 import pyarrow as pa
 
 from cxg_assets.ingest.dataset import read_dataset, remedy
-from cxg_assets.ingest.errors import BadInput, CxgError
+from cxg_assets.ingest.errors import BadInput, CxgError, shown_names
 from cxg_assets.ingest.feather import FeatherFile
 from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.landed import require_chunk
@@ -256,7 +256,7 @@ def _require_columns(file: Path, columns: Sequence[str] | None) -> None:
     with FeatherFile(file) as opened:
         unknown = [name for name in columns or () if name not in opened.schema.names]
         if unknown:
-            raise BadInput(f"columns: there is no {', '.join(unknown)}; there are {', '.join(opened.schema.names)}")
+            raise BadInput(f"columns: there is no {shown_names(unknown)}; there are {', '.join(opened.schema.names)}")
 
 
 def _require_lazy() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from cxg_assets.ingest.errors import BadInput, StoreError, Unreachable
+from cxg_assets.ingest.errors import BadInput, StoreError, Unreachable, shown_path
 from cxg_assets.ingest.patience import Patience
 from cxg_assets.ingest.store import StoreLocator
 
@@ -73,7 +73,8 @@ def probe_writing(locator: StoreLocator) -> Proven:
         with _named(f"; {store.uri(path)} stays there"):
             store.delete(path)
     if content != _CONTENT:
-        raise BadInput(f"destination: {locator.url} gave back other bytes than were written there; do not use it")
+        place = shown_path(locator.url)
+        raise BadInput(f"destination: {place} gave back other bytes than were written there; do not use it")
     return proven
 
 
@@ -122,11 +123,11 @@ def _probe_folder(folder: Path) -> None:
 
     Made in their own place and removed again, they would vanish under whoever else begins to write there.
     """
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     try:
+        there = next(parent for parent in (folder, *folder.parents) if parent.exists())
         with tempfile.TemporaryDirectory(prefix=_NAME, dir=there) as probed:
             tried = Path(probed) / folder.relative_to(there)
             tried.mkdir(parents=True, exist_ok=True)
             (tried / _NAME).touch()
     except OSError as error:
-        raise BadInput(f"destination: {folder} cannot be written: {error.strerror}") from error
+        raise BadInput(f"destination: {shown_path(folder)} cannot be written: {error.strerror}") from error

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.errors import BadInput, shown
 
 if TYPE_CHECKING:
     import boto3
@@ -43,7 +43,7 @@ class S3Settings:
 
     def __post_init__(self) -> None:
         if self.endpoint_url is not None and not self.endpoint_url.startswith(("http://", "https://")):
-            raise BadInput(f"S3: the endpoint {self.endpoint_url!r} is no URL; give http://host:port or https://host")
+            raise BadInput(f"S3: the endpoint {shown(self.endpoint_url)} is no URL; give http://host:port or https://host")
 
     def completed(self) -> "S3Settings":
         """The same with endpoint, region and lasting keys filled in from the environment and the profile files.

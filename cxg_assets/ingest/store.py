@@ -16,7 +16,7 @@ from obstore import sign
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, S3Store
 
-from cxg_assets.ingest.errors import BadInput, StoreError, Unreachable
+from cxg_assets.ingest.errors import BadInput, StoreError, Unreachable, shown
 from cxg_assets.ingest.folder import create_file
 from cxg_assets.ingest.patience import Patience
 from cxg_assets.ingest.s3 import S3Settings
@@ -73,7 +73,7 @@ class StoreLocator:
 
     def __post_init__(self) -> None:
         if self.encryption not in ENCRYPTIONS:
-            raise BadInput(f"destination: encryption {self.encryption!r} is unknown; choose AES256 or aws:kms")
+            raise BadInput(f"destination: encryption {shown(self.encryption)} is unknown; choose AES256 or aws:kms")
         if self.kms_key_id and self.encryption != "aws:kms":
             raise BadInput("destination: a KMS key is given, but the encryption is not aws:kms")
         object.__setattr__(self, "url", as_url(self.url))

@@ -11,9 +11,12 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
-from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.errors import MAX_SHOWN, BadInput, shown, shown_path, shown_text
 
 __all__ = ["absolute_path", "as_url", "check_path", "check_url"]
+
+_MAX_PART = 70
+"""Characters of a URL's part that a message shows beside the URL."""
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
@@ -50,7 +53,7 @@ def absolute_path(path: str, folder: Path = Path()) -> Path:
         absolute = (folder / Path(path).expanduser()).absolute()
         return absolute.resolve() if ".." in absolute.parts else absolute
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, no user of that name, a NUL
-        raise BadInput(f"{_shown(path)} is no path of this machine: {error}") from error
+        raise BadInput(f"{shown(path)} is no path of this machine: {shown_text(str(error))}") from error
 
 
 def check_url(url: str) -> None:
@@ -59,28 +62,28 @@ def check_url(url: str) -> None:
     Raises:
         BadInput: It is not `s3://bucket/prefix` or `file:///folder`, or could be read as another place.
     """
-    shown = _shown(url)
+    given = shown(url, MAX_SHOWN - _MAX_PART)
     if "@" in url.split("://", 1)[-1].split("/", 1)[0]:
         raise BadInput("destination: the URL has an @ before its bucket; keys belong in the AWS_* variables")
     if "?" in url or "#" in url:
-        raise BadInput(f"destination: {shown} has a ? or #, which URLs do not allow in names; choose another")
+        raise BadInput(f"destination: {given} has a ? or #, which URLs do not allow in names; choose another")
     if not url.isprintable() or "\\" in url:
-        raise BadInput(f"destination: {shown} has a backslash or a character that cannot be seen; take it out")
+        raise BadInput(f"destination: {given} has a backslash or a character that cannot be seen; take it out")
     supported = "give s3://bucket/prefix or the path of a folder"
     if not url.startswith(("s3://", "file:///")):
-        raise BadInput(f"destination: {shown} is not supported; {supported}")
+        raise BadInput(f"destination: {given} is not supported; {supported}")
     bucket, _, path = url.split("://", 1)[1].partition("/")
     if url.startswith("s3://") and (not _BUCKET.fullmatch(bucket) or _FOUR_NUMBERS.fullmatch(bucket)):
         rule = "3 to 63 small letters, digits, hyphens and single dots"
-        problem = f"{_shown(bucket)} is no bucket name ({rule})"
-        raise BadInput(f"destination: {shown} is not supported: {problem}; {supported}")
+        problem = f"{shown(bucket, _MAX_PART)} is no bucket name ({rule})"
+        raise BadInput(f"destination: {given} is not supported: {problem}; {supported}")
     if url.startswith("file:///") and not path.strip("/"):
-        raise BadInput(f"destination: {shown} is the root of this machine, not a folder in it; {supported}")
+        raise BadInput(f"destination: {given} is the root of this machine, not a folder in it; {supported}")
     # One slash at the end changes nothing.
     for segment in path.removesuffix("/").split("/") if path else ():
         if not _is_plain(_decoded(segment)):
             raise BadInput(
-                f"destination: {shown} has the segment {_shown(segment)}, which may lead to another place; "
+                f"destination: {given} has the segment {shown(segment, _MAX_PART)}, which may lead to another place; "
                 "write the place itself, without . and .. and double slashes"
             )
 
@@ -93,11 +96,10 @@ def check_path(path: str, url: str) -> None:
     """
     inner = path.removeprefix("/").removesuffix("/")
     if inner and not all(_is_plain(segment) for segment in inner.split("/")):
-        raise BadInput(f"{path!r} is no path below {url}: it has . or .. in it, or a double slash, or what is no text")
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 200 else f"{text[:199]}…")
+        raise BadInput(
+            f"{shown(path)} is no path below {shown_path(url)}: it has . or .. in it, or a double slash, or what is no "
+            "text"
+        )
 
 
 def _decoded(segment: str) -> str:

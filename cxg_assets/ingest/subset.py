@@ -10,13 +10,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from cxg_assets.ingest.errors import BadInput, CxgError
+from cxg_assets.ingest.errors import BadInput, CxgError, shown, shown_names
 from cxg_assets.ingest.feather import FeatherFile, write_feather
 from cxg_assets.ingest.filter_watch import FilterWatch
 from cxg_assets.ingest.filters import ValueFilter, parse_filter
 from cxg_assets.ingest.genes import parse_gene_filter, select_genes
 from cxg_assets.ingest.index import CensusIndex
-from cxg_assets.ingest.label_hints import shortened
 from cxg_assets.ingest.label_traps import gene_name_warnings
 from cxg_assets.ingest.release import Release
 from cxg_assets.ingest.selection import Selection
@@ -84,7 +83,7 @@ def parse_obs_filter(
     """
     unknown = [column for column in columns if column not in schema.names]
     if unknown:
-        raise BadInput(f"{attribute}: obs has no {', '.join(unknown)}; it has {', '.join(schema.names)}")
+        raise BadInput(f"{attribute}: obs has no {shown_names(unknown)}; it has {', '.join(schema.names)}")
     return None if value_filter is None else parse_filter(value_filter, schema)
 
 
@@ -108,7 +107,7 @@ def nothing_selected(value_filter: ValueFilter, watch: FilterWatch, organism: st
         organism: Whose cells they are.
     """
     cells = f"no cell of {watch.n_rows:,} {organism} cells".replace("  ", " ")
-    return BadInput(f"value_filter: {cells} passes {shortened(repr(value_filter.text))}; {watch.why_nothing('cell')}")
+    return BadInput(f"value_filter: {cells} passes {shown(value_filter.text)}; {watch.why_nothing('cell')}")
 
 
 def write_subset(

@@ -5,7 +5,7 @@ from dagster_aws.s3 import S3Resource
 from pydantic import Field
 
 from cxg_assets import settings
-from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.ingest.s3 import S3Settings
 from cxg_assets.ingest.store import StoreLocator
 from cxg_assets.ingest.store_url import as_url
@@ -57,7 +57,7 @@ class StoreResource(dg.ConfigurableResource):
     def _s3_settings(self) -> S3Settings:
         addressing = self.addressing or settings.store_addressing() or "path"
         if addressing not in ("path", "virtual"):
-            raise BadInput(f"destination: addressing {addressing!r} is unknown; choose path or virtual")
+            raise BadInput(f"destination: addressing {shown(addressing)} is unknown; choose path or virtual")
         return S3Settings(
             endpoint_url=self.s3.endpoint_url,
             region=self.s3.region_name,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cxg_assets.ingest.label_hints import nearest_labels, quoted, shortened, unknown_label
+from cxg_assets.ingest.label_hints import nearest_labels, quoted, unknown_label
 
 TISSUES = ["adipose tissue", "blood", "bone marrow", "lung", "lung parenchyma", "small intestine", "spleen"]
 
@@ -42,7 +42,5 @@ def test_where_nothing_is_near_some_labels_are_listed() -> None:
 
 
 def test_of_what_was_given_no_more_than_200_characters_are_repeated() -> None:
-    assert shortened("a" * 200) == "a" * 200
-    assert len(shortened("a" * 201)) == 200
     assert len(unknown_label("cell", "tissue", "b" * 5_000, TISSUES)) < 350
     assert len(quoted(["c" * 5_000])) == 200
