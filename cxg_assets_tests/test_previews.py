@@ -24,7 +24,7 @@ assert warnings.filters == before
 defs.get_repository_def().get_all_jobs()
 defs.resolve_asset_graph()
 warnings.warn("mine is old", DeprecationWarning)
-dg.LocalFileCodeReference("mine.py")
+dg.LocalFileCodeReference(file_path="mine.py")
 """
 
 BETA = (BetaWarning, PreviewWarning)
