@@ -13,8 +13,7 @@ from cxg_assets.checks.release import build_release_check
 from cxg_assets.io_managers import build_io_managers
 from cxg_assets.previews import known_previews
 from cxg_assets.resources.census import CensusResource
-from cxg_assets.resources.executor import RayPoolExecutor
-from cxg_assets.resources.ray_cluster import RunRay
+from cxg_assets.resources.executors import build_executor
 from cxg_assets.resources.store import StoreResource
 
 OBSERVE_JOB = "observe_census_release"
@@ -27,6 +26,7 @@ def complete(
     census: CensusResource | None = None,
     store: StoreResource | None = None,
     workers: int = 0,
+    pool: str = "",
 ) -> dg.Definitions:
     """Adds what subsets share: the release, an index for each organism in use, and the resources.
 
@@ -34,7 +34,8 @@ def complete(
         subsets: Definitions of one or more subsets.
         census: Which Census; None goes by the environment.
         store: The default store and S3 settings; None goes by the environment.
-        workers: Ray actors; 0 is one for each CPU.
+        workers: Worker processes; 0 is one for each CPU.
+        pool: `ray` or `local`; empty goes by the environment.
     """
     assets = [asset for asset in subsets.assets or () if isinstance(asset, dg.AssetsDefinition)]
     used = {dep.asset_key for asset in assets for spec in asset.specs for dep in spec.deps}
@@ -54,7 +55,7 @@ def complete(
             "census": census or CensusResource(),
             "store": default_store,
             **build_io_managers(default_store),
-            "executor": RayPoolExecutor(ray=RunRay(), workers=workers),
+            "executor": build_executor(pool, workers),
         },
         executor=dg.in_process_executor,
     )

@@ -97,6 +97,11 @@ def census_profile() -> str:
     return os.environ.get("CXG_CENSUS_PROFILE", "")
 
 
+def pool() -> str:
+    """`CXG_POOL`: what runs the workers, `ray` (the default) or `local`: processes of this machine without Ray."""
+    return os.environ.get("CXG_POOL", "")
+
+
 def demo_census_path() -> Path:
     """The demo census, used when neither of the two names a Census."""
     return home() / "demo-census"

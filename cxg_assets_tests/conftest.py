@@ -14,8 +14,8 @@
 | `public` | the public Census on this machine, and the environment of its clients, with `no_aws` |
 | `index_store` | the default store of the session: census indexes are made once |
 | `ingest` | a function: takes a spec to landed chunks, see `Ingest` and `ingested.Ingested` |
-| `ray_session` | a real Ray of two CPUs, whose worker processes serve one pool after the other |
-| `own_workers` | that Ray, where each pool starts its own processes, as outside of tests |
+| `workers` | pools are of processes of this machine, which serve one pool after the other |
+| `ray_session` | a real Ray of two CPUs |
 | `blood` | one ingested subset that all tests read and none changes |
 | `stages` | a subset of six chunks on a Dagster instance, kept at each stage of its ingest |
 | `platform`, `prepared`, `landed`, `published` | a copy for one test: nothing made, a plan, all chunks, a dataset |
@@ -38,8 +38,6 @@ from cxg_assets.ingest.release import Release, read_release
 from cxg_assets.ingest.s3 import S3Settings
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
 from cxg_assets.ingest.store import Store, StoreLocator
-from cxg_assets.resources import pool
-from cxg_assets.resources.actor import start_actor
 from cxg_assets.resources.ray_cluster import leave_ray, start_own_ray
 from cxg_assets_tests.cli.command import move_to, use_defs
 from cxg_assets_tests.ingested import Ingested, ingest_subset
@@ -255,20 +253,27 @@ def public(no_aws: None, running_public_census: PublicCensus, monkeypatch: pytes
     return running_public_census
 
 
-@pytest.fixture(scope="session")
-def ray_session() -> Iterator[KeptWorkers]:
-    """A Ray of two CPUs for the whole session; the executor joins a Ray that runs, as it would join a cluster."""
+@pytest.fixture(scope="session", autouse=True)
+def _local_pool() -> Iterator[None]:
+    """What is not about Ray does without: commands, runs and UIs of tests have pools of this machine's processes."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("CXG_POOL", "local")
+        yield
 
-    start_own_ray({"num_cpus": 2})
+
+@pytest.fixture(scope="session")
+def workers() -> Iterator[KeptWorkers]:
+    """Pools keep their processes for the next one."""
     with keep_workers() as kept:
         yield kept
+
+
+@pytest.fixture(scope="session")
+def ray_session() -> Iterator[None]:
+    """A Ray of two CPUs for the whole session; the executor joins a Ray that runs, as it would join a cluster."""
+    start_own_ray({"num_cpus": 2})
+    yield
     leave_ray()
-
-
-@pytest.fixture
-def own_workers(ray_session: KeptWorkers, monkeypatch: pytest.MonkeyPatch) -> None:
-    ray_session.end()
-    monkeypatch.setattr(pool, "start_actor", start_actor)
 
 
 @pytest.fixture(scope="session")
@@ -278,24 +283,24 @@ def stages(census_uri: str, spec: Callable[..., SubsetSpec], tmp_path_factory: p
 
 
 @pytest.fixture
-def platform(stages: Stages, ray_session: KeptWorkers) -> Iterator[Platform]:
+def platform(stages: Stages, workers: KeptWorkers) -> Iterator[Platform]:
     with stages.at("empty") as copy:
         yield copy
 
 
 @pytest.fixture
-def prepared(stages: Stages, ray_session: KeptWorkers) -> Iterator[Platform]:
+def prepared(stages: Stages, workers: KeptWorkers) -> Iterator[Platform]:
     with stages.at("prepared") as copy:
         yield copy
 
 
 @pytest.fixture
-def landed(stages: Stages, ray_session: KeptWorkers) -> Iterator[Platform]:
+def landed(stages: Stages, workers: KeptWorkers) -> Iterator[Platform]:
     with stages.at("landed") as copy:
         yield copy
 
 
 @pytest.fixture
-def published(stages: Stages, ray_session: KeptWorkers) -> Iterator[Platform]:
+def published(stages: Stages, workers: KeptWorkers) -> Iterator[Platform]:
     with stages.at("published") as copy:
         yield copy

@@ -148,11 +148,20 @@ class Ui:
 
 
 @contextmanager
-def serve(command: Sequence[str], home: Path, census_uri: str, port: int) -> Iterator[Ui]:
-    """Runs a command that serves the UI, until the block ends; then all its processes have ended too."""
+def serve(command: Sequence[str], home: Path, census_uri: str, port: int, pool: str = "local") -> Iterator[Ui]:
+    """Runs a command that serves the UI, until the block ends; then all its processes have ended too.
+
+    Args:
+        command: The command.
+        home: Its CXG_HOME.
+        census_uri: Its Census.
+        port: Where it listens.
+        pool: What runs the workers of its runs.
+    """
     ours = ("CXG_", "DAGSTER_", "RAY_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     environment |= {"CXG_HOME": str(home), "CXG_CENSUS_URI": census_uri, "DAGSTER_HOME": str(home / "dagster")}
+    environment["CXG_POOL"] = pool
     log = (home / "server.log").open("wb")
     process = subprocess.Popen(
         command, env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True,

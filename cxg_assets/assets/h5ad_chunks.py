@@ -27,7 +27,7 @@ from cxg_assets.ingest.pipeline import load_plan, require_plan
 from cxg_assets.ingest.plan_mark import marked
 from cxg_assets.ingest.worker import IngestJob
 from cxg_assets.resources.census import CensusResource
-from cxg_assets.resources.executor import RayPoolExecutor
+from cxg_assets.resources.executor import PoolExecutor
 from cxg_assets.resources.store import StoreResource
 
 LAUNCH_RETRIES = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL)
@@ -60,7 +60,7 @@ def build_h5ad_chunks(subset: str, destination: str, labels: Labels) -> tuple[dg
         context: StepContext,
         census: CensusResource,
         store: StoreResource,
-        executor: RayPoolExecutor,
+        executor: PoolExecutor,
         keys: list[str] | None,
         *,
         replace: bool = False,
@@ -104,7 +104,7 @@ def build_h5ad_chunks(subset: str, destination: str, labels: Labels) -> tuple[dg
         output_required=False,
     )
     def h5ad_chunks(
-        context: dg.AssetExecutionContext, census: CensusResource, store: StoreResource, executor: RayPoolExecutor
+        context: dg.AssetExecutionContext, census: CensusResource, store: StoreResource, executor: PoolExecutor
     ) -> Iterator[dg.Output[None]]:
         make(context, census, store, executor, list(context.partition_keys))
         return
@@ -117,7 +117,7 @@ def build_h5ad_chunks(subset: str, destination: str, labels: Labels) -> tuple[dg
         config: MissingChunks,
         census: CensusResource,
         store: StoreResource,
-        executor: RayPoolExecutor,
+        executor: PoolExecutor,
     ) -> None:
         make(context, census, store, executor, config.chunks or None, replace=config.replace)
 

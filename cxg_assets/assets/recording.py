@@ -31,7 +31,7 @@ from cxg_assets.ingest.store import Store
 from cxg_assets.ingest.stored import Listed
 from cxg_assets.ingest.worker import IngestJob
 from cxg_assets.metadata import Metadata, chunk_metadata, summary_metadata
-from cxg_assets.resources.executor import RayPoolExecutor
+from cxg_assets.resources.executor import PoolExecutor
 
 StepContext = dg.AssetExecutionContext | dg.OpExecutionContext
 
@@ -140,7 +140,7 @@ def make_chunks(
     job: IngestJob,
     plan: ChunkPlan,
     wanted: Sequence[Chunk],
-    executor: RayPoolExecutor,
+    executor: PoolExecutor,
     *,
     record_again: bool,
 ) -> RunSummary:

@@ -1,77 +1,70 @@
-"""Launches the Ray pool of one materialization: spans go out, a result for each chunk comes back as it is there."""
+"""Launches the pool of one materialization: spans go out, a result for each chunk comes back as it is there."""
 
 import contextlib
-import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import dagster as dg
-from dagster_ray import RayResource
 from pydantic import Field
 
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.worker import IngestJob
-from cxg_assets.resources.errors import LaunchError
 from cxg_assets.resources.pool import Pool
-from cxg_assets.resources.ray_cluster import dashboard_url, leave_ray
+
+StepContext = dg.AssetExecutionContext | dg.OpExecutionContext
 
 
-class RayPoolExecutor(dg.ConfigurableResource):
-    """Launches a pool of Ray actors for one materialization.
+class PoolExecutor(dg.ConfigurableResource, ABC):
+    """Launches a pool of workers for one materialization.
 
     Shaped after `concurrent.futures`:
     `with executor.launch(job, n_chunks, context) as pool: for result in pool.run(spans): …`
     """
 
-    ray: dg.ResourceDependency[RayResource]
-    workers: int = Field(default=0, description="Ray actors. 0: one for each CPU of the cluster.")
+    workers: int = Field(default=0, description="Worker processes. 0: one for each CPU.")
     max_attempts: int = Field(default=3, description="How often a chunk is tried before it counts as failed.")
 
-    @contextlib.contextmanager
-    def launch(
-        self, job: IngestJob, n_chunks: int, context: dg.OpExecutionContext | dg.AssetExecutionContext
-    ) -> Iterator[Pool]:
-        """Connects to Ray, if nobody did, and yields a pool whose actors are ready; they are gone afterwards.
+    @abstractmethod
+    def launch(self, job: IngestJob, n_chunks: int, context: StepContext) -> AbstractContextManager[Pool]:
+        """Yields a pool whose workers are ready; they are gone afterwards.
 
         Args:
             job: What every worker needs to know; its `n_threads` is set here, to a worker's share of the CPUs.
-            n_chunks: Chunks to make; there are never more actors than that.
+            n_chunks: Chunks to make; there are never more workers than that.
             context: The step's.
 
         Raises:
-            BadInput: The number of workers is negative; no Ray answers at the address of the cluster.
-            LaunchError: Ray cannot be started, or has no place for a worker.
+            BadInput: The number of workers is negative.
+            LaunchError: The pool cannot be started, or there is no place for a worker.
         """
-        import ray
-        from ray.exceptions import RayError
 
+    def n_workers(self, n_cpus: int, n_chunks: int) -> int:
+        """How many workers a pool has.
+
+        Args:
+            n_cpus: CPUs that they share.
+            n_chunks: Chunks to make.
+
+        Raises:
+            BadInput: The number of workers is negative.
+        """
         if self.workers < 0:
             raise BadInput(f"workers: {self.workers} is not a positive whole number")
-        joined = not ray.is_initialized()
-        dashboard: str | None = None
-        if joined:
-            try:
-                dashboard = dashboard_url(self.ray.connect(context))
-            except (OSError, RuntimeError, RayError) as error:
-                raise LaunchError(f"Ray cannot be started or joined: {error}") from error
-        try:
-            n_cpus = int(ray.cluster_resources().get("CPU", 1))
-            n_workers = min(self.workers or max(n_cpus, 1), n_chunks)
-            job = replace(job, n_threads=max(n_cpus // n_workers, 1))
-            # Ray counts CPUs in 1/10,000; rounded up, the last actor would wait for ever.
-            cpus_per_worker = min(1.0, math.floor(10_000 * n_cpus / n_workers) / 10_000)
-            pool = Pool(job, n_workers, cpus_per_worker, self.max_attempts, dashboard)
-            try:
-                pool.start()
-                yield pool
-            finally:
-                pool.close()
-        except SystemError as error:
-            # What interrupts Ray's C code comes out as the cause of a SystemError, which would pass for a failure
-            # after which the step is begun again.
-            if error.__cause__ is None or isinstance(error.__cause__, Exception):
-                raise
-            raise error.__cause__ from None
-        finally:
-            if joined:
-                leave_ray()
+        return min(self.workers or max(n_cpus, 1), n_chunks)
+
+
+@contextlib.contextmanager
+def started(pool: Pool) -> Iterator[Pool]:
+    """Starts a pool and closes it at the end of the block."""
+    try:
+        pool.start()
+        yield pool
+    finally:
+        pool.close()
+
+
+def share_of_cpus(job: IngestJob, n_cpus: int, n_workers: int) -> IngestJob:
+    """The same job for workers that share so many CPUs."""
+    return replace(job, n_threads=max(n_cpus // n_workers, 1))

@@ -1,19 +1,18 @@
-"""A pool of Ray actors that make chunks: whoever dies is replaced, and what fails is tried again elsewhere."""
+"""A pool of workers that make chunks: whoever dies is replaced, and what fails is tried again elsewhere."""
 
+import itertools
 import logging
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from cxg_assets.ingest.errors import BadInput, CxgError, Unreachable
 from cxg_assets.ingest.plan import Chunk
 from cxg_assets.ingest.report import ChunkFailure, ChunkReport
 from cxg_assets.ingest.spans import Span
-from cxg_assets.ingest.worker import IngestJob
-from cxg_assets.resources.actor import Actor, require_living_node, start_actor
-from cxg_assets.resources.errors import LaunchError
+from cxg_assets.resources.errors import LaunchError, first_line
+from cxg_assets.resources.workers import Died, Event, Opened, PoolWorker, SpanEnded, Told, Workers
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +20,7 @@ SPANS_IN_FLIGHT = 2
 """Spans that a worker has at once: the one it makes and the one it takes up without waiting for the driver."""
 
 WAIT_SECONDS = 1.0
-"""Ray is never waited for without a limit: Dagster's interrupt is only seen in between."""
+"""Workers are never waited for without a limit: Dagster's interrupt is only seen in between."""
 
 LATECOMER_SECONDS = 30.0
 """So long the first workers wait for the others; those who come later join in."""
@@ -47,69 +46,62 @@ Result = ChunkReport | ChunkFailure
 
 @dataclass(eq=False)
 class _Task:
-    """A span that an actor works on; `left` are the chunks it has not told of."""
+    """A span that a worker has; `left` are the chunks it has not told of."""
 
-    actor: Actor
+    worker: PoolWorker
     attempt: int
     left: list[Chunk]
 
 
 @dataclass(frozen=True)
 class _Waiting:
-    """A span that no actor has; `not_on` is the one that it has failed on."""
+    """A span that no worker has; `not_on` is the one that it has failed on."""
 
     span: Span
-    not_on: Actor | None = None
+    not_on: PoolWorker | None = None
 
 
 class Pool:
-    """Actors that share the chunks of a run, and are replaced when they die.
+    """Workers that share the chunks of a run, and are replaced when they die.
 
     Attributes:
-        n_workers: Actors at most.
+        n_workers: Workers at most.
         n_retries: Chunks that were tried again, each time counted.
-        n_deaths: Actors that died.
-        dashboard_url: Where the Ray of the actors can be looked at; None if nobody knows.
+        n_deaths: Workers that died.
+        dashboard_url: Where the Ray of the workers can be looked at; None if nobody knows.
     """
 
-    def __init__(
-        self,
-        job: IngestJob,
-        n_workers: int,
-        cpus_per_worker: float,
-        max_attempts: int,
-        dashboard_url: str | None = None,
-    ) -> None:
+    def __init__(self, workers: Workers, n_workers: int, max_attempts: int, dashboard_url: str | None = None) -> None:
         self.n_workers = n_workers
         self.dashboard_url = dashboard_url
         self.n_retries = 0
         self.n_deaths = 0
-        self._job = job
-        self._cpus_per_worker = cpus_per_worker
+        self._started = workers
         self._max_attempts = max_attempts
-        self._actors: list[Actor] = []
-        self._tasks: dict[Any, _Task] = {}
+        self._workers: list[PoolWorker] = []
+        self._tasks: dict[int, _Task] = {}
+        self._tickets = itertools.count()
         self._waiting: deque[_Waiting] = deque()
         self._idle_deaths = 0
         self._silences = 0
 
     def start(self) -> None:
-        """Starts the actors side by side, and waits until they have opened the Census or have failed to.
+        """Starts the workers side by side, and waits until they have opened the Census or have failed to.
 
-        What keeps an actor from opening it comes out of `run`, with the chunks that it concerns. Actors that Ray has no
-        place for are waited for only a while.
+        What keeps a worker from opening it comes out of `run`, with the chunks that it concerns. Workers that there is
+        no place for are waited for only a while.
 
         Raises:
-            LaunchError: Ray has a place for none of them.
+            LaunchError: There is a place for none of them.
         """
         for _ in range(self.n_workers):
-            self._start_actor()
+            self._start_worker()
         began = time.monotonic()
-        while any(actor.opening is not None for actor in self._actors):
-            for ref in self._ready():
-                self._open(ref)
+        while len(self._open_workers()) < len(self._workers):
+            for event in self._started.wait(WAIT_SECONDS):
+                deque(self._take(event), maxlen=0)
             seconds = time.monotonic() - began
-            if seconds > LATECOMER_SECONDS and self._open_actors():
+            if seconds > LATECOMER_SECONDS and self._open_workers():
                 break
             if seconds > NO_WORKER_SECONDS:
                 raise self._no_worker()
@@ -131,127 +123,98 @@ class Pool:
         seen = time.monotonic()
         while self._waiting or self._tasks:
             self._dispatch()
-            for ref in self._ready():
-                if ref in self._tasks:
-                    yield from self._next_result(ref)
-                else:
-                    self._open(ref)
+            for event in self._started.wait(WAIT_SECONDS):
+                yield from self._take(event)
             yield from self._end_the_silent()
-            if self._open_actors():
+            if self._open_workers():
                 seen = time.monotonic()
             elif time.monotonic() - seen > NO_WORKER_SECONDS:
                 raise self._no_worker()
 
     def close(self) -> None:
-        """Ends the actors; what they were making is lost."""
-        for actor in self._actors:
-            actor.end()
-        self._actors.clear()
+        """Ends the workers; what they were making is lost."""
+        for worker in self._workers:
+            self._started.end(worker)
+        self._workers.clear()
         self._tasks.clear()
         self._waiting.clear()
 
     def _dispatch(self) -> None:
-        """Replaces the dead, and gives spans to the actors that have the fewest, at most `SPANS_IN_FLIGHT` to each."""
-        while self._waiting and len(self._actors) < self.n_workers:
-            require_living_node()
-            self._start_actor()
+        """Replaces the dead, and gives spans to the workers that have the fewest, at most `SPANS_IN_FLIGHT` to each."""
+        while self._waiting and len(self._workers) < self.n_workers:
+            self._start_worker()
         kept: list[_Waiting] = []
         while self._waiting:
-            actors = [actor for actor in self._open_actors() if actor.n_spans < SPANS_IN_FLIGHT]
-            if not actors:
+            workers = [worker for worker in self._open_workers() if worker.n_spans < SPANS_IN_FLIGHT]
+            if not workers:
                 break
             waiting = self._waiting.popleft()
-            others = [actor for actor in actors if actor is not waiting.not_on]
-            if not others and len(self._open_actors()) > 1:
+            others = [worker for worker in workers if worker is not waiting.not_on]
+            if not others and len(self._open_workers()) > 1:
                 kept.append(waiting)
                 continue
-            self._give(min(others or actors, key=lambda actor: actor.n_spans), waiting.span)
+            self._give(min(others or workers, key=lambda worker: worker.n_spans), waiting.span)
         self._waiting.extendleft(reversed(kept))
 
-    def _give(self, actor: Actor, span: Span) -> None:
-        stream = actor.handle.run.options(num_returns="streaming").remote(span)
-        self._tasks[stream] = _Task(actor, span.attempt, list(span.chunks))
-        if not actor.n_spans:
-            actor.heard = time.monotonic()
-        actor.n_spans += 1
+    def _give(self, worker: PoolWorker, span: Span) -> None:
+        ticket = next(self._tickets)
+        self._tasks[ticket] = _Task(worker, span.attempt, list(span.chunks))
+        if not worker.n_spans:
+            worker.heard = time.monotonic()
+        worker.n_spans += 1
+        self._started.give(worker, ticket, span)
 
-    def _start_actor(self) -> None:
-        self._actors.append(start_actor(self._job, self._cpus_per_worker))
+    def _start_worker(self) -> None:
+        self._workers.append(self._started.start())
 
-    def _open_actors(self) -> list[Actor]:
+    def _open_workers(self) -> list[PoolWorker]:
         """Those who can be given work. One that waits for a place in the cluster would keep it from the others."""
-        return [actor for actor in self._actors if actor.opening is None]
+        return [worker for worker in self._workers if worker.is_open]
 
-    def _ready(self) -> list[Any]:
-        """What an actor has to tell: a result of a span, or that it is open."""
-        import ray
-        from ray.exceptions import RayError
-
-        refs = [*self._tasks, *(actor.opening for actor in self._actors if actor.opening is not None)]
-        try:
-            return ray.wait(refs, num_returns=1, timeout=WAIT_SECONDS, fetch_local=False)[0]
-        except RayError as error:
-            raise LaunchError(f"Ray does not answer any more: {_first_line(error)}") from error
-
-    def _open(self, ref: Any) -> None:
-        """Takes note that an actor has opened the Census; if it could not, its first span tells why."""
-        import ray
-        from ray.exceptions import RayError, RayTaskError
-
-        [actor] = [actor for actor in self._actors if actor.opening == ref]
-        try:
-            ray.get(ref)
-        except RayTaskError:
-            pass
-        except RayError as error:
-            self._take_out(actor, error)
-            return
-        actor.opening = None
-
-    def _next_result(self, stream: Any) -> Iterator[Result]:
-        import ray
-        from ray.exceptions import RayError, RayTaskError
-
-        task = self._tasks[stream]
-        task.actor.heard = time.monotonic()
-        try:
-            result: Any = ray.get(next(stream))
-        except StopIteration:
-            self._end(stream)
-        except RayTaskError as error:
-            if isinstance(error.cause, MemoryError):
-                # It would fail at the next chunk too, as its memory is in pieces or its machine is full.
-                task.actor.end()
-                yield from self._bury(task.actor, error.cause)
-                return
-            self._end(stream)
-            yield from self._span_failed(task, error.cause)
-        except RayError as error:
-            # The actor died, its node did, or Ray ended it for want of memory.
-            yield from self._bury(task.actor, error)
+    def _take(self, event: Event) -> Iterator[Result]:
+        """Takes note of what a worker tells."""
+        if isinstance(event, Opened):
+            event.worker.is_open = True
+        elif isinstance(event, Died):
+            yield from self._bury(event.worker, event.error)
         else:
-            self._idle_deaths = 0
-            chunk = next(chunk for chunk in task.left if chunk.key == result.chunk)
-            task.left.remove(chunk)
-            if isinstance(result, ChunkReport):
-                self._silences = 0
-                yield result
+            task = self._tasks[event.ticket]
+            task.worker.heard = time.monotonic()
+            if isinstance(event, Told):
+                yield from self._told(task, event)
+            elif isinstance(event.error, MemoryError):
+                # It would fail at the next chunk too, as its memory is in pieces or its machine is full.
+                self._started.end(task.worker)
+                yield from self._bury(task.worker, event.error)
             else:
-                yield from self._retry([chunk], task, result.error)
+                yield from self._ended(event)
+
+    def _told(self, task: _Task, event: Told) -> Iterator[Result]:
+        self._idle_deaths = 0
+        chunk = next(chunk for chunk in task.left if chunk.key == event.result.chunk)
+        task.left.remove(chunk)
+        if isinstance(event.result, ChunkReport):
+            self._silences = 0
+            yield event.result
+        else:
+            yield from self._retry([chunk], task, event.result.error)
+
+    def _ended(self, event: SpanEnded) -> Iterator[ChunkFailure]:
+        task = self._tasks.pop(event.ticket)
+        task.worker.n_spans -= 1
+        if event.error is not None:
+            yield from self._span_failed(task, event.error)
 
     def _end_the_silent(self) -> Iterator[ChunkFailure]:
         limits = {
-            task.actor: SILENT_SECONDS + max(chunk.n_obs for chunk in task.left) / SLOWEST
+            task.worker: SILENT_SECONDS + max(chunk.n_obs for chunk in task.left) / SLOWEST
             for task in self._tasks.values()
             if task.left
         }
-        for actor, limit in limits.items():
-            if time.monotonic() - actor.heard > limit:
-                actor.end()
-                yield from self._bury(actor, CxgError(f"it said nothing for {limit:.0f} seconds"))
-
-    def _end(self, stream: Any) -> None:
-        self._tasks.pop(stream).actor.n_spans -= 1
+        for worker, limit in limits.items():
+            if time.monotonic() - worker.heard > limit:
+                self._started.end(worker)
+                yield from self._bury(worker, CxgError(f"it said nothing for {limit:.0f} seconds"))
 
     def _span_failed(self, task: _Task, cause: Exception) -> Iterator[ChunkFailure]:
         """A worker left the rest of its span: it cannot open the Census or the subset, or a store is dead."""
@@ -265,8 +228,8 @@ class Pool:
             if self._silences >= MAX_SILENCES * self.n_workers:
                 yield from self._give_up(f"not tried any more: {cause}")
 
-    def _take_out(self, actor: Actor, error: Exception) -> str:
-        """Takes a dead actor out. Returns the reason in words.
+    def _bury(self, worker: PoolWorker, error: Exception) -> Iterator[ChunkFailure]:
+        """Takes a dead worker out. The chunk it was making is tried again alone: it may be what killed it.
 
         Raises:
             LaunchError: Workers die one after the other without making anything.
@@ -276,19 +239,14 @@ class Pool:
         if self._idle_deaths >= MAX_IDLE_DEATHS * self.n_workers:
             raise LaunchError(
                 f"{self._idle_deaths} workers died one after the other and made nothing; the last: {error}. "
-                "See the logs of Ray, the memory of the machine, and that cxg_assets is installed on every node"
+                f"{self._started.advice}"
             )
-        self._actors.remove(actor)
-        reason = f"a worker died: {_first_line(error)}"
+        self._workers.remove(worker)
+        reason = f"a worker died: {first_line(error)}"
         logger.warning("%s", reason)
-        return reason
-
-    def _bury(self, actor: Actor, error: Exception) -> Iterator[ChunkFailure]:
-        """Takes a dead actor out. The chunk it was making is tried again alone: it may be what killed it."""
-        reason = self._take_out(actor, error)
-        lost = [stream for stream, task in self._tasks.items() if task.actor is actor]
-        for position, stream in enumerate(lost):
-            task = self._tasks.pop(stream)
+        lost = [ticket for ticket, task in self._tasks.items() if task.worker is worker]
+        for position, ticket in enumerate(lost):
+            task = self._tasks.pop(ticket)
             suspects, others = (task.left[:1], task.left[1:]) if position == 0 else ([], task.left)
             if others:
                 self._waiting.appendleft(_Waiting(Span(tuple(others), task.attempt)))
@@ -308,17 +266,10 @@ class Pool:
         if task.attempt < self._max_attempts:
             self.n_retries += len(chunks)
             logger.warning("chunk %s: attempt %d failed: %s", chunks[0].key, task.attempt, reason)
-            self._waiting.append(_Waiting(Span(tuple(chunks), task.attempt + 1), not_on=task.actor))
+            self._waiting.append(_Waiting(Span(tuple(chunks), task.attempt + 1), not_on=task.worker))
             return
         for chunk in chunks:
             yield ChunkFailure(chunk=chunk.key, error=reason, worker="", attempt=task.attempt)
 
     def _no_worker(self) -> LaunchError:
-        return LaunchError(
-            f"Ray had no place for a worker in {NO_WORKER_SECONDS / 60:.0f} minutes: each needs "
-            f"{self._cpus_per_worker:g} CPUs. See `ray status` for who has them"
-        )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+        return LaunchError(f"no worker after {NO_WORKER_SECONDS / 60:.0f} minutes: {self._started.no_place}")

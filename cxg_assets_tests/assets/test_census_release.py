@@ -71,7 +71,7 @@ class StablePlatform(Platform):
         return found | {chunk.key: stale(self, h5ad_chunks_key(NAME), chunk.key) for chunk in self.plan.chunks}
 
 
-pytestmark = pytest.mark.usefixtures("ray_session")  # before a test changes the environment
+pytestmark = pytest.mark.usefixtures("workers")  # before a test changes the environment
 
 ALL = ["census_index", "filtered_subset", "chunk_plan", "dataset", *CHUNKS]
 

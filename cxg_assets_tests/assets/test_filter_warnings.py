@@ -41,7 +41,7 @@ def test_the_asset_of_a_filter_that_selects_nothing_names_the_nearest_label(plat
     assert "(the nearest: 'lung')" in failure_text(result)
 
 
-def test_the_command_tells_each_in_one_line(home: Path, defs: Path, ray_session: object) -> None:
+def test_the_command_tells_each_in_one_line(home: Path, defs: Path, workers: object) -> None:
     declare(defs, value_filter=DIABETES, genes={"value_filter": TWO_GENES})
 
     outcome = cxg_assets("ingest", "sample", "--workers", "1")

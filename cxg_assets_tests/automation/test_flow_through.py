@@ -60,7 +60,7 @@ def prepared(project: Project, ticks: Ticks) -> None:
 
 
 def test_an_edited_filter_flows_down_to_the_dataset_of_its_subset_alone(
-    project: Project, ticks: Ticks, ray_session: None
+    project: Project, ticks: Ticks, workers: None
 ) -> None:
     prepared(project, ticks)
     for subset in project.specs:

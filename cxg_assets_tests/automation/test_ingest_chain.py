@@ -27,7 +27,7 @@ def asked(answer: dg.RunRequest | dg.SkipReason) -> tuple[str | None, str | None
     return answer.job_name, answer.run_key, dict(answer.tags)
 
 
-def test_each_run_of_a_chain_asks_for_the_next_under_the_id_of_the_first(project: Project, ray_session: None) -> None:
+def test_each_run_of_a_chain_asks_for_the_next_under_the_id_of_the_first(project: Project, workers: None) -> None:
     first = project.run("blood_ingest").run_id
     assert asked(follow(project, first)) == ("blood_missing_chunks", first, {INGEST_TAG: first})
     ingest = project.instance.get_run_by_id(first)

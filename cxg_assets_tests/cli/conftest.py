@@ -31,7 +31,7 @@ class Finished:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, census_uri: str, ray_session: None) -> Finished:
+def finished(tmp_path_factory: pytest.TempPathFactory, census_uri: str, workers: None) -> Finished:
     folder = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as monkeypatch:
         move_to(folder / "home", census_uri, monkeypatch)

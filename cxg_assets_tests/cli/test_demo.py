@@ -12,7 +12,7 @@ MARKERS = "tissue_general == 'blood' and is_primary_data == True"
 
 
 def test_demo_publishes_both_example_subsets(
-    tmp_path: Path, census_uri: str, census: soma.Collection, ray_session: None, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, census_uri: str, census: soma.Collection, workers: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
     home.mkdir()

@@ -23,7 +23,7 @@ LOAD = WorkerLoad(
 
 
 @pytest.fixture(autouse=True)
-def _ray(ray_session: None) -> None:
+def _workers(workers: None) -> None:
     """The session's Ray, which is used and left: the doctor is like any run in this."""
 
 

@@ -99,7 +99,7 @@ def test_a_new_yaml_has_the_path_as_the_current_folder_makes_it(
 
 
 def test_a_whole_ingest_goes_to_a_plain_path(
-    home: Path, defs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, census_uri: str, ray_session: object
+    home: Path, defs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, census_uri: str, workers: object
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "census").symlink_to(census_uri)
@@ -112,7 +112,7 @@ def test_a_whole_ingest_goes_to_a_plain_path(
     assert outcome.stdout.splitlines()[-1] == f"published: {(tmp_path / 'my out').as_uri()}/sample/dataset.json"
 
 
-def test_the_doctor_names_the_home(subfolder: Path, ray_session: object) -> None:
+def test_the_doctor_names_the_home(subfolder: Path, workers: object) -> None:
     outcome = cxg_assets("doctor")
     assert outcome.stdout.startswith(
         f"ok     home         {subfolder.parents[1] / '.cxg'}, found from the current folder upwards\n"

@@ -114,7 +114,7 @@ def test_a_run_makes_only_the_file_that_is_missing(finished_home: Path, tmp_path
 
 
 def test_every_option_overrides_the_yaml(
-    home: Path, census: soma.Collection, census_uri: str, ray_session: None, monkeypatch: pytest.MonkeyPatch,
+    home: Path, census: soma.Collection, census_uri: str, workers: None, monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("CXG_CENSUS_URI", str(tmp_path / "nowhere"))
@@ -147,7 +147,7 @@ def test_the_manifest_lists_the_files_that_lie_there(finished: Finished) -> None
 
 
 def test_chunks_that_cannot_be_read_are_named_and_the_others_land(
-    home: Path, census_uri: str, ray_session: None, tmp_path: Path
+    home: Path, census_uri: str, workers: None, tmp_path: Path
 ) -> None:
     damaged = tmp_path / "damaged"
     shutil.copytree(census_uri, damaged)

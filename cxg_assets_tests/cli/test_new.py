@@ -156,6 +156,4 @@ def test_labels_of_plain_text_are_not_checked(defs: Path, old_census_uri: str, m
     monkeypatch.setenv("CXG_CENSUS_URI", old_census_uri)
     outcome = cxg_assets("new", "lung", "--value-filter", "tissue_general == 'lungs'")
     assert outcome.exit_code == 0
-    assert outcome.stderr == (
-        "cxg-assets: warning: labels of tissue_general were not checked: it is plain text\n"
-    )
+    assert outcome.stderr == ("cxg-assets: warning: labels of tissue_general were not checked: it is plain text\n")

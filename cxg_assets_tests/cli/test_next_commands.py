@@ -105,9 +105,7 @@ def damage_chunk(store: Store) -> None:
     read_chunk(store, plan, "00000")
 
 
-@pytest.mark.parametrize(
-    ("lose", "command"), [(lose_plan, "ingest"), (lose_chunk, "ingest"), (damage_chunk, "verify")]
-)
+@pytest.mark.parametrize(("lose", "command"), [(lose_plan, "ingest"), (lose_chunk, "ingest"), (damage_chunk, "verify")])
 def test_what_the_engine_says_names_it_too(there: Path, lose: Callable[[Store], None], command: str) -> None:
     store = StoreLocator(url=there.as_uri(), given=there.as_uri()).open()
 

@@ -14,7 +14,7 @@ OTHER = ("ingest", SUBSET, "--max-obs", "40", "--chunk-size", "20", "--workers",
 
 
 @pytest.fixture
-def two_plans(finished_home: Path, ray_session: None) -> Path:
+def two_plans(finished_home: Path, workers: None) -> Path:
     """The folder of a subset of which a smaller plan was published later, a month ago."""
     assert cxg_assets(*OTHER).exit_code == 0
     folder = finished_home / "store" / SUBSET

@@ -18,7 +18,7 @@ INGEST = ("ingest", SUBSET, "--chunk-size", str(CHUNK_SIZE))
 
 
 @pytest.fixture(autouse=True)
-def _ray(ray_session: None) -> None:
+def _workers(workers: None) -> None:
     """The session's Ray."""
 
 

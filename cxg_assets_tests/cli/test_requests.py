@@ -16,7 +16,7 @@ N_WORKERS = 2
 
 
 def test_a_whole_ingest_asks_for_nothing_twice_but_x(
-    home: Path, census_uri: str, spec: Callable[..., SubsetSpec], ray_session: None, tmp_path: Path
+    home: Path, census_uri: str, spec: Callable[..., SubsetSpec], workers: None, tmp_path: Path
 ) -> None:
     wanted = spec(value_filter=BLOOD_NORMAL, chunk_size=40, max_obs=400)
     store = StoreResource(url=(tmp_path / "store").as_uri(), s3=S3Resource())

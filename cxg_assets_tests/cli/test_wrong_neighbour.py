@@ -56,7 +56,7 @@ def test_the_neighbour_has_a_status_of_its_own(counts: str) -> None:
     assert (outcome.exit_code, outcome.stderr) == (0, "")
 
 
-def test_the_neighbour_is_ingested(defs: Path, counts: str, ray_session: None) -> None:
+def test_the_neighbour_is_ingested(defs: Path, counts: str, workers: None) -> None:
     outcome = cxg_assets("ingest", "good", "--max-obs", "50")
     assert outcome.exit_code == 0, outcome.stderr
     assert str(defs / "wrong") not in outcome.stderr
@@ -74,7 +74,7 @@ def test_a_new_subset_is_written_beside_it(counts: str, defs: Path) -> None:
     assert (defs / "lung" / "defs.yaml").is_file()
 
 
-def test_the_doctor_names_what_is_wrong_and_looks_at_all_else(counts: str, ray_session: None) -> None:
+def test_the_doctor_names_what_is_wrong_and_looks_at_all_else(counts: str, workers: None) -> None:
     outcome = cxg_assets("doctor")
     assert outcome.exit_code == 1
     lines = outcome.stdout.splitlines()[1:]
@@ -84,7 +84,7 @@ def test_the_doctor_names_what_is_wrong_and_looks_at_all_else(counts: str, ray_s
     assert {"census", "destination", "disk"} <= {line.split()[1] for line in lines}
 
 
-def test_the_doctor_of_the_neighbour_finds_nothing_wrong(counts: str, ray_session: None) -> None:
+def test_the_doctor_of_the_neighbour_finds_nothing_wrong(counts: str, workers: None) -> None:
     outcome = cxg_assets("doctor", "good")
     assert outcome.exit_code == 0, outcome.stdout
     assert "wrong" not in outcome.stdout

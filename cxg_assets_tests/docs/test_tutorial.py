@@ -16,7 +16,7 @@ from cxg_assets_tests.cli.command import cxg_assets
 TUTORIAL = (Path(__file__).parents[2] / "docs" / "tutorial.md").read_text()
 
 
-@pytest.mark.usefixtures("ray_session")
+@pytest.mark.usefixtures("workers")
 def test_the_tutorial_ends_with_training_batches(home: Path, defs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for line in "".join(re.findall(r"```bash\n(.*?)```", TUTORIAL, re.DOTALL)).splitlines():
         program, *arguments = shlex.split(line)

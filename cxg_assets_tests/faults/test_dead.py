@@ -18,9 +18,8 @@ from cxg_assets.ingest.report import ChunkFailure, ChunkReport
 from cxg_assets.ingest.spans import Span
 from cxg_assets.ingest.store import Store, StoreLocator
 from cxg_assets.ingest.worker import IngestJob, Worker
-from cxg_assets.resources.executor import RayPoolExecutor
+from cxg_assets.resources.local_executor import LocalPoolExecutor
 from cxg_assets.resources.pool import MAX_SILENCES
-from cxg_assets.resources.ray_cluster import RunRay
 from cxg_assets_tests.faults.network import Network, Planned
 
 N_WORKERS = 2
@@ -69,9 +68,9 @@ def dying(request: pytest.FixtureRequest, network: Network) -> FaultyProxy:
 
 
 @pytest.fixture
-def results_of(impatient: IngestJob, planned: Planned, own_workers: None) -> Iterator[Callable[[], list[Any]]]:
-    """Makes the chunks, a span each, with actors that have opened everything."""
-    executor = RayPoolExecutor(ray=RunRay(), workers=N_WORKERS)
+def results_of(impatient: IngestJob, planned: Planned) -> Iterator[Callable[[], list[Any]]]:
+    """Makes the chunks, a span each, with workers that have opened everything."""
+    executor = LocalPoolExecutor(workers=N_WORKERS)
     chunks = planned.plan.chunks
     with executor.launch(impatient, len(chunks), dg.build_op_context()) as pool:
         yield lambda: list(pool.run([Span((chunk,)) for chunk in chunks]))

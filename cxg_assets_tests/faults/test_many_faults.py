@@ -1,13 +1,11 @@
 """Source and destination misbehave at once, in many ways, and a real pool has several requests under way."""
 
 import dagster as dg
-import pytest
 
 from benchmarks.servers.faults import Faults
 from cxg_assets.ingest.report import ChunkReport
 from cxg_assets.ingest.spans import Span
-from cxg_assets.resources.executor import RayPoolExecutor
-from cxg_assets.resources.ray_cluster import RunRay
+from cxg_assets.resources.local_executor import LocalPoolExecutor
 from cxg_assets_tests.faults.network import Network, Planned
 
 SOURCE = Faults(
@@ -23,14 +21,13 @@ DESTINATION = Faults(
 )
 
 
-@pytest.mark.usefixtures("own_workers")
 def test_a_pool_makes_everything_although_both_sides_misbehave(
     network: Network, planned: Planned, undisturbed: dict[str, bytes]
 ) -> None:
     network.source.set(SOURCE)
     network.destination.set(DESTINATION)
     spans = [Span(planned.plan.chunks[start : start + 2]) for start in range(0, len(planned.plan.chunks), 2)]
-    executor = RayPoolExecutor(ray=RunRay(), workers=2)
+    executor = LocalPoolExecutor(workers=2)
     with executor.launch(planned.job, len(planned.plan.chunks), dg.build_op_context()) as pool:
         results = list(pool.run(spans))
 

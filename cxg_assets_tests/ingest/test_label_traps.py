@@ -40,9 +40,7 @@ def diseases(census: soma.Collection) -> pd.Series:
 
 
 @pytest.fixture
-def warnings_of(
-    spec: MakeSpec, release: Release, index_store: Store, tmp_path: Path
-) -> Callable[..., list[str]]:
+def warnings_of(spec: MakeSpec, release: Release, index_store: Store, tmp_path: Path) -> Callable[..., list[str]]:
     def make(**changes: Any) -> list[str]:
         warnings: list[str] = []
         census, wanted = release.locator({}), spec(**changes)
@@ -81,9 +79,7 @@ def test_an_equality_that_misses_cells_says_how_many_and_what_to_write(
     assert warnings_of(value_filter=f"disease in ['{DIABETES}', '{BOTH}']") == []
 
 
-def test_an_inequality_that_keeps_cells_says_so_too(
-    warnings_of: Callable[..., list[str]], diseases: pd.Series
-) -> None:
+def test_an_inequality_that_keeps_cells_says_so_too(warnings_of: Callable[..., list[str]], diseases: pd.Series) -> None:
     n_kept = int((diseases == BOTH).sum())
 
     [one] = warnings_of(value_filter=f"disease != '{DIABETES}'")

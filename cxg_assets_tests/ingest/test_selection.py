@@ -123,7 +123,7 @@ def test_other_genes_are_named(was: GeneSelection | None, now: GeneSelection | N
 
 def test_the_same_genes_in_another_order_or_words_are_the_same_selection() -> None:
     was = GeneSelection(feature_ids=("b", "a", "c"), value_filter="nnz >= 10 and feature_id != 'x'")
-    now = GeneSelection(feature_ids=("c", "a", "b"), value_filter="(10 <= nnz) & (feature_id != \"x\")")
+    now = GeneSelection(feature_ids=("c", "a", "b"), value_filter='(10 <= nnz) & (feature_id != "x")')
 
     selection_of(spec_of(genes=was)).require_selected_by(spec_of(genes=now))
     assert selection_of(spec_of(genes=was)) == selection_of(spec_of(genes=now))

@@ -171,7 +171,7 @@ def test_after_stable_has_moved_the_old_build_goes_on_by_its_name(machine: Machi
 
 
 def test_the_new_build_by_its_name_makes_a_new_plan_and_leaves_the_old_files(
-    ray_session: None, machine: Machine, finished: Finished
+    workers: None, machine: Machine, finished: Finished
 ) -> None:
     machine.services.public.releases["stable"] = NEW
 

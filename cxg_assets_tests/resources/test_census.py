@@ -216,7 +216,7 @@ def servers(census_uri: str, tmp_path: Path) -> Iterator[tuple[StrictS3, StrictS
         yield census_s3, store_s3
 
 
-@pytest.mark.usefixtures("ray_session", "_no_aws")
+@pytest.mark.usefixtures("workers", "_no_aws")
 def test_a_private_census_is_read_with_its_keys_and_chunks_are_stored_elsewhere_with_others(
     servers: tuple[StrictS3, StrictS3], spec: Callable[..., SubsetSpec],
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch,

@@ -1,4 +1,4 @@
-"""The pool on a real Ray."""
+"""The pool, on a real Ray and on processes of this machine."""
 
 import os
 import pickle
@@ -21,9 +21,9 @@ from cxg_assets.ingest.spans import Span, plan_spans
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.store import StoreLocator
 from cxg_assets.ingest.worker import IngestJob
-from cxg_assets.resources.executor import RayPoolExecutor
+from cxg_assets.resources.executor import PoolExecutor
+from cxg_assets.resources.executors import POOLS, build_executor
 from cxg_assets.resources.pool import Pool
-from cxg_assets.resources.ray_cluster import RunRay
 from cxg_assets_tests.conftest import BLOOD_NORMAL
 from cxg_assets_tests.ingested import Ingested, plan_subset
 
@@ -35,7 +35,7 @@ import pickle, sys
 import dagster as dg
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.spans import Span
-from cxg_assets.resources.executor import RayPoolExecutor
+from cxg_assets.resources.ray_executor import RayPoolExecutor
 from cxg_assets.resources.ray_cluster import RunRay, start_own_ray
 
 job, chunks = pickle.load(open(sys.argv[1], "rb"))
@@ -48,7 +48,15 @@ except CxgError as error:
     print(error)
 """
 
-pytestmark = pytest.mark.usefixtures("own_workers")
+Executor = Callable[[int], PoolExecutor]
+
+
+@pytest.fixture(params=POOLS)
+def executor(request: pytest.FixtureRequest) -> Executor:
+    """A function: an executor of so many workers."""
+    if request.param == "ray":
+        request.getfixturevalue("ray_session")
+    return lambda workers: build_executor(request.param, workers)
 
 
 @pytest.fixture
@@ -64,8 +72,8 @@ def planned(spec: Callable[..., SubsetSpec], release, index_store, store_url: st
 
 
 @pytest.fixture
-def pool(planned: Ingested) -> Iterator[Pool]:
-    with RayPoolExecutor(ray=RunRay(), workers=2).launch(planned.job, N_CHUNKS, dg.build_op_context()) as launched:
+def pool(planned: Ingested, executor: Executor) -> Iterator[Pool]:
+    with executor(2).launch(planned.job, N_CHUNKS, dg.build_op_context()) as launched:
         yield launched
 
 
@@ -134,10 +142,12 @@ def test_a_chunk_that_cannot_land_is_tried_three_times_and_named_while_the_other
     assert len(results) == len(planned.plan.chunks)
 
 
-def test_a_worker_that_cannot_open_the_subset_fails_the_chunks_with_the_cause(planned: Ingested) -> None:
+def test_a_worker_that_cannot_open_the_subset_fails_the_chunks_with_the_cause(
+    planned: Ingested, executor: Executor
+) -> None:
     name = subset_obs_path(planned.spec.name, planned.subset.fingerprint)
     planned.store.delete(name)
-    with RayPoolExecutor(ray=RunRay(), workers=1).launch(planned.job, 2, dg.build_op_context()) as pool:
+    with executor(1).launch(planned.job, 2, dg.build_op_context()) as pool:
         results = list(pool.run([Span(planned.plan.chunks[:2])]))
 
     assert [result.chunk for result in results] == ["00000", "00001"]
@@ -145,10 +155,10 @@ def test_a_worker_that_cannot_open_the_subset_fails_the_chunks_with_the_cause(pl
 
 
 def test_workers_that_find_another_census_than_the_run_began_with_make_nothing_and_are_not_asked_again(
-    planned: Ingested,
+    planned: Ingested, executor: Executor
 ) -> None:
     job = replace(planned.job, x_nnz=7)
-    with RayPoolExecutor(ray=RunRay(), workers=2).launch(job, N_CHUNKS, dg.build_op_context()) as pool:
+    with executor(2).launch(job, N_CHUNKS, dg.build_op_context()) as pool:
         results = list(pool.run([Span((chunk,)) for chunk in planned.plan.chunks]))
 
     assert sorted(result.chunk for result in results) == [chunk.key for chunk in planned.plan.chunks]
@@ -157,11 +167,10 @@ def test_workers_that_find_another_census_than_the_run_began_with_make_nothing_a
     assert not any(planned.file(chunk).exists() for chunk in planned.plan.chunks)
 
 
-def test_workers_that_die_before_they_make_anything_end_the_run(planned: Ingested) -> None:
+def test_workers_that_die_before_they_make_anything_end_the_run(planned: Ingested, executor: Executor) -> None:
     deadly = _KillsWhoeverUnpicklesIt(**vars(planned.job))
-    executor = RayPoolExecutor(ray=RunRay(), workers=1)
     with (
-        executor.launch(deadly, N_CHUNKS, dg.build_op_context()) as pool,
+        executor(1).launch(deadly, N_CHUNKS, dg.build_op_context()) as pool,
         pytest.raises(CxgError, match="workers died one after the other and made nothing"),
     ):
         list(pool.run([Span(planned.plan.chunks[:3])]))
@@ -181,16 +190,18 @@ def test_workers_that_ray_ends_for_want_of_memory_end_the_run_with_that_cause(
     assert "low on memory" in finished.stdout
 
 
-def test_more_workers_than_cpus_share_them(planned: Ingested) -> None:
-    with RayPoolExecutor(ray=RunRay(), workers=3).launch(planned.job, N_CHUNKS, dg.build_op_context()) as pool:
+def test_more_workers_than_cpus_share_them(planned: Ingested, executor: Executor) -> None:
+    with executor(3).launch(planned.job, N_CHUNKS, dg.build_op_context()) as pool:
         results = list(pool.run([Span((chunk,)) for chunk in planned.plan.chunks[:9]]))
     assert len(results) == 9
     assert len({result.worker for result in results}) == 3
 
 
-def test_a_negative_number_of_workers_is_refused(planned: Ingested) -> None:
-    executor = RayPoolExecutor(ray=RunRay(), workers=-1)
-    with pytest.raises(BadInput, match="workers: -1"), executor.launch(planned.job, N_CHUNKS, dg.build_op_context()):
+def test_a_negative_number_of_workers_is_refused(planned: Ingested, executor: Executor) -> None:
+    with (
+        pytest.raises(BadInput, match="workers: -1"),
+        executor(-1).launch(planned.job, N_CHUNKS, dg.build_op_context()),
+    ):
         pass
 
 

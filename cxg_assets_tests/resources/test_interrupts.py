@@ -9,8 +9,8 @@ import pytest
 from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._utils.interrupts import raise_interrupts_as
 
-from cxg_assets.resources.executor import RayPoolExecutor
 from cxg_assets.resources.ray_cluster import RunRay
+from cxg_assets.resources.ray_executor import RayPoolExecutor
 from cxg_assets_tests.ingested import Ingested
 
 

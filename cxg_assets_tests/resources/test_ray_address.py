@@ -14,10 +14,9 @@ import pytest
 from cxg_assets.assets.failures import as_failure
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.resources import ray_address
-from cxg_assets.resources.executor import RayPoolExecutor
 from cxg_assets.resources.ray_address import require_cluster
 from cxg_assets.resources.ray_cluster import RunRay
-from cxg_assets_tests.kept_workers import KeptWorkers
+from cxg_assets.resources.ray_executor import RayPoolExecutor
 
 WAYS_OUT = "; unset RAY_ADDRESS for a Ray of the run's own, or start one with `ray start --head`"
 
@@ -51,7 +50,7 @@ def refusal(address: str = "") -> str:
     return str(caught.value)
 
 
-def test_the_address_of_a_ray_that_runs_is_right(ray_session: KeptWorkers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_address_of_a_ray_that_runs_is_right(ray_session: None, monkeypatch: pytest.MonkeyPatch) -> None:
     import ray
 
     where = ray.get_runtime_context().gcs_address
@@ -121,7 +120,7 @@ def test_what_is_no_address_is_told_so(address: str, monkeypatch: pytest.MonkeyP
     assert len(said) < 500
 
 
-def test_a_ray_that_asks_for_a_token_says_what_to_set(ray_session: KeptWorkers) -> None:
+def test_a_ray_that_asks_for_a_token_says_what_to_set(ray_session: None) -> None:
     import ray
 
     # As Ray's client gives it: `host:port` on loopback becomes the machine's own, where this Ray does not listen.

@@ -1,0 +1,32 @@
+"""Which pool a materialization is given."""
+
+from cxg_assets import settings
+from cxg_assets.ingest.errors import BadInput
+from cxg_assets.resources.executor import PoolExecutor
+
+POOLS = ("ray", "local")
+"""Ray actors, here or on a cluster; processes of this machine."""
+
+
+def build_executor(pool: str = "", workers: int = 0) -> PoolExecutor:
+    """The executor that launches pools of one kind.
+
+    Args:
+        pool: One of `POOLS`; empty goes by `CXG_POOL`, and is Ray without it.
+        workers: Worker processes; 0 is one for each CPU.
+
+    Raises:
+        BadInput: There is no such pool.
+    """
+    chosen = pool or settings.pool() or "ray"
+    if chosen == "local":
+        from cxg_assets.resources.local_executor import LocalPoolExecutor
+
+        return LocalPoolExecutor(workers=workers)
+    if chosen == "ray":
+        # Here: to import dagster_ray is to import Ray, half a second for a process that may need neither.
+        from cxg_assets.resources.ray_cluster import RunRay
+        from cxg_assets.resources.ray_executor import RayPoolExecutor
+
+        return RayPoolExecutor(ray=RunRay(), workers=workers)
+    raise BadInput(f"pool: {chosen!r} is unknown (CXG_POOL); choose one of {', '.join(POOLS)}")

@@ -1,0 +1,60 @@
+"""Launches the Ray pool of one materialization."""
+
+import contextlib
+import math
+from collections.abc import Iterator
+
+import dagster as dg
+from dagster_ray import RayResource
+
+from cxg_assets.ingest.worker import IngestJob
+from cxg_assets.resources.errors import LaunchError
+from cxg_assets.resources.executor import PoolExecutor, StepContext, share_of_cpus, started
+from cxg_assets.resources.pool import Pool
+from cxg_assets.resources.ray_cluster import dashboard_url, leave_ray
+from cxg_assets.resources.ray_workers import RayWorkers
+
+
+class RayPoolExecutor(PoolExecutor):
+    """Launches a pool of Ray actors for one materialization; see `PoolExecutor`.
+
+    `workers: 0` is one for each CPU of the cluster.
+    """
+
+    ray: dg.ResourceDependency[RayResource]
+
+    @contextlib.contextmanager
+    def launch(self, job: IngestJob, n_chunks: int, context: StepContext) -> Iterator[Pool]:
+        """Connects to Ray, if nobody did, and yields a pool of actors.
+
+        Raises:
+            BadInput: No Ray answers at the address of the cluster; see also `PoolExecutor`.
+        """
+        import ray
+        from ray.exceptions import RayError
+
+        self.n_workers(1, 1)  # before Ray is started
+        joined = not ray.is_initialized()
+        dashboard: str | None = None
+        if joined:
+            try:
+                dashboard = dashboard_url(self.ray.connect(context))
+            except (OSError, RuntimeError, RayError) as error:
+                raise LaunchError(f"Ray cannot be started or joined: {error}") from error
+        try:
+            n_cpus = int(ray.cluster_resources().get("CPU", 1))
+            n_workers = self.n_workers(n_cpus, n_chunks)
+            # Ray counts CPUs in 1/10,000; rounded up, the last actor would wait for ever.
+            cpus_per_worker = min(1.0, math.floor(10_000 * n_cpus / n_workers) / 10_000)
+            workers = RayWorkers(share_of_cpus(job, n_cpus, n_workers), cpus_per_worker)
+            with started(Pool(workers, n_workers, self.max_attempts, dashboard)) as pool:
+                yield pool
+        except SystemError as error:
+            # What interrupts Ray's C code comes out as the cause of a SystemError, which would pass for a failure
+            # after which the step is begun again.
+            if error.__cause__ is None or isinstance(error.__cause__, Exception):
+                raise
+            raise error.__cause__ from None
+        finally:
+            if joined:
+                leave_ray()

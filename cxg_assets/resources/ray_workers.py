@@ -1,0 +1,145 @@
+"""Workers as Ray actors."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from cxg_assets.ingest.spans import Span
+from cxg_assets.ingest.worker import IngestJob, Worker
+from cxg_assets.resources.errors import LaunchError, first_line
+from cxg_assets.resources.ray_cluster import worker_runtime_env
+from cxg_assets.resources.workers import Died, Event, Opened, PoolWorker, SpanEnded, Told
+
+
+@dataclass(eq=False, kw_only=True)
+class Actor(PoolWorker):
+    """A worker.
+
+    Attributes:
+        handle: Ray's.
+        opening: Ray's reference to what tells that it is open.
+    """
+
+    handle: Any
+    opening: Any
+
+    def end(self) -> None:
+        """Ends its process; what it was making is lost."""
+        import ray
+
+        ray.kill(self.handle)
+
+
+def start_actor(job: IngestJob, n_cpus: float) -> Actor:
+    """Starts a worker where Ray has a place for it, and lets it open the Census; waits for neither.
+
+    Args:
+        job: What it needs to know.
+        n_cpus: Its share of the CPUs; less than one if several share one.
+    """
+    import ray
+
+    options = {"num_cpus": n_cpus, "max_restarts": 0, "runtime_env": worker_runtime_env()}
+    handle = ray.remote(**options)(Worker).remote(job)
+    return Actor(handle=handle, opening=handle.open.remote())
+
+
+class RayWorkers:
+    """The actors of one pool; see `workers.Workers`."""
+
+    advice = "See the logs of Ray, the memory of the machine, and that cxg_assets is installed on every node"
+
+    def __init__(self, job: IngestJob, cpus_per_worker: float) -> None:
+        """Starts nothing yet.
+
+        Args:
+            job: What every worker needs to know.
+            cpus_per_worker: Its share of the CPUs.
+        """
+        self._job = job
+        self._cpus_per_worker = cpus_per_worker
+        self._opening: dict[Any, Actor] = {}
+        self._streams: dict[Any, tuple[Actor, int]] = {}
+        self.no_place = (
+            f"Ray could not schedule a worker; each needs {cpus_per_worker:g} CPUs. `ray status` shows what is in use"
+        )
+
+    def start(self) -> PoolWorker:
+        """Starts an actor."""
+        _require_living_node()
+        actor = start_actor(self._job, self._cpus_per_worker)
+        self._opening[actor.opening] = actor
+        return actor
+
+    def give(self, worker: PoolWorker, ticket: int, span: Span) -> None:
+        """Gives an actor a span."""
+        assert isinstance(worker, Actor)
+        stream = worker.handle.run.options(num_returns="streaming").remote(span)
+        self._streams[stream] = worker, ticket
+
+    def wait(self, seconds: float) -> list[Event]:
+        """What actors have to tell."""
+        import ray
+        from ray.exceptions import RayError
+
+        refs = [*self._streams, *self._opening]
+        try:
+            ready = ray.wait(refs, num_returns=1, timeout=seconds, fetch_local=False)[0]
+        except RayError as error:
+            raise LaunchError(f"Ray does not answer any more: {first_line(error)}") from error
+        return [event for ref in ready for event in self._heard(ref)]
+
+    def end(self, worker: PoolWorker) -> None:
+        """Ends an actor."""
+        assert isinstance(worker, Actor)
+        self._forget(worker)
+        worker.end()
+
+    def _heard(self, ref: Any) -> Iterator[Event]:
+        import ray
+        from ray.exceptions import RayError, RayTaskError
+
+        if ref in self._opening:
+            actor = self._opening.pop(ref)
+            try:
+                ray.get(ref)
+            except RayTaskError:
+                pass
+            except RayError as error:
+                self._forget(actor)
+                yield Died(actor, error)
+                return
+            yield Opened(actor)
+            return
+        actor, ticket = self._streams[ref]
+        try:
+            result: Any = ray.get(next(ref))
+        except StopIteration:
+            del self._streams[ref]
+            yield SpanEnded(ticket)
+        except RayTaskError as error:
+            del self._streams[ref]
+            yield SpanEnded(ticket, error.cause)
+        except RayError as error:
+            # The actor died, its node did, or Ray ended it for want of memory.
+            self._forget(actor)
+            yield Died(actor, error)
+        else:
+            yield Told(ticket, result)
+
+    def _forget(self, actor: Actor) -> None:
+        self._opening = {ref: other for ref, other in self._opening.items() if other is not actor}
+        self._streams = {ref: given for ref, given in self._streams.items() if given[0] is not actor}
+
+
+def _require_living_node() -> None:
+    """Makes sure that Ray still runs on the driver's machine: otherwise it ends this process at the next actor.
+
+    Raises:
+        LaunchError: It does not.
+    """
+    import ray
+
+    own = ray.get_runtime_context().get_node_id()
+    if not any(node["NodeID"] == own and node["Alive"] for node in ray.nodes()):
+        raise LaunchError("Ray has died on this machine. See its logs, and the memory of the machine")

@@ -1,0 +1,21 @@
+"""Which pool a materialization is given."""
+
+import pytest
+
+from cxg_assets.ingest.errors import BadInput
+from cxg_assets.resources.executors import build_executor
+from cxg_assets.resources.local_executor import LocalPoolExecutor
+from cxg_assets.resources.ray_executor import RayPoolExecutor
+
+
+def test_a_pool_is_of_ray_unless_the_environment_or_the_caller_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CXG_POOL", raising=False)
+    assert isinstance(build_executor(), RayPoolExecutor)
+    monkeypatch.setenv("CXG_POOL", "local")
+    assert isinstance(build_executor(), LocalPoolExecutor)
+    assert isinstance(build_executor("ray"), RayPoolExecutor)
+
+
+def test_an_unknown_pool_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(BadInput, match=r"'dask' is unknown.*choose one of ray, local"):
+        build_executor("dask")
