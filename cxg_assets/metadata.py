@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 
-from cxg_assets.assets.keys import census_index_key, filtered_subset_key
+from cxg_assets.assets.keys import census_index_key, filtered_subset_key, h5ad_chunks_key
 from cxg_assets.ingest.dataset import Dataset
 from cxg_assets.ingest.decoding import Decoding
 from cxg_assets.ingest.index import CensusIndex
@@ -18,6 +18,7 @@ from cxg_assets.ingest.selection import genes_in_words
 from cxg_assets.ingest.subset import PLANNING_COLUMNS, FilteredSubset, subset_columns
 from cxg_assets.quantities import duration, size
 from cxg_assets.table_metadata import (
+    chunk_obs_schema,
     chunk_table_lineage,
     chunk_table_schema,
     obs_schema,
@@ -240,6 +241,8 @@ def decoding_metadata(decoding: Decoding) -> Metadata:
 def dataset_metadata(dataset: Dataset, uri: str) -> Metadata:
     """Of `dataset`."""
     mean_file_bytes = dataset.n_bytes / dataset.n_chunks
+    selection = dataset.selection
+    columns = ("soma_joinid", *selection.obs_columns)
     return {
         "summary": _table(
             {
@@ -253,6 +256,8 @@ def dataset_metadata(dataset: Dataset, uri: str) -> Metadata:
         ),
         "dagster/row_count": dataset.n_obs,
         "dagster/uri": uri,
+        "dagster/column_schema": chunk_obs_schema(selection.obs_columns),
+        "dagster/column_lineage": same_columns(h5ad_chunks_key(dataset.subset), columns),
         "plan_id": dataset.plan_id,
         "n_obs": dataset.n_obs,
         "n_vars": dataset.n_vars,
@@ -263,8 +268,8 @@ def dataset_metadata(dataset: Dataset, uri: str) -> Metadata:
         "bytes_per_cell": round(dataset.n_bytes / dataset.n_obs, 1),
         "census_build": dataset.release.build,
         "published_at": dataset.published_at,
-        "resolved_filter": dataset.selection.value_filter or "none: every cell",
-        "genes": genes_in_words(dataset.selection.genes, dataset.n_vars),
+        "resolved_filter": selection.value_filter or "none: every cell",
+        "genes": genes_in_words(selection.genes, dataset.n_vars),
     }
 
 

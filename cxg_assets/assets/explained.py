@@ -57,6 +57,8 @@ def _descriptions(spec: SubsetSpec, destination: str) -> Mapping[dg.AssetKey, st
             "each recorded the moment it has landed.\n\n"
             f"- **X**: layer `{spec.layer}`, {_genes(spec)}, compressed with {spec.compression}.\n"
             f"- **obs**: {columns}.\n\n"
+            "That is what the YAML asks for now. By what the files that are there were selected is told by the "
+            f"metadata of `{spec.name}/chunk_plan` and by each file.\n\n"
             "A file holds what `cellxgene_census.get_anndata` returns for its cells and genes. What has landed is not "
             f"made again. To make what is missing in one run, however scattered: job `{spec.name}_missing_chunks`."
         ),
@@ -83,10 +85,7 @@ def _metadata(spec: SubsetSpec, destination: str) -> Mapping[dg.AssetKey, Mappin
             "dagster/column_lineage": same_columns(subset, columns),
             **place_metadata(destination, spec.name),
         },
-        dataset_key(spec.name): {
-            "dagster/column_lineage": same_columns(h5ad_chunks_key(spec.name), columns),
-            **place_metadata(destination, dataset_path(spec.name)),
-        },
+        dataset_key(spec.name): place_metadata(destination, dataset_path(spec.name)),
     }
 
 

@@ -104,6 +104,10 @@ def test_what_is_made_after_an_edit_tells_what_selected_its_cells(prepared: Plat
     dataset = read_dataset(prepared.store, NAME)
     assert dataset.selection == plan.header.selection
     assert (dataset.selection.value_filter, dataset.selection.max_obs) == (BLOOD_NORMAL, 230)
+    [event] = prepared.dataset_events()
+    told: dict[str, Any] = {name: value.value for name, value in event.metadata.items()}
+    assert told["resolved_filter"] == BLOOD_NORMAL
+    assert [column.name for column in told["dagster/column_schema"].columns] == ["soma_joinid", *spec.obs_columns]
     card = prepared.store.get(card_path(NAME, plan.header.plan_id)).decode()
     assert f"| Cells | 230 (limited to the first 230), filter `{BLOOD_NORMAL}` |" in card
 
