@@ -54,8 +54,14 @@ def load_definitions(tree: dg.ComponentTree) -> Loaded:
     """What a tree defines, without the folders and files that are wrong. A tree is loaded once."""
     root = tree.defs_module_path
     wrong: dict[Path, str] = {}
-    declared = _declare(tree, root, wrong) or _folder(tree, root, {})
-    assert isinstance(declared, DefsFolderDecl)
+    own_yaml = yaml_of(root)
+    if own_yaml is not None:
+        # It changes what is loaded below it, which Dagster does for all at once.
+        try:
+            return Loaded(definitions=tree.build_defs(), not_loaded=())
+        except Exception as error:  # noqa: BLE001 - a component of another package can raise anything
+            wrong[root] = _describe(root, error)
+    declared = _declare_all(tree, root, wrong)
     _plant(tree, declared)
     names: dict[str, Path] = {}
     # What lies higher comes first: of two subsets of one name, the command finds that one.
@@ -67,11 +73,12 @@ def load_definitions(tree: dg.ComponentTree) -> Loaded:
         except Exception as error:  # noqa: BLE001 - a component of another package can raise anything
             wrong[path] = _describe(path, error)
     _plant(tree, _without(tree, declared, wrong))
+    if own_yaml is not None and len(wrong) > 1:
+        wrong[root] = f"{own_yaml}:1: this was not applied, as not all that is below it could be loaded"
     not_loaded = tuple(NotLoaded(path=path, mistakes=tuple(wrong[path].splitlines())) for path in sorted(wrong))
     return Loaded(definitions=tree.build_defs(), not_loaded=not_loaded)
 
 
-@known_previews()
 def load_component(folder: Path) -> CensusSubset:
     """The subset that a folder declares; other folders may be broken.
 
@@ -100,14 +107,23 @@ def _declare(tree: dg.ComponentTree, path: Path, wrong: dict[Path, str]) -> Comp
         wrong[path] = str(error)
         return None
     if path.is_dir() and yaml_of(path) is None:
-        children = {child: _declare(tree, child, wrong) for child in entries(path)}
-        kept = {child: decl for child, decl in children.items() if decl is not None}
-        return _folder(tree, path, kept) if kept else None
+        folder = _declare_all(tree, path, wrong)
+        return folder if folder.children else None
     try:
         return build_filesystem_component_decl_from_context(_context(tree, path))
     except Exception as error:  # noqa: BLE001 - Python files are imported, which can raise anything
         wrong[path] = _describe(path, error)
         return None
+
+
+def _declare_all(tree: dg.ComponentTree, folder: Path, wrong: dict[Path, str]) -> DefsFolderDecl:
+    """Reads what a folder holds, and adds what is wrong."""
+    try:
+        children = {child: _declare(tree, child, wrong) for child in entries(folder)}
+    except OSError as error:
+        wrong[folder] = f"{folder}: this cannot be read: {error.strerror}; change its owner or mode, or remove it"
+        children = {}
+    return _folder(tree, folder, {child: decl for child, decl in children.items() if decl is not None})
 
 
 def _context(tree: dg.ComponentTree, path: Path) -> ComponentDeclLoadContext:

@@ -4,9 +4,7 @@ import json
 import logging
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
@@ -18,13 +16,10 @@ from dagster_graphql.cli import execute_query_from_cli
 
 import cxg_assets
 from cxg_assets.assets.keys import CENSUS_RELEASE, dataset_key
-from cxg_assets.code_location import complete
-from cxg_assets.components.not_loaded import NOT_LOADED_TAG, log_not_loaded, not_loaded_assets
-from cxg_assets.components.subset_tree import Loaded, load_component, load_definitions
-from cxg_assets.ingest.errors import BadInput
+from cxg_assets.components.not_loaded import NOT_LOADED_TAG, log_not_loaded
+from cxg_assets.components.subset_tree import load_definitions
+from cxg_assets_tests.components.loaded import keys_of, location, mistakes_of
 from cxg_assets_tests.wrong_yaml import HEAD, KINDS, declare, write
-
-NOBODY = 65534
 
 OF_SOMEBODY_ELSE = """
 import dagster as dg
@@ -32,19 +27,6 @@ import dagster as dg
 @dg.asset
 def report() -> None: ...
 """
-
-
-def keys_of(definitions: dg.Definitions) -> set[dg.AssetKey]:
-    return set(definitions.resolve_asset_graph().get_all_asset_keys())
-
-
-def mistakes_of(loaded: Loaded) -> list[str]:
-    return [mistake for one in loaded.not_loaded for mistake in one.mistakes]
-
-
-def location(loaded: Loaded) -> dg.Definitions:
-    """What Dagster gets in the end."""
-    return complete(dg.Definitions.merge(loaded.definitions, not_loaded_assets(loaded.not_loaded)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -152,6 +134,28 @@ def test_a_mistake_of_somebody_else_is_named_and_breaks_no_subset(tree: Callable
     assert dataset_key("good") in keys_of(location(loaded))
 
 
+def test_a_yaml_for_all_of_the_folder_is_applied_when_all_is_right_and_said_not_to_be_when_not(
+    tree: Callable[..., dg.ComponentTree],
+) -> None:
+    built = tree(good=HEAD.format(name="good"))
+    defs = built.defs_module_path
+    (defs / "defs.yaml").write_text(
+        "type: dagster.DefsFolderComponent\n"
+        "post_processing: {assets: [{target: '*', attributes: {tags: {lab: ours}}}]}\n"
+    )
+    loaded = load_definitions(built)
+    assert loaded.not_loaded == ()
+    assert location(loaded).resolve_asset_graph().get(dataset_key("good")).tags["lab"] == "ours"
+
+    declare(defs / "wrong", "  layer: counts\n")
+    loaded = load_definitions(dg.ComponentTree.from_module(built.defs_module, project_root=defs.parent))
+    assert mistakes_of(loaded) == [
+        f"{defs}/defs.yaml:1: this was not applied, as not all that is below it could be loaded",
+        f"{defs}/wrong/defs.yaml:5: layer: 'counts' is wrong: input should be 'raw' or 'normalized'",
+    ]
+    assert dataset_key("good") in keys_of(location(loaded))
+
+
 @pytest.mark.parametrize("name", ["a-b.c", "lung blood", "größe", os.fsdecode(b"\xff\xfe"), "x" * 200, "'q`"])
 def test_a_folder_whose_name_no_asset_can_have_is_named(
     tree: Callable[..., dg.ComponentTree], name: str, caplog: pytest.LogCaptureFixture
@@ -179,44 +183,6 @@ def test_folders_whose_names_differ_only_in_what_dagster_does_not_allow_are_both
     assert described is not None
     assert "/a-b/defs.yaml:1: " in described
     assert "/a.b/defs.yaml:1: " in described
-
-
-@contextmanager
-def as_nobody() -> Iterator[Path]:
-    """A folder that everybody can get to, with the rights of nobody: root may read everything."""
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    user = os.geteuid()
-    try:
-        if user == 0:
-            os.seteuid(NOBODY)
-        yield folder
-    finally:
-        os.seteuid(user)
-        shutil.rmtree(folder)
-
-
-@pytest.mark.parametrize("locked", ["wrong", "wrong/defs.yaml"])
-def test_a_folder_or_file_that_may_not_be_read_is_named_and_its_neighbour_loads(
-    tmp_path: Path, locked: str, tree: Callable[..., dg.ComponentTree], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    built = tree()
-    load_definitions(built)  # with all that is imported when it is needed
-    with as_nobody() as folder:
-        os.seteuid(os.getuid())
-        for name in ("good", "wrong"):
-            declare(folder / name)
-        (folder / locked).chmod(0o000)
-        monkeypatch.setattr(built.defs_module, "__path__", [str(folder)])
-        monkeypatch.setattr(built.defs_module, "__file__", str(folder / "__init__.py"))
-        os.seteuid(NOBODY if os.getuid() == 0 else os.getuid())
-        loaded = load_definitions(dg.ComponentTree.from_module(built.defs_module, project_root=folder))
-        with pytest.raises(BadInput) as caught:
-            load_component(folder / "wrong")
-    says = f"{folder}/{locked}: this cannot be read: Permission denied; change its owner or mode, or remove it"
-    assert mistakes_of(loaded) == [says]
-    assert str(caught.value) == says
-    assert dataset_key("good") in keys_of(location(loaded))
 
 
 def test_a_code_server_loads_what_is_right_and_the_ui_tells_what_is_wrong(
