@@ -1,7 +1,11 @@
 """`cxg-assets ui`: the Dagster UI on this project's instance."""
 
+import contextlib
+import errno
 import os
+import socket
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -10,7 +14,11 @@ from dagster import DagsterInstance
 from cxg_assets import settings
 from cxg_assets.assets.keys import CENSUS_POOL
 from cxg_assets.assets.killed_runs import report_killed_runs
+from cxg_assets.cli.processes import daemons_of, listening_on
 from cxg_assets.cli.project import dagster_instance
+from cxg_assets.cli.supervision import run_until_asked
+from cxg_assets.ingest.errors import BadInput, CxgError
+from cxg_assets.instance.serving import serving
 
 WORKSPACE = Path(__file__).with_name("workspace.yaml")
 """The one of a checkout, where there is none: the code location has the same name in both."""
@@ -18,18 +26,75 @@ WORKSPACE = Path(__file__).with_name("workspace.yaml")
 OTHER_COMMAND = "Function `dev_command` is superseded"
 """So begins what `dagster dev` says of itself: `dg dev` is another package's."""
 
+HEARTBEAT_SECONDS = 45
+"""A daemon that was heard of this long ago has ended: Dagster's write every 30 seconds that they live."""
+
 
 @click.command("ui")
-@click.option("-p", "--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
+@click.option(
+    "-p", "--port", default=3000, show_default=True, help="Port on 127.0.0.1.", type=click.IntRange(1, 65535)
+)
 def ui_command(port: int) -> None:
     """Serves the Dagster UI with its daemon, on this machine only. Ctrl-C ends it."""
-    with dagster_instance() as instance:
-        report_killed_runs(instance)
-        _make_pool_known(instance)
+    home = settings.dagster_home()
+    with contextlib.ExitStack() as alone:
+        with dagster_instance() as instance:
+            alone.enter_context(serving(home, port))
+            _refuse_taken(port)
+            _refuse_daemon(home, instance)
+            report_killed_runs(instance)
+            _make_pool_known(instance)
+        exit_code = run_until_asked(_command(port), _environment())
+        with dagster_instance() as instance:
+            # Runs that had no time to end were killed. The daemon has ended: the next UI need not wait for its silence.
+            report_killed_runs(instance)
+            instance.wipe_daemon_heartbeats()
+    if exit_code is not None:
+        raise CxgError(f"the UI has ended by itself, with exit code {exit_code}; its last lines above say why")
+
+
+def _command(port: int) -> list[str]:
+    return [sys.executable, "-m", "dagster", "dev", "-w", str(WORKSPACE), "-h", "127.0.0.1", "-p", str(port)]
+
+
+def _environment() -> dict[str, str]:
     environment = os.environ | {"DAGSTER_HOME": str(settings.dagster_home()), "CXG_HOME": str(settings.home())}
     environment.setdefault("PYTHONWARNINGS", f"ignore:{OTHER_COMMAND}")
-    command = ["dagster", "dev", "-w", str(WORKSPACE), "-h", "127.0.0.1", "-p", str(port)]
-    os.execve(sys.executable, [sys.executable, "-m", *command], environment)
+    return environment
+
+
+def _refuse_taken(port: int) -> None:
+    """Raises BadInput where nobody can listen on the port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the webserver does: not what has just closed
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise BadInput(f"port {port} cannot be used: {error.strerror}; choose another with -p") from error
+            holder = listening_on(port) or "another program"
+            raise BadInput(
+                f"port {port} is taken by {holder}: choose another with -p, or end that first. If it is the UI you "
+                f"want, open http://127.0.0.1:{port}"
+            ) from error
+
+
+def _refuse_daemon(home: Path, instance: DagsterInstance) -> None:
+    """Raises BadInput where a daemon of Dagster's runs on the instance: two would launch what is scheduled twice."""
+    wherefore = f"on the Dagster instance in {home}, and two would do each other's work again"
+    for daemon in daemons_of(home):
+        raise BadInput(
+            f"a Dagster daemon runs {wherefore}: {daemon}. Use the UI that it belongs to, or end it first: "
+            f"kill {daemon.pid}"
+        )
+    heard = max((beat.timestamp for beat in instance.get_daemon_heartbeats().values()), default=0.0)
+    silent = time.time() - heard
+    if silent < HEARTBEAT_SECONDS:
+        raise BadInput(
+            f"a Dagster daemon was at work {wherefore}: it was heard of {silent:.0f} seconds ago, and is no process "
+            f"that can be seen here. End it where it runs; if it has ended, try again in "
+            f"{HEARTBEAT_SECONDS - silent:.0f} seconds"
+        )
 
 
 def _make_pool_known(instance: DagsterInstance) -> None:
