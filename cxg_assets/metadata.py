@@ -16,7 +16,7 @@ from cxg_assets.ingest.release import Release
 from cxg_assets.ingest.report import ChunkReport, RunSummary
 from cxg_assets.ingest.selection import genes_in_words
 from cxg_assets.ingest.subset import PLANNING_COLUMNS, FilteredSubset, subset_columns
-from cxg_assets.quantities import duration, size
+from cxg_assets.quantities import counted, duration, size
 from cxg_assets.table_metadata import (
     chunk_obs_schema,
     chunk_table_lineage,
@@ -205,6 +205,12 @@ def report_from(metadata: Mapping[str, dg.MetadataValue]) -> ChunkReport:
     return ChunkReport(**known)  # type: ignore[arg-type]
 
 
+def summary_from(metadata: Mapping[str, dg.MetadataValue]) -> RunSummary:
+    """The summary that `summary_metadata` was made from."""
+    told = {field.name: metadata[field.name].value for field in fields(RunSummary) if field.name in metadata}
+    return RunSummary(**told)  # type: ignore[arg-type]
+
+
 def summary_metadata(summary: RunSummary) -> Metadata:
     """Of a run over chunks."""
     rows = {"Outcome": summary.nothing_written} if summary.nothing_written else {}
@@ -218,7 +224,8 @@ def summary_metadata(summary: RunSummary) -> Metadata:
             "Throughput": f"{summary.cells_per_second:,.0f} cells/s, "
             f"{summary.hours_per_million_obs:.3f} hours per 1M observations",
             "Size": f"{size(summary.total_bytes)}, {size(summary.mean_file_bytes)} a file on average",
-            "Workers": f"{summary.workers:,}, {summary.workers_lost:,} lost, {summary.retries:,} chunks tried again",
+            "Workers": f"{summary.workers:,}, {summary.workers_lost:,} lost, "
+            f"{counted(summary.retries, 'chunk')} tried again",
         }
     return {
         "summary": _table(rows),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cxg_assets.quantities import duration, size
+from cxg_assets.quantities import counted, duration, size
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,12 @@ def test_a_duration_has_its_two_largest_units(seconds: float, text: str) -> None
 )
 def test_a_size_has_the_unit_that_fits(n_bytes: float, text: str) -> None:
     assert size(n_bytes) == text
+
+
+@pytest.mark.parametrize(("n", "text"), [(0, "0 problems"), (1, "1 problem"), (1_200, "1,200 problems")])
+def test_one_thing_has_no_plural(n: int, text: str) -> None:
+    assert counted(n, "problem") == text
+
+
+def test_a_plural_may_be_irregular() -> None:
+    assert (counted(1, "retry", "retries"), counted(2, "retry", "retries")) == ("1 retry", "2 retries")

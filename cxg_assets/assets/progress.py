@@ -3,7 +3,7 @@
 import time
 
 from cxg_assets.ingest.report import ChunkReport, RunSummary
-from cxg_assets.quantities import duration, size
+from cxg_assets.quantities import counted, duration, size
 
 FIRST_PACE = 10.0
 """Seconds between two lines at the beginning of a run."""
@@ -58,7 +58,7 @@ class Progress:
         speed = self._n_obs_landed / seconds
         left = duration((self._n_obs - self._n_obs_landed) / speed)
         return (
-            f"{self._n_landed:,} of {self._n_chunks:,} chunks, {speed:,.0f} cells/s, {left} left"
+            f"{self._n_landed:,} of {counted(self._n_chunks, 'chunk')}, {speed:,.0f} cells/s, {left} left"
             f"{_troubles(self._n_failed, n_retries)}"
         )
 
@@ -70,7 +70,7 @@ def closing_line(summary: RunSummary) -> str:
     if not summary.n_files:
         return f"no chunk landed in this run{_troubles(summary.n_failed, summary.retries)}"
     return (
-        f"{summary.n_files:,} chunks, {summary.n_obs:,} cells, {size(summary.total_bytes)} in "
+        f"{counted(summary.n_files, 'chunk')}, {counted(summary.n_obs, 'cell')}, {size(summary.total_bytes)} in "
         f"{duration(summary.ingest_seconds)}: {summary.cells_per_second:,.0f} cells/s, "
         f"{summary.hours_per_million_obs:.3f} hours per 1M observations"
         f"{_troubles(summary.n_failed, summary.retries)}"

@@ -31,6 +31,7 @@ from cxg_assets.ingest.store import Store
 from cxg_assets.ingest.stored import Listed
 from cxg_assets.ingest.worker import IngestJob
 from cxg_assets.metadata import Metadata, chunk_metadata, summary_metadata
+from cxg_assets.quantities import counted
 from cxg_assets.resources.executor import PoolExecutor
 
 StepContext = dg.AssetExecutionContext | dg.OpExecutionContext
@@ -164,8 +165,8 @@ def make_chunks(
     found = {} if job.replace else stored_chunks(store, plan)
     missing = [chunk for chunk in wanted if chunk.key not in found]
     stored = {chunk.key: found[chunk.key] for chunk in wanted if chunk.key in found}
-    requested = f"{len(wanted):,} chunk{'' if len(wanted) == 1 else 's'} requested"
-    context.log.info(f"{requested}: {len(stored):,} already stored, {len(missing):,} to write")
+    requested = counted(len(wanted), "chunk")
+    context.log.info(f"{requested} requested: {len(stored):,} already stored, {len(missing):,} to write")
     # A step that is begun again has told of what it found the first time, and has written the rest itself.
     recorder.record_stored(store, stored, again=record_again and not context.retry_number)
     reports: list[ChunkReport] = []
@@ -184,7 +185,8 @@ def make_chunks(
                 if isinstance(result, ChunkFailure):
                     failures.append(result)
                     progress.failed()
-                    context.log.error(f"chunk {result.chunk} failed after {result.attempt} attempts: {result.error}")
+                    attempts = counted(result.attempt, "attempt")
+                    context.log.error(f"chunk {result.chunk} failed after {attempts}: {result.error}")
                     continue
                 recorder.require_current_plan()
                 recorder.record(result)
@@ -217,7 +219,7 @@ def make_chunks(
             job.header.release.confirm(job.census)
         names = ", ".join(sorted(failure.chunk for failure in failures))
         raise dg.Failure(
-            f"{len(failures)} of {len(wanted)} chunks failed: {names}. The first: {failures[0].error}. "
+            f"{len(failures):,} of {counted(len(wanted), 'chunk')} failed: {names}. The first: {failures[0].error}. "
             "The others have landed; run again to make only these",
             allow_retries=False,
         )

@@ -9,6 +9,7 @@ from dagster import DagsterInstance
 from cxg_assets.assets.keys import CENSUS_RELEASE, chunk_plan_key, filtered_subset_key, ingest_job_name
 from cxg_assets.assets.upstream import CODE_VERSION_TAG, DATA_VERSION_TAG, INPUT_VERSION_TAG
 from cxg_assets.automation.ingest_chain import SubsetJob
+from cxg_assets.quantities import counted
 
 LOOK_SECONDS = 60
 
@@ -53,7 +54,7 @@ def build_changed_subsets(
             elif asked.get(subset) != wanted and not _is_under_way(instance, subset):
                 asked[subset] = wanted
                 requests.append(dg.RunRequest(job_name=ingest_job_name(subset)))
-        skip = None if requests else f"{len(code_versions)} subsets as before, or asked for already"
+        skip = None if requests else f"{counted(len(code_versions), 'subset')} as before, or asked for already"
         return dg.SensorResult(run_requests=requests, skip_reason=skip, cursor=json.dumps(asked))
 
     return changed_subsets

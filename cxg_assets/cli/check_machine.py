@@ -22,6 +22,7 @@ from cxg_assets.ingest.reader import NNZ_PER_CELL
 from cxg_assets.ingest.release import Release
 from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE
 from cxg_assets.ingest.store import StoreLocator
+from cxg_assets.quantities import counted, size
 from cxg_assets.resources.ray_address import require_cluster
 from cxg_assets.resources.ray_cluster import one_ray_for_several_runs
 
@@ -115,7 +116,7 @@ def _look_at_ray(joined: str | None) -> tuple[Finding, tuple[Node, ...]]:
         nodes = (Node(THIS_MACHINE, int(ray.cluster_resources().get("CPU", 1)), available_memory()),)
     place = f"joined {joined}" if joined else "started and stopped here"
     n_cpus, memory = sum(node.n_cpus for node in nodes), sum(node.memory for node in nodes)
-    counts = f"nodes {len(nodes):,}, CPUs {n_cpus:,}, memory {_size(memory)}"
+    counts = f"nodes {len(nodes):,}, CPUs {n_cpus:,}, memory {size(memory)}"
     return Finding(Level.OK, "ray", f"Ray {ray.__version__}, {place}: {counts}"), nodes
 
 
@@ -128,7 +129,7 @@ def check_memory(load: WorkerLoad, nodes: Sequence[Node]) -> Finding:
     tightest = min(useful, key=lambda node: node.memory / node.n_cpus)
     n_workers = min(tightest.n_cpus, load.n_chunks)
     text = (
-        f"{load.known_from}: a worker takes up to {_size(each)}, and {tightest.name} has {_size(tightest.memory)} "
+        f"{load.known_from}: a worker takes up to {size(each)}, and {tightest.name} has {size(tightest.memory)} "
         f"for {n_workers}"
     )
     if tightest.memory >= n_workers * each:
@@ -165,8 +166,8 @@ def check_disk(needs: Sequence[DiskNeed], free: Callable[[Path], int] = _free_by
         n_free = free(_existing(shared[0].folder))
         n_needed = sum(need.n_bytes for need in shared)
         folders = ", ".join(dict.fromkeys(str(need.folder) for need in shared))
-        uses = "; ".join(f"{need.what}, {_size(need.n_bytes)}" for need in shared if need.n_bytes)
-        text = f"{folders}: {_size(n_free)} free, about {_size(n_needed)} needed{f' ({uses})' if uses else ''}"
+        uses = "; ".join(f"{need.what}, {size(need.n_bytes)}" for need in shared if need.n_bytes)
+        text = f"{folders}: {size(n_free)} free, about {size(n_needed)} needed{f' ({uses})' if uses else ''}"
         if n_needed <= n_free:
             yield Finding(Level.OK, "disk", text)
         else:
@@ -202,7 +203,7 @@ def disk_needs(
     if subset is not None and planned is not None:
         destination = _folder_of(subset.destination) if subset.destination else store_folder
         if destination is not None:
-            needs.append(DiskNeed(destination, planned.missing_bytes, f"{len(planned.missing):,} chunks"))
+            needs.append(DiskNeed(destination, planned.missing_bytes, counted(len(planned.missing), "chunk")))
     n_events = 0 if planned is None else len(planned.missing)
     needs.append(DiskNeed(settings.dagster_home(), n_events * EVENT_BYTES_PER_CHUNK, "Dagster's events"))
     return needs
@@ -218,7 +219,7 @@ def worker_load(subset: Subset | None, planned: Planned | None) -> WorkerLoad:
             chunk_size=header.chunk_size,
             n_vars=header.n_vars,
             compression=header.compression,
-            known_from=f"plan {header.plan_id}, {header.chunk_size:,} cells a file",
+            known_from=f"plan {header.plan_id}, {counted(header.chunk_size, 'cell')} a file",
         )
     chunk_size = DEFAULT_CHUNK_SIZE if subset is None else subset.spec.chunk_size
     return WorkerLoad(
@@ -227,7 +228,7 @@ def worker_load(subset: Subset | None, planned: Planned | None) -> WorkerLoad:
         chunk_size=chunk_size,
         n_vars=N_VARS,
         compression="gzip" if subset is None else subset.spec.compression,
-        known_from=f"no plan yet, {chunk_size:,} cells a file",
+        known_from=f"no plan yet, {counted(chunk_size, 'cell')} a file",
     )
 
 
@@ -239,7 +240,3 @@ def _folder_of(url: str) -> Path | None:
 def _existing(folder: Path) -> Path:
     """The folder, or the nearest one above it that exists."""
     return next(parent for parent in (folder, *folder.parents) if parent.exists())
-
-
-def _size(n_bytes: int) -> str:
-    return f"{n_bytes / 2**30:,.1f} GiB" if n_bytes >= 2**30 else f"{n_bytes / 2**20:,.0f} MiB"

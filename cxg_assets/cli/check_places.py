@@ -23,6 +23,7 @@ from cxg_assets.ingest.probe import SHORT, probe
 from cxg_assets.ingest.release import Release
 from cxg_assets.ingest.store import StoreLocator
 from cxg_assets.instance.opening import open_instance
+from cxg_assets.quantities import counted
 from cxg_assets.resources.census import DEMO, CensusResource
 from cxg_assets.resources.store import StoreResource
 
@@ -158,5 +159,5 @@ def check_plan(subset: str, locator: StoreLocator, instance: DagsterInstance | N
     except CxgError as error:
         return failed("plan", error), None
     missing = tuple(chunk for chunk in plan.chunks if chunk.key not in landed)
-    text = f"{plan.header.plan_id}: {len(plan.chunks):,} chunks, {len(missing):,} have not landed"
+    text = f"{plan.header.plan_id}: {counted(len(plan.chunks), 'chunk')}, {len(missing):,} not landed"
     return Finding(Level.OK, "plan", text), Planned(plan.header, plan.chunks, missing)

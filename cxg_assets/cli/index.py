@@ -11,6 +11,7 @@ from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.layout import index_path
 from cxg_assets.ingest.pipeline import make_index
 from cxg_assets.ingest.subset import export_index, parse_obs_filter
+from cxg_assets.quantities import counted
 from cxg_assets.resources.census import CensusResource
 
 
@@ -38,4 +39,4 @@ def index_command(
     make_index(census.locator(release), release, organism, store)
     with store.local_copy(index_path(release.version, organism)) as index_file:
         n_obs = export_index(index_file, value_filter, names, output, warn)
-    click.echo(f"{output}: {n_obs:,} cells of {organism}, Census build {release.build}")
+    click.echo(f"{output}: {counted(n_obs, 'cell')} of {organism}, Census build {release.build}")

@@ -12,6 +12,7 @@ from cxg_assets.cli.run import IngestResult, run_ingest
 from cxg_assets.cli.store_place import STORE_PLACE
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.spec import GeneSelection
+from cxg_assets.quantities import counted, duration, size
 from cxg_assets.resources.census import CensusResource
 
 
@@ -66,13 +67,14 @@ def summary_text(result: IngestResult) -> str:
     """The closing lines of an ingest."""
     made = result.chunks
     lines = [
-        f"{made.n_files:,} files, {made.n_obs:,} observations in {made.ingest_seconds / 60:.2f} min "
-        f"({made.n_skipped:,} files had landed before, {made.n_failed:,} failed)"
+        f"{counted(made.n_files, 'file')}, {counted(made.n_obs, 'observation')} in {duration(made.ingest_seconds)} "
+        f"({counted(made.n_skipped, 'file')} had landed before, {made.n_failed:,} failed)"
     ]
     if made.n_files:
         lines.append(
             f"{made.cells_per_second:,.0f} cells/s, {made.hours_per_million_obs:.3f} hours per 1M observations, "
-            f"{made.mean_file_bytes / 1e6:.2f} MB a file on average, {made.workers} workers, {made.retries} retries"
+            f"{size(made.mean_file_bytes)} a file on average, {counted(made.workers, 'worker')}, "
+            f"{counted(made.retries, 'retry', 'retries')}"
         )
     if result.dataset_uri:
         lines.append(f"published: {result.dataset_uri}")

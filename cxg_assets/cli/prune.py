@@ -17,6 +17,7 @@ from cxg_assets.ingest.errors import shown
 from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.inventory import RETENTION, Entry, in_words, take_inventory
 from cxg_assets.ingest.prune import prune
+from cxg_assets.quantities import counted, size
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
@@ -110,20 +111,16 @@ def _on_record(subset: str) -> list[str]:
 
 def _line(entry: Entry) -> str:
     parts = [f"{'goes' if entry.goes else 'stays'}", entry.kind, entry.place]
-    parts += [_count(entry.n_chunks, "chunk")] if entry.kind == "plan" else []
-    parts += [f"{entry.n_bytes:,} bytes", f"{entry.modified:%Y-%m-%d %H:%M:%SZ}"]
+    parts += [counted(entry.n_chunks, "chunk")] if entry.kind == "plan" else []
+    parts += [size(entry.n_bytes), f"{entry.modified:%Y-%m-%d %H:%M:%SZ}"]
     return f"{'  '.join(parts)}: {entry.why}"
 
 
 def _sum(entries: Sequence[Entry]) -> str:
     kinds = [entry.kind for entry in entries]
-    counts = [_count(kinds.count(kind), noun) for kind, noun in (("plan", "plan"), ("subset", "subset"),
+    counts = [counted(kinds.count(kind), noun) for kind, noun in (("plan", "plan"), ("subset", "subset"),
                                                                  ("unreferenced", "unreferenced object"))]  # fmt: skip
-    return f"{', '.join(counts)}, {sum(entry.n_bytes for entry in entries):,} bytes"
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+    return f"{', '.join(counts)}, {size(sum(entry.n_bytes for entry in entries))}"
 
 
 def _spelled(age: timedelta) -> str:

@@ -5,7 +5,7 @@ import gc
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import dagster as dg
@@ -20,6 +20,7 @@ from cxg_assets.assets.keys import (
     publish_job_name,
 )
 from cxg_assets.assets.killed_runs import process_tag, report_killed_runs
+from cxg_assets.assets.run_summaries import summary_of
 from cxg_assets.assets.upstream import latest_data_version
 from cxg_assets.cli.mixed_builds import refuse_mixed_builds
 from cxg_assets.cli.project import dagster_instance, existing_instance
@@ -41,6 +42,8 @@ from cxg_assets.resources.store import StoreResource
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The command speaks for itself; the events are in the instance."""
+
+CELLS_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} cells, {elapsed}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,27 +172,15 @@ def run_job(
     return f"{job} failed; see run {result.run_id} in the UI"
 
 
-def summary_of(instance: DagsterInstance, run_id: str) -> RunSummary | None:
-    """What a run over chunks said of itself; None when it ended before it could.
-
-    Looked up by the run: the asset's latest observation may be that of another run, which ended meanwhile.
-    """
-    records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_OBSERVATION).records
-    observation = records[-1].event_log_entry.asset_observation if records else None
-    if observation is None:
-        return None
-    values = {field.name: observation.metadata[field.name].value for field in fields(RunSummary)}
-    return RunSummary(**values)  # type: ignore[arg-type]
-
-
 @contextlib.contextmanager
 def cells_bar(instance: DagsterInstance, run_id: str, key: dg.AssetKey, chunks: Sequence[Chunk]) -> Iterator[None]:
     """A bar over the cells of chunks to make, moved by the run's materializations as they are recorded.
 
-    What had landed before may be recorded by the same run, and is not counted.
+    What had landed before may be recorded by the same run, and is not counted. It shows no speed: its time begins
+    before Ray does, and the run's throughput does not (`RunSummary.cells_per_second`).
     """
     left = {chunk.key: chunk.n_obs for chunk in chunks}
-    with tqdm(total=sum(left.values()), desc=key.path[0], unit=" cells", unit_scale=True) as bar:
+    with tqdm(total=sum(left.values()), desc=key.path[0], unit_scale=True, bar_format=CELLS_BAR) as bar:
 
         def follow(event: dg.EventLogEntry) -> None:
             made = event.asset_materialization

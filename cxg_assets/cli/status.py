@@ -6,6 +6,8 @@ from dagster import DagsterInstance
 from cxg_assets import settings
 from cxg_assets.assets.current_plan import current_plan
 from cxg_assets.assets.partition_truth import chunk_record
+from cxg_assets.assets.progress import closing_line
+from cxg_assets.assets.run_summaries import last_writing_run
 from cxg_assets.cli.project import Subset, default_store, existing_instance, load_subset, load_subsets
 from cxg_assets.cli.store_place import STORE_PLACE
 from cxg_assets.cli.sync_lines import sync_lines
@@ -15,6 +17,7 @@ from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.pipeline import landed_sizes
 from cxg_assets.ingest.plan import ChunkPlan
 from cxg_assets.ingest.store import Store
+from cxg_assets.quantities import counted, size
 
 
 @click.command("status")
@@ -23,7 +26,7 @@ from cxg_assets.ingest.store import Store
 @click.option("--links", is_flag=True, help="Print a link to each landed chunk, good without keys for a while.")
 @click.option("--hours", default=1.0, show_default=True, help="How long links are good for.", type=click.FloatRange(0))
 def status_command(subset: str | None, destination: str | None, links: bool, hours: float) -> None:
-    """Shows chunks landed and missing, bytes and throughput, of SUBSET or of every subset.
+    """Shows chunks landed and missing, their size and the last run's throughput, of SUBSET or of every subset.
 
     What the UI calls Unsynced is named with its causes, and with what was edited in the YAML. Nothing is written.
 
@@ -54,18 +57,16 @@ def _describe(
 ) -> list[str]:
     name, plan_id = plan.header.subset, plan.header.plan_id
     lines = [
-        f"{name}: plan {plan_id}, {plan.header.n_obs:,} cells in {len(plan.chunks):,} chunks",
-        f"  landed {len(landed):,}, missing {len(plan.chunks) - len(landed):,}, {sum(landed.values()):,} bytes",
+        f"{name}: plan {plan_id}, {counted(plan.header.n_obs, 'cell')} in {counted(len(plan.chunks), 'chunk')}",
+        f"  landed {len(landed):,}, missing {len(plan.chunks) - len(landed):,}, {size(sum(landed.values()))}",
     ]
     if instance is None:
         return [*lines, "  not on record: there is no Dagster instance here", f"  {_published(store, name, plan_id)}"]
     record = chunk_record(instance, plan, store)
     lines += [f"  {line}" for line in sync_lines(declared, plan, record, store, instance)]
-    reports = record.reports
-    seconds = sum(r.read_seconds + r.encode_seconds + r.upload_seconds for r in reports.values())
-    if seconds:
-        n_obs = sum(report.n_obs for report in reports.values())
-        lines.append(f"  {n_obs / seconds:,.0f} cells a second of worker time")
+    summary = last_writing_run(instance, name)
+    if summary is not None:
+        lines.append(f"  last run that wrote: {closing_line(summary)}")
     lines.append(f"  {_published(store, name, plan_id)}")
     return lines
 
@@ -76,4 +77,4 @@ def _published(store: Store, name: str, plan_id: str) -> str:
     except FileNotFoundError:
         return "nothing is published"
     which = "this plan" if dataset.plan_id == plan_id else f"an earlier plan, {dataset.plan_id}"
-    return f"published {dataset.published_at}: {which}, {dataset.n_obs:,} cells"
+    return f"published {dataset.published_at}: {which}, {counted(dataset.n_obs, 'cell')}"

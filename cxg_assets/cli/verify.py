@@ -13,6 +13,7 @@ from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.store import Store
 from cxg_assets.ingest.verify import Kind, Problem, damaged_chunks, verify
+from cxg_assets.quantities import counted
 from cxg_assets.resources.census import CensusResource
 
 
@@ -38,11 +39,12 @@ def verify_command(subset: str, deep: bool, repair: bool, destination: str | Non
         click.echo(f"{subset}: {made}published again")
         dataset, problems = _verify(store, subset, deep)
     if problems:
-        found = f"{subset}: {len(problems)} problems in {dataset.n_chunks:,} chunks"
+        found = f"{subset}: {counted(len(problems), 'problem')} in {counted(dataset.n_chunks, 'chunk')}"
         click.echo(found + _advice(store, subset, problems), err=True)
         sys.exit(1)
     compared = "sizes, checksums and every cell against the Census" if deep else "sizes and checksums"
-    click.echo(f"{subset}: {dataset.n_chunks:,} chunks, {dataset.n_obs:,} cells are right ({compared})")
+    chunks, cells = counted(dataset.n_chunks, "chunk"), counted(dataset.n_obs, "cell")
+    click.echo(f"{subset}: {chunks}, {cells} are right ({compared})")
 
 
 def _verify(store: Store, subset: str, deep: bool) -> tuple[Dataset, list[Problem]]:
@@ -71,7 +73,7 @@ def _advice(store: Store, subset: str, problems: list[Problem]) -> str:
     advice = ""
     if _can_repair(problems):
         n_chunks = len(damaged_chunks(problems))
-        makes = f"makes {n_chunks:,} chunks again" if n_chunks else "publishes again"
+        makes = f"makes {counted(n_chunks, 'chunk')} again" if n_chunks else "publishes again"
         advice += f"; {follow_up(store, 'verify', subset, '--repair')} {makes}"
     if any(problem.kind is Kind.UNREFERENCED for problem in problems):
         prune = follow_up(store, "prune", subset, "--unreferenced")

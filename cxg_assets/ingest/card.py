@@ -5,11 +5,12 @@ import pyarrow as pa
 from cxg_assets.ingest.manifest import total
 from cxg_assets.ingest.plan import PlanHeader
 from cxg_assets.ingest.selection import genes_in_words
+from cxg_assets.quantities import counted, size
 
 _CARD = """\
 # {subset}
 
-{n_obs:,} cells of {organism} in {n_chunks:,} h5ad files, cut from the CZ CELLxGENE Census by cxg_assets.
+{cells} of {organism} in {files}, cut from the CZ CELLxGENE Census by cxg_assets.
 
 | | |
 | --- | --- |
@@ -18,7 +19,7 @@ _CARD = """\
 | Cells | {n_obs:,}{limit}, filter `{value_filter}` |
 | Genes | {genes} |
 | Layer | X/{layer}, {nnz:,} non-zeros |
-| Files | {n_chunks:,} of at most {chunk_size:,} cells, {n_bytes:,} bytes, arrays compressed with {compression} |
+| Files | {n_chunks:,} of at most {at_most}, {n_bytes}, arrays compressed with {compression} |
 | Plan | `{plan_id}` |
 
 `manifest.parquet` lists the files with their cells, sizes and SHA-256 checksums. `citations.csv` lists the source
@@ -58,11 +59,13 @@ def dataset_card(header: PlanHeader, manifest: pa.Table) -> bytes:
         genes=genes_in_words(selection.genes, header.n_vars),
         layer=header.layer,
         compression=header.compression,
-        chunk_size=header.chunk_size,
+        at_most=counted(header.chunk_size, "cell"),
         plan_id=header.plan_id,
         n_obs=header.n_obs,
+        cells=counted(header.n_obs, "cell"),
+        files=counted(manifest.num_rows, "h5ad file"),
         n_chunks=manifest.num_rows,
         nnz=total(manifest, "nnz"),
-        n_bytes=total(manifest, "n_bytes"),
+        n_bytes=size(total(manifest, "n_bytes")),
     )
     return text.encode()

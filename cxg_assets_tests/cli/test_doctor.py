@@ -71,7 +71,7 @@ def test_a_subset_that_is_made_is_looked_at_with_its_plan(finished: Finished, fi
 
     assert outcome.exit_code == 0, outcome.stdout
     assert line_of(outcome, "subset").startswith("ok ")
-    assert line_of(outcome, "plan").endswith(f": {finished.summary['n_files']:,} chunks, 0 have not landed")
+    assert line_of(outcome, "plan").endswith(f": {finished.summary['n_files']:,} chunks, 0 not landed")
     assert "300 cells a file" in line_of(outcome, "memory")
 
 
@@ -80,7 +80,7 @@ def test_a_chunk_that_was_lost_needs_room(finished: Finished, finished_home: Pat
     outcome = cxg_assets("doctor", SUBSET)
 
     assert outcome.exit_code == 0, outcome.stdout
-    assert line_of(outcome, "plan").endswith(", 1 have not landed")
+    assert line_of(outcome, "plan").endswith(", 1 not landed")
     assert "1 chunks, " in outcome.stdout
 
 
@@ -266,7 +266,7 @@ def test_of_a_cluster_the_tightest_machine_is_told() -> None:
     finding = check_memory(LOAD, [Node("10.0.0.1", 4, 64 * GIB), Node("10.0.0.2", 8, 4 * GIB), Node("head", 0, GIB)])
 
     assert finding.level is Level.WARN
-    assert "10.0.0.2 has 4.0 GiB" in finding.text
+    assert "10.0.0.2 has 4.3 GB" in finding.text
     assert ": 7 fit; " in finding.text
 
 
@@ -281,4 +281,4 @@ def test_folders_on_one_disk_share_its_room(tmp_path: Path) -> None:
     [too_little] = check_disk(needs, lambda folder: 4 * GIB)
 
     assert (enough.level, too_little.level) == (Level.OK, Level.FAILED)
-    assert "4.0 GiB free, about 5.0 GiB needed (9 chunks, 3.0 GiB; the index, 2.0 GiB)" in too_little.text
+    assert "4.3 GB free, about 5.4 GB needed (9 chunks, 3.2 GB; the index, 2.1 GB)" in too_little.text

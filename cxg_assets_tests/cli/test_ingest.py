@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import tiledbsoma as soma
 
+from cxg_assets.quantities import size
 from cxg_assets_tests.cli.command import cxg_assets, files_below
 from cxg_assets_tests.cli.conftest import CHUNK_SIZE, SUBSET, Finished
 from cxg_assets_tests.conftest import BLOOD_NORMAL, FRAGMENT_EDGE
@@ -81,7 +82,7 @@ def test_the_closing_lines_tell_people_the_same(finished: Finished) -> None:
     assert f"{summary['n_files']:,} files, {summary['n_obs']:,} observations" in said
     assert f"{summary['cells_per_second']:,.0f} cells/s" in said
     assert f"{summary['hours_per_million_obs']:.3f} hours per 1M observations" in said
-    assert f"{summary['mean_file_bytes'] / 1e6:.2f} MB a file on average" in said
+    assert f"{size(summary['mean_file_bytes'])} a file on average" in said
     assert f"published: {summary['dataset_uri']}" in said
 
 

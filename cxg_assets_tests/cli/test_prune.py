@@ -38,7 +38,7 @@ def test_without_yes_it_only_lists(two_plans: Path) -> None:
     assert sum(line.startswith("goes  plan  ") for line in lines) == 1
     assert sum(line.startswith("goes  subset  ") for line in lines) == 1
     assert lines[-1].startswith(f"{SUBSET}: 1 plan, 1 subset, 0 unreferenced objects, ")
-    assert lines[-1].endswith(f" bytes would go; cxg-assets prune {SUBSET} --keep 0 --yes removes them")
+    assert lines[-1].endswith(f"B would go; cxg-assets prune {SUBSET} --keep 0 --yes removes them")
 
 
 def test_with_yes_it_removes_and_the_dataset_is_still_right(two_plans: Path) -> None:

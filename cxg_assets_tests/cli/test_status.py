@@ -11,6 +11,7 @@ import pytest
 
 from cxg_assets.assets.keys import h5ad_chunks_key
 from cxg_assets.cli.project import DEFS_FOLDER, dagster_instance, default_store
+from cxg_assets.quantities import size
 from cxg_assets_tests.cli.command import cxg_assets, files_below
 from cxg_assets_tests.cli.conftest import SUBSET, Finished
 from cxg_assets_tests.strict_s3 import Key, StrictS3
@@ -26,14 +27,15 @@ def test_a_finished_subset_shows_its_counts_and_that_this_plan_is_published(
     assert home == f"home: {finished_home}, as CXG_HOME says"
     assert plan.startswith(f"{SUBSET}: plan ")
     assert plan.endswith(f", {summary['n_obs']:,} cells in {summary['n_files']:,} chunks")
-    assert counts == f"  landed {summary['n_files']:,}, missing 0, {summary['total_bytes']:,} bytes"
+    assert counts == f"  landed {summary['n_files']:,}, missing 0, {size(summary['total_bytes'])}"
     # The ingest was told another chunk size than the YAML has.
     assert unsynced == (
         f"  chunk_plan: Unsynced (1): {SUBSET}/chunk_plan has a new code version "
         "(the YAML was edited: chunk_size was 300, is now 1,000)"
     )
     assert in_sync == "  in sync: filtered_subset, h5ad_chunks, dataset"
-    assert speed.endswith(" cells a second of worker time")
+    assert speed.startswith(f"  last run that wrote: {summary['n_files']:,} chunks, {summary['n_obs']:,} cells, ")
+    assert f": {summary['cells_per_second']:,.0f} cells/s, " in speed
     assert published.startswith("  published ")
     assert published.endswith(f": this plan, {summary['n_obs']:,} cells")
 
@@ -90,7 +92,7 @@ def test_a_file_that_was_lost_counts_as_missing(finished: Finished, finished_hom
     left = finished.summary["total_bytes"] - lost.stat().st_size
     lost.unlink()
     counts = cxg_assets("status", SUBSET).stdout.splitlines()[2]
-    assert counts == f"  landed {finished.summary['n_files'] - 1:,}, missing 1, {left:,} bytes"
+    assert counts == f"  landed {finished.summary['n_files'] - 1:,}, missing 1, {size(left)}"
 
 
 def test_without_a_name_every_subset_is_shown(finished_home: Path) -> None:

@@ -41,10 +41,10 @@ def test_one_flipped_bit_is_found_and_its_chunk_named(finished_home: Path) -> No
     outcome = cxg_assets("verify", SUBSET)
     problem, total = findings(outcome)
     assert outcome.exit_code == 1
-    assert total.endswith(f"; cxg-assets verify {SUBSET} --repair makes 1 chunks again")
+    assert total.endswith(f"; cxg-assets verify {SUBSET} --repair makes 1 chunk again")
     assert problem.startswith(f"chunk 00001: {file.as_uri()} has SHA-256 ")
     assert "…, the manifest says " in problem
-    assert total.startswith(f"{SUBSET}: 1 problems in ")
+    assert total.startswith(f"{SUBSET}: 1 problem in ")
     assert "are right" not in outcome.stdout
 
 

@@ -23,6 +23,7 @@ from cxg_assets.ingest.manifest import IncompleteDataset
 from cxg_assets.ingest.report import ChunkReport
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.store import StoreLocator
+from cxg_assets.quantities import size
 from cxg_assets_tests.conftest import BLOOD_NORMAL, Bucket, Ingest
 from cxg_assets_tests.ingested import Ingested
 
@@ -202,7 +203,7 @@ def test_the_card_tells_the_numbers_of_the_dataset(made: Ingested) -> None:
     assert "300 cells of homo_sapiens in 3 h5ad files" in card
     assert f"filter `{BLOOD_NORMAL}`" in card
     assert f"{dataset.nnz:,} non-zeros" in card
-    assert f"{dataset.n_bytes:,} bytes" in card
+    assert f", {size(dataset.n_bytes)}, arrays" in card
     assert made.release.build in card
 
 

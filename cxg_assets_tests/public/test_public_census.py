@@ -163,7 +163,7 @@ def test_after_stable_has_moved_the_old_build_goes_on_by_its_name(machine: Machi
     outcome = machine.ingest(OLD)
 
     assert outcome.exit_code == 0, outcome.stderr
-    assert f"0 files, 0 observations in 0.00 min ({N_CHUNKS} files had landed before, 0 failed)" in outcome.stdout
+    assert f"0 files, 0 observations in 0.0 s ({N_CHUNKS} files had landed before, 0 failed)" in outcome.stdout
     assert {path for path, data in machine.objects().items() if before.get(path) != data} <= {
         path for path in before if path.endswith((".json", "manifest.parquet", ".feather"))
     }
@@ -202,7 +202,7 @@ def test_a_second_machine_shows_what_is_published_and_makes_nothing_again(second
     assert f"landed {N_CHUNKS}, missing 0, stale 0" in status.stdout
     assert f": this plan, {N_OBS} cells" in status.stdout
     assert outcome.exit_code == 0, outcome.stderr
-    assert f"0 files, 0 observations in 0.00 min ({N_CHUNKS} files had landed before, 0 failed)" in outcome.stdout
+    assert f"0 files, 0 observations in 0.0 s ({N_CHUNKS} files had landed before, 0 failed)" in outcome.stdout
     assert f"landed {N_CHUNKS}, missing 0, stale 0" in again.stdout
 
 
