@@ -28,7 +28,7 @@ from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.pipeline import load_plan
 from cxg_assets.ingest.store import Store
 from cxg_assets.resources.census import CensusResource
-from cxg_assets.resources.ray_address import require_cluster
+from cxg_assets.resources.executors import require_pool
 from cxg_assets.resources.store import StoreResource
 
 
@@ -53,7 +53,7 @@ def run_repair(
         Why it failed; empty when it did not.
     """
     name = subset.spec.name
-    require_cluster()
+    require_pool()
     store = resource.locator(destination).open()
     with existing_instance() as instance:
         _require_on_record(store, dataset, instance)

@@ -37,7 +37,7 @@ from cxg_assets.ingest.probe import probe
 from cxg_assets.ingest.report import RunSummary
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.resources.census import CensusResource
-from cxg_assets.resources.ray_address import require_cluster
+from cxg_assets.resources.executors import require_pool
 from cxg_assets.resources.store import StoreResource
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -94,7 +94,7 @@ def run_ingest(
         CxgError: A step before the chunks failed.
     """
     began = time.monotonic()
-    require_cluster()
+    require_pool()
     # The census index goes to the default store.
     locators = store.locator(), store.locator(destination)
     for locator in set(locators):

@@ -18,7 +18,7 @@ def build_executor(pool: str = "", workers: int = 0) -> PoolExecutor:
     Raises:
         BadInput: There is no such pool.
     """
-    chosen = pool or settings.pool() or "ray"
+    chosen = pool or _chosen()
     if chosen == "local":
         from cxg_assets.resources.local_executor import LocalPoolExecutor
 
@@ -30,3 +30,19 @@ def build_executor(pool: str = "", workers: int = 0) -> PoolExecutor:
 
         return RayPoolExecutor(ray=RunRay(), workers=workers)
     raise BadInput(f"pool: {chosen!r} is unknown (CXG_POOL); choose one of {', '.join(POOLS)}")
+
+
+def require_pool() -> None:
+    """Makes sure, before any work, that what a pool begins with is there: the cluster, where Ray joins one.
+
+    Raises:
+        BadInput: No Ray answers at `RAY_ADDRESS`.
+    """
+    if _chosen() == "ray":
+        from cxg_assets.resources.ray_address import require_cluster
+
+        require_cluster()
+
+
+def _chosen() -> str:
+    return settings.pool() or "ray"

@@ -245,5 +245,6 @@ def test_a_cluster_that_is_not_there_is_found_before_any_work(
     declare(defs)
     with socket.create_server(("127.0.0.1", 0)) as server:
         closed = f"127.0.0.1:{server.getsockname()[1]}"
+    monkeypatch.delenv("CXG_POOL", raising=False)
     monkeypatch.setenv("RAY_ADDRESS", closed)
     assert refused().startswith(f"no Ray answers at RAY_ADDRESS={closed}")

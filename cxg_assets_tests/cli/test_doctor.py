@@ -81,7 +81,7 @@ def test_a_chunk_that_was_lost_needs_room(finished: Finished, finished_home: Pat
 
     assert outcome.exit_code == 0, outcome.stdout
     assert line_of(outcome, "plan").endswith(", 1 not landed")
-    assert "1 chunks, " in outcome.stdout
+    assert "1 chunk, " in outcome.stdout
 
 
 def test_a_subset_that_is_not_planned_is_no_fault(home: Path) -> None:

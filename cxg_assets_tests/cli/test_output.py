@@ -43,7 +43,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, census_uri: str) -> Told:
     # Too long for Ray's sockets.
     temporary = folder / ("of_a_user_or_a_job_" * 5)
     temporary.mkdir()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "CXG_"))}
     environment = {name: value for name, value in environment.items() if name not in (*SETTINGS, "PYTHONWARNINGS")}
     environment |= {"CXG_HOME": str(folder / "home"), "CXG_CENSUS_URI": census_uri, "TMPDIR": str(temporary)}
     arguments = ["ingest", SUBSET, "-n", "60", "-c", "60", "--json", str(folder / "summary.json")]

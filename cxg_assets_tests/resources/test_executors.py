@@ -3,7 +3,7 @@
 import pytest
 
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.resources.executors import build_executor
+from cxg_assets.resources.executors import build_executor, require_pool
 from cxg_assets.resources.local_executor import LocalPoolExecutor
 from cxg_assets.resources.ray_executor import RayPoolExecutor
 
@@ -19,3 +19,12 @@ def test_a_pool_is_of_ray_unless_the_environment_or_the_caller_says_otherwise(mo
 def test_an_unknown_pool_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(BadInput, match=r"'dask' is unknown.*choose one of ray, local"):
         build_executor("dask")
+
+
+def test_a_pool_of_this_machines_processes_needs_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "no address")
+    monkeypatch.setenv("CXG_POOL", "local")
+    require_pool()
+    monkeypatch.delenv("CXG_POOL")
+    with pytest.raises(BadInput, match="RAY_ADDRESS=no address"):
+        require_pool()
