@@ -7,6 +7,7 @@ import dagster as dg
 
 from cxg_assets import plots
 from cxg_assets.ingest.decoding import decoding
+from cxg_assets.ingest.feather import feather_source
 from cxg_assets.ingest.label_counts import count_labels
 from cxg_assets.ingest.layout import subset_obs_path
 from cxg_assets.ingest.plan import ChunkPlan
@@ -46,8 +47,8 @@ def dataset_pictures(store: Store, plan: ChunkPlan, reports: Sequence[ChunkRepor
         reports: One for each of its chunks.
     """
     header = plan.header
-    with store.local_copy(subset_obs_path(header.subset, header.subset_fingerprint)) as obs_path:
-        counts = count_labels(obs_path, LABEL_COLUMNS)
+    obs = feather_source(store, subset_obs_path(header.subset, header.subset_fingerprint))
+    counts = count_labels(obs, LABEL_COLUMNS)
     pictures = {
         f"cells_by_{column}": _picture(plots.cells_by(column, of_column), f"Cells by {column}")
         for column, of_column in counts.items()

@@ -8,6 +8,7 @@ from cxg_assets.cli.project import default_store
 from cxg_assets.cli.warn import warn
 from cxg_assets.ingest.census import keep_open
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.feather import feather_source
 from cxg_assets.ingest.layout import index_path
 from cxg_assets.ingest.pipeline import make_index
 from cxg_assets.ingest.subset import export_index, parse_obs_filter
@@ -37,6 +38,6 @@ def index_command(
         parse_obs_filter(value_filter, names or (), opened.obs(organism).schema, attribute="columns")
     store = default_store().locator().open()
     make_index(census.locator(release), release, organism, store)
-    with store.local_copy(index_path(release.version, organism)) as index_file:
-        n_obs = export_index(index_file, value_filter, names, output, warn)
+    index_source = feather_source(store, index_path(release.version, organism))
+    n_obs = export_index(index_source, value_filter, names, output, warn)
     click.echo(f"{output}: {counted(n_obs, 'cell')} of {organism}, Census build {release.build}")

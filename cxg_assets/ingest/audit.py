@@ -9,7 +9,7 @@ import pyarrow as pa
 from cxg_assets.ingest.census import CensusLocator
 from cxg_assets.ingest.distinct import n_repeated, sort_cells
 from cxg_assets.ingest.errors import CxgError
-from cxg_assets.ingest.feather import ROWS_PER_BATCH, FeatherFile
+from cxg_assets.ingest.feather import FeatherFile, feather_source
 from cxg_assets.ingest.index import CensusIndex
 from cxg_assets.ingest.layout import index_path, subset_obs_path
 from cxg_assets.ingest.plan import ChunkPlan
@@ -138,15 +138,14 @@ def read_joinids(store: Store, path: str) -> np.ndarray:
         FileNotFoundError: It is not there.
         CxgError: It cannot be read.
     """
-    with store.local_copy(path) as file:
-        try:
-            with FeatherFile(file, columns=("soma_joinid",)) as opened:
-                joinids = np.empty(opened.n_batches * ROWS_PER_BATCH, np.int64)
-                n_obs = 0
-                for number in range(opened.n_batches):
-                    batch = opened.batch(number)["soma_joinid"].to_numpy()
-                    joinids[n_obs : n_obs + len(batch)] = batch
-                    n_obs += len(batch)
-                return joinids[:n_obs]
-        except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-            raise CxgError(f"{store.uri(path)} is damaged ({error}); materialize filtered_subset again") from error
+    source = feather_source(store, path)
+    try:
+        with FeatherFile(source, columns=("soma_joinid",)) as opened:
+            joinids = np.empty(opened.n_rows, np.int64)
+            n_obs = 0
+            for batch in opened.batches():
+                joinids[n_obs : n_obs + batch.num_rows] = batch["soma_joinid"].to_numpy()
+                n_obs += batch.num_rows
+            return joinids
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise CxgError(f"{store.uri(path)} is damaged ({error}); materialize filtered_subset again") from error

@@ -1,14 +1,14 @@
 """Looks at a filtered subset: whether it has what it says, and whether its cells are those that were asked for."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from cxg_assets.ingest.audit import Audit, Fact, read_joinids
 from cxg_assets.ingest.distinct import is_in_order, n_repeated, sort_cells
-from cxg_assets.ingest.feather import FeatherFile
+from cxg_assets.ingest.feather import FeatherFile, FeatherSource, feather_source
 from cxg_assets.ingest.filter_grammar import Condition, Node, Source, parse_expression
 from cxg_assets.ingest.index import CensusIndex
 from cxg_assets.ingest.layout import index_path, subset_obs_path
@@ -19,6 +19,9 @@ from cxg_assets.ingest.subset import FilteredSubset
 PRIMARY = "is_primary_data"
 CELL = ("dataset_id", "observation_joinid")
 """What tells a cell of the Discover corpus: the second names it within the first."""
+
+BATCHES_AT_ONCE = 64
+"""Batches of an index whose joinids are looked at before what else is needed of them is fetched, several at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +44,8 @@ def audit_subset(
 ) -> SubsetAudits:
     """Compares the cells of a subset's obs file with the index.
 
-    Memory: 17 bytes a cell of the subset and a batch of the index, decoded. Of an index in S3 a copy is fetched.
+    Memory: 17 bytes a cell of the subset and a batch of the index, decoded. Of an index in S3 all joinids are fetched,
+    and of what else is looked at the batches with a cell of the subset.
 
     Args:
         subset: What is known of the subset; it is judged by the filter that selected it.
@@ -56,10 +60,10 @@ def audit_subset(
     """
     joinids = read_joinids(store, subset_obs_path(name, subset.fingerprint))
     sort_cells(joinids)
-    with index_store.local_copy(index_path(index.release.version, index.organism)) as file:
-        with FeatherFile(file) as opened:
-            names = set(opened.schema.names)
-        found = _look_up(joinids, file, [column for column in (PRIMARY, *CELL) if column in names])
+    source = feather_source(index_store, index_path(index.release.version, index.organism))
+    with FeatherFile(source) as opened:
+        names = set(opened.schema.names)
+    found = _look_up(joinids, source, [column for column in (PRIMARY, *CELL) if column in names])
     return SubsetAudits(
         contents=_contents(subset, len(joinids), found.n_unknown),
         primary=_primary(subset.selection.value_filter, found.n_not_primary if PRIMARY in names else None),
@@ -97,25 +101,24 @@ class _Found:
     n_same_cell: int
 
 
-def _look_up(joinids: np.ndarray, file: Path, columns: list[str]) -> _Found:
+def _look_up(joinids: np.ndarray, index: FeatherSource, columns: list[str]) -> _Found:
     """Finds cells in an index, batch by batch; batches without one of them are not decoded but for their joinids.
 
     Memory: 9 bytes a cell and a batch.
 
     Args:
         joinids: (n_obs,) int64 in order.
-        file: The index.
+        index: Its file.
         columns: What is looked up: `PRIMARY` and `CELL`, or what of them the index has.
     """
     is_found = np.zeros(len(joinids), np.bool_)
     hashes = np.empty(len(joinids) if set(CELL) <= set(columns) else 0, np.uint64)
     n_not_primary = n_hashes = 0
-    with FeatherFile(file, columns=("soma_joinid",)) as places, FeatherFile(file, columns=columns) as index:
-        for number in range(places.n_batches):
-            rows = _rows_of(joinids, places.batch(number)["soma_joinid"].to_numpy(), is_found)
-            if not len(rows) or not columns:
+    with FeatherFile(index, columns=("soma_joinid",)) as places, FeatherFile(index, columns=columns) as looked_up:
+        for rows, whole in _hits(joinids, is_found, places, looked_up):
+            if not columns:
                 continue
-            batch = index.batch(number).take(pa.array(rows))
+            batch = whole.take(pa.array(rows))
             if PRIMARY in columns:
                 n_not_primary += len(rows) - int(np.sum(batch[PRIMARY].to_numpy(zero_copy_only=False).astype(bool)))
             if len(hashes):
@@ -128,6 +131,28 @@ def _look_up(joinids: np.ndarray, file: Path, columns: list[str]) -> _Found:
         n_not_primary=n_not_primary,
         n_same_cell=n_repeated(hashes),
     )
+
+
+def _hits(
+    joinids: np.ndarray, is_found: np.ndarray, places: FeatherFile, looked_up: FeatherFile
+) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
+    """For each batch of an index that has any of the cells, their rows and what is looked up.
+
+    Args:
+        joinids: (n_obs,) int64 in order.
+        is_found: (n_obs,) bool, written.
+        places: The index with its joinids.
+        looked_up: The index with the columns that are looked up; may have none.
+    """
+    for first in range(0, places.n_batches, BATCHES_AT_ONCE):
+        numbers = range(first, min(first + BATCHES_AT_ONCE, places.n_batches))
+        found = {
+            number: _rows_of(joinids, batch["soma_joinid"].to_numpy(), is_found)
+            for number, batch in zip(numbers, places.batches(numbers), strict=True)
+        }
+        hits = [number for number, rows in found.items() if len(rows)]
+        for number, batch in zip(hits, looked_up.batches(hits), strict=True):
+            yield found[number], batch
 
 
 def _rows_of(joinids: np.ndarray, known: np.ndarray, is_found: np.ndarray) -> np.ndarray:

@@ -2,19 +2,19 @@
 
 import io
 from collections import Counter
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv
 
+from cxg_assets.ingest.feather import FeatherSource
 from cxg_assets.ingest.label_counts import count_labels
 
 COLUMNS = ("dataset_id", "dataset_title", "collection_name", "collection_doi", "citation")
 
 
-def count_datasets(obs_path: Path) -> Counter[str]:
+def count_datasets(obs: FeatherSource) -> Counter[str]:
     """Cells of each source dataset in a subset's obs file; empty where the Census has no dataset_id."""
-    return count_labels(obs_path, ["dataset_id"]).get("dataset_id", Counter())
+    return count_labels(obs, ["dataset_id"]).get("dataset_id", Counter())
 
 
 def citations_csv(counts: Counter[str], datasets: pa.Table) -> bytes:

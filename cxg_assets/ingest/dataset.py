@@ -9,6 +9,7 @@ from cxg_assets.ingest.card import dataset_card
 from cxg_assets.ingest.census import CensusLocator
 from cxg_assets.ingest.citations import COLUMNS, citations_csv, count_datasets
 from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.feather import feather_source
 from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.layout import card_path, citations_path, dataset_path, manifest_path, subset_obs_path
 from cxg_assets.ingest.manifest import IncompleteDataset, make_manifest, manifest_bytes, read_manifest, total
@@ -85,8 +86,7 @@ def publish(
     with census.open() as opened:
         datasets = opened.datasets(COLUMNS)
     header.release.confirm(census)
-    with store.local_copy(subset_obs_path(header.subset, header.subset_fingerprint)) as obs_file:
-        counts = count_datasets(obs_file)
+    counts = count_datasets(feather_source(store, subset_obs_path(header.subset, header.subset_fingerprint)))
     dataset = Dataset(
         subset=header.subset,
         plan_id=header.plan_id,

@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from cxg_assets.ingest.dataset import read_dataset, remedy
 from cxg_assets.ingest.errors import BadInput, CxgError, shown_names
-from cxg_assets.ingest.feather import FeatherFile
+from cxg_assets.ingest.feather import FeatherFile, FeatherSource, feather_source
 from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.landed import require_chunk
 from cxg_assets.ingest.layout import manifest_path
@@ -191,10 +191,10 @@ def read_table(store: Store, path: str, columns: Sequence[str] | None = None) ->
         FileNotFoundError: There is no such file.
         StoreError: The store did not give it.
     """
-    with store.local_copy(path) as file:
-        _require_columns(file, columns)
-        with FeatherFile(file, columns=columns) as opened:
-            table = opened.read()
+    source = feather_source(store, path)
+    _require_columns(source, columns)
+    with FeatherFile(source, columns=columns) as opened:
+        table = opened.read()
     return table if columns is None else table.select(list(columns))
 
 
@@ -252,8 +252,8 @@ def _not_landed(store: Store, plan: ChunkPlan, keys: Sequence[str]) -> BadInput:
     )
 
 
-def _require_columns(file: Path, columns: Sequence[str] | None) -> None:
-    with FeatherFile(file) as opened:
+def _require_columns(source: FeatherSource, columns: Sequence[str] | None) -> None:
+    with FeatherFile(source) as opened:
         unknown = [name for name in columns or () if name not in opened.schema.names]
         if unknown:
             raise BadInput(f"columns: there is no {shown_names(unknown)}; there are {', '.join(opened.schema.names)}")

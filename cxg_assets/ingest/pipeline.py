@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from cxg_assets.ingest.census import CensusLocator
+from cxg_assets.ingest.feather import feather_source
 from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.index import CensusIndex, write_index
 from cxg_assets.ingest.layout import (
@@ -105,8 +106,8 @@ def make_subset(
         var, layers = opened.var(spec.organism), opened.layers(spec.organism)
     with scratch_folder() as folder:
         obs_file, var_file = folder / "obs.feather", folder / "var.feather"
-        with index_store.local_copy(index_path(index.release.version, spec.organism)) as index_file:
-            subset = write_subset(spec, index, index_file, var, layers, obs_file, var_file, warn)
+        index_source = feather_source(index_store, index_path(index.release.version, spec.organism))
+        subset = write_subset(spec, index, index_source, var, layers, obs_file, var_file, warn)
         store.put_file(subset_obs_path(spec.name, subset.fingerprint), obs_file)
         store.put_file(subset_var_path(spec.name, subset.fingerprint), var_file)
     store.put(subset_json_path(spec.name, subset.fingerprint), subset.to_json())
@@ -129,12 +130,11 @@ def store_plan(spec: SubsetSpec, subset: FilteredSubset, store: Store) -> ChunkP
         BadInput: The spec selects something else than the subset has; there would be too many chunks; the Census does
             not have the spec's layer.
     """
-    with (
-        scratch_folder() as folder,
-        store.local_copy(subset_obs_path(spec.name, subset.fingerprint)) as obs_file,
-        store.local_copy(subset_var_path(spec.name, subset.fingerprint)) as var_file,
-    ):
-        plan = make_plan(spec, subset, obs_file, var_file)
+    obs, var = (
+        feather_source(store, path(spec.name, subset.fingerprint)) for path in (subset_obs_path, subset_var_path)
+    )
+    plan = make_plan(spec, subset, obs, var)
+    with scratch_folder() as folder:
         plan_file = folder / "plan.parquet"
         write_plan(plan, plan_file)
         store.put_file(plan_path(spec.name, plan.header.plan_id), plan_file)

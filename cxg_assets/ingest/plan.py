@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from cxg_assets.ingest.census import layer_uri
 from cxg_assets.ingest.distinct import n_distinct
 from cxg_assets.ingest.errors import BadInput, CxgError
-from cxg_assets.ingest.feather import FeatherFile
+from cxg_assets.ingest.feather import FeatherFile, FeatherSource
 from cxg_assets.ingest.fingerprint import ENCODING_VERSION, ChunkFingerprints
 from cxg_assets.ingest.layout import N_DIGITS, chunk_path
 from cxg_assets.ingest.reader import NNZ_PER_CELL, TILE
@@ -171,7 +171,7 @@ class ChunkPlan:
         return tuple(chunk for chunk in self.chunks if chunk.key in wanted)
 
 
-def make_plan(spec: SubsetSpec, subset: FilteredSubset, obs_path: Path, var_path: Path) -> ChunkPlan:
+def make_plan(spec: SubsetSpec, subset: FilteredSubset, obs: FeatherSource, var: FeatherSource) -> ChunkPlan:
     """Cuts a subset into chunks of `spec.chunk_size` cells, in the order of its obs file.
 
     Memory: one chunk's joinids and the chunk table.
@@ -180,8 +180,8 @@ def make_plan(spec: SubsetSpec, subset: FilteredSubset, obs_path: Path, var_path
         spec: The subset. Its layer, chunk_size and compression decide the files; what selected the cells is the
             subset's.
         subset: What its obs file says of itself.
-        obs_path: The subset's obs file.
-        var_path: The subset's var file.
+        obs: The subset's obs file; its joinids and nnz are read.
+        var: The subset's var file.
 
     Raises:
         BadInput: The spec selects something else than the subset has; there would be more than `MAX_CHUNKS` chunks;
@@ -204,8 +204,8 @@ def make_plan(spec: SubsetSpec, subset: FilteredSubset, obs_path: Path, var_path
         n_vars=subset.n_vars,
         encoding_version=ENCODING_VERSION,
     )
-    with FeatherFile(var_path, columns=("soma_joinid",)) as var:
-        gene_joinids = var.read()["soma_joinid"].to_numpy()
+    with FeatherFile(var, columns=("soma_joinid",)) as genes:
+        gene_joinids = genes.read()["soma_joinid"].to_numpy()
     fingerprints = ChunkFingerprints(
         provenance=header.provenance,
         release_fingerprint=subset.release.fingerprint,
@@ -214,8 +214,10 @@ def make_plan(spec: SubsetSpec, subset: FilteredSubset, obs_path: Path, var_path
         gene_joinids=gene_joinids,
     )
     chunks: list[Chunk] = []
-    with FeatherFile(obs_path) as obs:
-        for joinids, nnz in _cut(obs, spec.chunk_size):
+    with FeatherFile(obs) as whole:
+        columns = [name for name in ("soma_joinid", "nnz") if name in whole.schema.names]
+    with FeatherFile(obs, columns=columns) as cells:
+        for joinids, nnz in _cut(cells, spec.chunk_size):
             key, start = f"{len(chunks):05d}", len(chunks) * spec.chunk_size
             chunk = Chunk(
                 key=key,
@@ -278,8 +280,7 @@ def _read_header(text: bytes) -> PlanHeader:
 def _cut(obs: FeatherFile, chunk_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """One chunk after the other: its joinids and its cells' nnz, each (n_obs,) int64."""
     joinids, nnz = np.empty(0, np.int64), np.empty(0, np.int64)
-    for number in range(obs.n_batches):
-        batch = obs.batch(number)
+    for batch in obs.batches():
         joinids = np.append(joinids, batch["soma_joinid"].to_numpy())
         nnz = np.append(nnz, cell_nnz(batch))
         n_whole = len(joinids) - len(joinids) % chunk_size

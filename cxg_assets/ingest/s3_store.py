@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from cxg_assets.ingest.store import StoreLocator
 
 REQUEST_SECONDS = 120
-"""A request that takes longer is cut and repeated: `MULTIPART_BYTES` at 0.6 MB/s. obstore's own 30 s are too few for
-a chunk on a slow line."""
+"""A request that takes longer is cut and repeated: `multipart.MULTIPART_BYTES` at 0.6 MB/s. obstore's own 30 s are too
+few for a chunk on a slow line."""
 
 
 def s3_store(locator: "StoreLocator", patience: Patience, max_retries: int) -> S3Store:

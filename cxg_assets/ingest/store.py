@@ -16,6 +16,7 @@ from obstore import sign
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, S3Store
 
+from cxg_assets.ingest import multipart
 from cxg_assets.ingest.errors import BadInput, StoreError, Unreachable, shown
 from cxg_assets.ingest.folder import create_file
 from cxg_assets.ingest.patience import Patience
@@ -24,18 +25,12 @@ from cxg_assets.ingest.s3_errors import explain, is_conflict, is_known, passes
 from cxg_assets.ingest.s3_store import s3_store
 from cxg_assets.ingest.scratch import scratch_folder
 from cxg_assets.ingest.store_url import as_url, check_path, check_url
-from cxg_assets.ingest.stored import Listed, Stored
+from cxg_assets.ingest.stored import Listed, Stored, Version
 
 Result = TypeVar("Result")
 
 FINGERPRINT_ATTRIBUTE = "cxg-fingerprint"
 """User metadata of a chunk in S3 (`x-amz-meta-…`); a folder has no user metadata."""
-
-MULTIPART_BYTES = 64 * 2**20
-"""Above this an object is stored in parts, so that a lost connection costs one part and not the whole."""
-
-PART_BYTES = 16 * 2**20
-"""S3 allows 10,000 parts of an object: 160 GiB. Four are under way at once."""
 
 PATIENCE = Patience(limit_seconds=120.0)
 """For one request, whoever repeats it."""
@@ -149,7 +144,7 @@ class Store:
         attributes = {FINGERPRINT_ATTRIBUTE: fingerprint}
         if self._locator.storage_class:
             attributes["Storage-Class"] = self._locator.storage_class
-        if replace or len(data) > MULTIPART_BYTES or not self._locator.conditional_create:
+        if replace or len(data) > multipart.MULTIPART_BYTES or not self._locator.conditional_create:
             # obstore knows no conditional create in parts.
             return Stored(created=True, retries=self._put(path, data, attributes))
 
@@ -180,6 +175,26 @@ class Store:
             StoreError: The store did not give it.
         """
         return self._do("read", path, lambda: self._open().get(path).bytes().to_bytes())[0]
+
+    def get_range(self, path: str, start: int, stop: int | None) -> tuple[bytes, Version]:
+        """Reads a part of an object, by one request.
+
+        Args:
+            path: The object.
+            start: First byte; negative counts from the end, and all that the object has where it is shorter.
+            stop: One past the last byte; None with a negative start.
+
+        Raises:
+            FileNotFoundError: There is none.
+            StoreError: The store did not give it.
+        """
+        options: Any = {"range": (start, stop) if start >= 0 else {"suffix": -start}}
+
+        def get() -> tuple[bytes, Version]:
+            found = self._open().get(path, options=options)
+            return found.bytes().to_bytes(), Version(found.meta["size"], found.meta["e_tag"] or "")
+
+        return self._do("read", path, get)[0]
 
     def exists(self, path: str) -> bool:
         """Whether there is such an object. Only the store's own "not found" means no."""
@@ -219,7 +234,7 @@ class Store:
             return
         with scratch_folder() as folder:
             file = folder / Path(path).name
-            self._do("read", path, lambda: self._download(path, file))
+            self._do("read", path, lambda: multipart.download(self._in_parts(self._open()), path, file))
             yield file
 
     def links(self, paths: Sequence[str], seconds: int) -> list[str]:
@@ -241,29 +256,12 @@ class Store:
 
     def _put(self, path: str, data: bytes | Path, attributes: dict[str, str] | None) -> int:
         """Stores an object, whatever was there. Returns how often that was begun anew."""
-        size = data.stat().st_size if isinstance(data, Path) else len(data)
 
         def put() -> None:
             store = self._open(create=True)
-            if size <= MULTIPART_BYTES:
-                store.put(path, data, attributes=attributes, use_multipart=False)
-                return
-            try:
-                self._in_parts(store).put(
-                    path, data, attributes=attributes, use_multipart=True, chunk_size=PART_BYTES, max_concurrency=4
-                )
-            except FileNotFoundError as error:
-                # When the last answer is lost, obstore repeats the request or removes the parts, and finds no upload:
-                # it is complete.
-                if "Error performing DELETE" not in str(error) or store.head(path)["size"] != size:
-                    raise
+            multipart.put_object(store, self._in_parts(store), path, data, attributes)
 
         return self._do("write", path, put)[1]
-
-    def _download(self, path: str, file: Path) -> None:
-        with file.open("wb") as sink:
-            for part in self._in_parts(self._open()).get(path).stream(min_chunk_size=PART_BYTES):
-                sink.write(part)
 
     def _in_parts(self, store: Any) -> Any:
         """The obstore store for what is sent or got in parts: it goes on where a part was cut."""

@@ -23,3 +23,11 @@ class Listed:
 
     n_bytes: int
     modified: datetime
+
+
+@dataclass(frozen=True)
+class Version:
+    """What tells an object from another that takes its place: its size, and its ETag (empty where a store has none)."""
+
+    n_bytes: int
+    etag: str

@@ -1,5 +1,6 @@
 """The filtered subset: the cells of an index and the genes of var that a spec selects."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -11,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from cxg_assets.ingest.errors import BadInput, CxgError, shown, shown_names
-from cxg_assets.ingest.feather import FeatherFile, write_feather
+from cxg_assets.ingest.feather import FeatherFile, FeatherSource, write_feather
 from cxg_assets.ingest.filter_watch import FilterWatch
 from cxg_assets.ingest.filters import ValueFilter, parse_filter
 from cxg_assets.ingest.genes import parse_gene_filter, select_genes
@@ -23,6 +24,9 @@ from cxg_assets.ingest.spec import SubsetSpec
 
 PLANNING_COLUMNS = ("nnz", "dataset_id")
 """Columns carried in the subset besides the spec's: nnz sizes spans, dataset_id makes the citations."""
+
+ROWS_PER_BATCH = 16_384
+"""Of a subset's obs. A worker reads whole batches: with larger ones most of what it reads would be of other spans."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +117,7 @@ def nothing_selected(value_filter: ValueFilter, watch: FilterWatch, organism: st
 def write_subset(
     spec: SubsetSpec,
     index: CensusIndex,
-    index_path: Path,
+    index_source: FeatherSource,
     var: pa.Table,
     layers: dict[str, str],
     obs_path: Path,
@@ -125,7 +129,7 @@ def write_subset(
     Args:
         spec: The subset.
         index: What is known of the census index of the spec's organism.
-        index_path: Its file.
+        index_source: Its file.
         var: All genes of the organism.
         layers: URIs of the X layers of the organism, by name.
         obs_path: Written: soma_joinid, the spec's obs columns and `PLANNING_COLUMNS`, in soma_joinid order.
@@ -136,10 +140,10 @@ def write_subset(
         BadInput: The spec does not fit this Census, or selects no cell or no gene.
     """
     genes = select_genes(var, spec.genes)
-    with FeatherFile(index_path) as file:
+    with FeatherFile(index_source) as file:
         schema = file.schema
     value_filter = parse_obs_filter(spec.value_filter, spec.obs_columns, schema)
-    rows, warnings = _selected_rows(index_path, value_filter, spec.max_obs, spec.organism)
+    rows, warnings = _selected_rows(index_source, value_filter, spec.max_obs, spec.organism)
     n_obs = sum(len(positions) for positions in rows)
     if warn is not None:
         for warning in (*warnings, *gene_name_warnings(spec.genes, var, genes)):
@@ -156,15 +160,15 @@ def write_subset(
         n_vars_before=var.num_rows,
         layers=layers,
     )
-    with FeatherFile(index_path, columns=columns) as file:
+    with FeatherFile(index_source, columns=columns) as file:
         selected_schema = pa.schema([schema.field(name) for name in columns])
-        write_feather(obs_path, _take(file, rows, columns), selected_schema)
+        write_feather(obs_path, _take(file, rows, columns), selected_schema, ROWS_PER_BATCH)
     write_feather(var_path, genes.to_batches(), genes.schema)
     return subset
 
 
 def export_index(
-    index_path: Path,
+    index_source: FeatherSource,
     value_filter: str | None,
     columns: Sequence[str] | None,
     output: Path,
@@ -173,7 +177,7 @@ def export_index(
     """Copies a part of a census index to a feather file of one's own; the file appears when it is whole.
 
     Args:
-        index_path: A local census index.
+        index_source: A census index.
         value_filter: SOMA filter over obs; None keeps every cell.
         columns: Columns in order; None keeps all.
         output: Written.
@@ -185,17 +189,17 @@ def export_index(
     Returns:
         Rows written.
     """
-    with FeatherFile(index_path) as file:
+    with FeatherFile(index_source) as file:
         schema = file.schema
     parsed = parse_obs_filter(value_filter, columns or (), schema, attribute="columns")
-    rows, warnings = _selected_rows(index_path, parsed, None)
+    rows, warnings = _selected_rows(index_source, parsed, None)
     if warn is not None:
         for warning in warnings:
             warn(warning)
     names = list(columns or schema.names)
     unfinished = output.with_name(f".{output.name}.{os.getpid()}")
     try:
-        with FeatherFile(index_path, columns=names) as file:
+        with FeatherFile(index_source, columns=names) as file:
             n_obs = write_feather(unfinished, _take(file, rows, names), pa.schema([schema.field(n) for n in names]))
         unfinished.replace(output)
     except OSError as error:
@@ -205,7 +209,7 @@ def export_index(
 
 
 def _selected_rows(
-    index_path: Path, value_filter: ValueFilter | None, max_obs: int | None, organism: str = ""
+    index_source: FeatherSource, value_filter: ValueFilter | None, max_obs: int | None, organism: str = ""
 ) -> tuple[list[np.ndarray], list[str]]:
     """For each batch of the index the positions (int32) that pass, at most max_obs in all; and what is overlooked.
 
@@ -214,36 +218,40 @@ def _selected_rows(
     Raises:
         BadInput: No cell passes the filter.
     """
-    columns = ("soma_joinid",) if value_filter is None else tuple(value_filter.columns)
-    watch = None if value_filter is None else FilterWatch(value_filter)
+    if value_filter is None:
+        return _first_rows(index_source, max_obs), []
+    columns = tuple(value_filter.columns)
+    watch = FilterWatch(value_filter)
     left = max_obs
     rows: list[np.ndarray] = []
-    with FeatherFile(index_path, columns=columns) as file:
-        for number in range(file.n_batches):
-            if left == 0:
-                break
-            batch = file.batch(number)
-            if value_filter is None:
-                positions = np.arange(batch.num_rows, dtype=np.int32)
-            else:
-                positions = np.flatnonzero(np.asarray(value_filter.mask(batch))).astype(np.int32)
-            if watch is not None:
-                watch.see(batch, len(positions))
+    with FeatherFile(index_source, columns=columns) as file, contextlib.closing(file.batches()) as batches:
+        for batch in batches:
+            positions = np.flatnonzero(np.asarray(value_filter.mask(batch))).astype(np.int32)
+            watch.see(batch, len(positions))
             if left is not None:
                 positions = positions[:left]
                 left -= len(positions)
             rows.append(positions)
-    if value_filter is None or watch is None:
-        return rows, []
+            if left == 0:
+                break
     if not any(len(positions) for positions in rows):
         raise nothing_selected(value_filter, watch, organism)
     return rows, watch.warnings()
 
 
+def _first_rows(index_source: FeatherSource, max_obs: int | None) -> list[np.ndarray]:
+    """For each batch of the index the positions (int32) of its rows, at most max_obs in all; no batch is read."""
+    with FeatherFile(index_source) as file:
+        size, n_rows = file.rows_per_batch, file.n_rows
+    wanted = n_rows if max_obs is None else min(max_obs, n_rows)
+    return [np.arange(min(size, wanted - start), dtype=np.int32) for start in range(0, wanted, size)] if wanted else []
+
+
 def _take(file: FeatherFile, rows: list[np.ndarray], columns: list[str]) -> Iterator[pa.RecordBatch]:
-    for number, positions in enumerate(rows):
-        if len(positions):
-            yield file.batch(number).select(columns).take(pa.array(positions))
+    hits = [number for number, positions in enumerate(rows) if len(positions)]
+    with contextlib.closing(file.batches(hits)) as batches:
+        for number, batch in zip(hits, batches, strict=True):
+            yield batch.select(columns).take(pa.array(rows[number]))
 
 
 def _fingerprint(selection: Selection, release: Release, genes: pa.Table, columns: list[str]) -> str:

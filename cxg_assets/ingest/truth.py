@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from cxg_assets.ingest.census import Census, CensusLocator
 from cxg_assets.ingest.errors import CxgError
-from cxg_assets.ingest.feather import FeatherFile
+from cxg_assets.ingest.feather import FeatherFile, feather_source
 from cxg_assets.ingest.follow_up import follow_up
 from cxg_assets.ingest.layout import subset_obs_path, subset_var_path
 from cxg_assets.ingest.plan import Chunk, ChunkPlan
@@ -125,8 +125,7 @@ def open_truth(store: Store, plan: ChunkPlan, census: CensusLocator) -> Iterator
     # var is a few megabytes: in memory it needs no room on a disk that may be full.
     genes = pa.ipc.open_file(pa.BufferReader(store.get(var_path))).read_all()["soma_joinid"].to_numpy()
     with (
-        store.local_copy(obs_path) as obs_file,
-        FeatherFile(obs_file, columns=("soma_joinid",)) as cells,
+        FeatherFile(feather_source(store, obs_path), columns=("soma_joinid",)) as cells,
         census.open() as opened,
     ):
         yield Truth(opened, cells, genes, follow_up(store, "ingest", header.subset))

@@ -16,13 +16,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pyarrow as pa
-
 from cxg_assets.ingest.census import CensusLocator
 from cxg_assets.ingest.csr import warm_up
 from cxg_assets.ingest.encoder import ChunkEncoder
 from cxg_assets.ingest.errors import BadInput, CxgError, Unreachable
-from cxg_assets.ingest.feather import FeatherFile
+from cxg_assets.ingest.feather import FeatherFile, feather_source
 from cxg_assets.ingest.landed import read_report
 from cxg_assets.ingest.layout import chunk_path, subset_obs_path, subset_var_path
 from cxg_assets.ingest.plan import Chunk, PlanHeader, cell_nnz
@@ -143,7 +141,7 @@ class Worker:
     def _make(self, chunks: Sequence[Chunk]) -> Generator["_Encoded", None, None]:
         """Reads and encodes chunks in order; each is yielded when it is whole."""
         opened = self._open()
-        obs = pa.concat_tables([opened.obs.rows(chunk.row_start, chunk.row_stop) for chunk in chunks])
+        obs = opened.obs.pieces([(chunk.row_start, chunk.row_stop) for chunk in chunks])
         rows = RowFeed(opened.x, obs["soma_joinid"].to_numpy(), cell_nnz(obs) * opened.x.share, opened.reading)
         with contextlib.closing(rows):
             start = 0
@@ -252,9 +250,7 @@ def _open_job(job: IngestJob, stack: ExitStack) -> _Opened:
     store = job.store.open()
     obs_path = subset_obs_path(header.subset, header.subset_fingerprint)
     var_path = subset_var_path(header.subset, header.subset_fingerprint)
-    with store.local_copy(obs_path) as path:
-        # A copy of an S3 object is removed here and stays mapped, so that a killed worker leaves no file behind.
-        obs = stack.enter_context(FeatherFile(path))
+    obs = stack.enter_context(FeatherFile(feather_source(store, obs_path)))
     with store.local_copy(var_path) as path, FeatherFile(path) as file:
         var = file.read()
     warm_up()
@@ -268,7 +264,7 @@ def _open_job(job: IngestJob, stack: ExitStack) -> _Opened:
     x = XReader(array, var["soma_joinid"].to_numpy())
     template = make_template(
         var,
-        obs.rows(0, 1),
+        obs.no_rows(),
         x.dtype,
         obs_columns=header.selection.obs_columns,
         provenance=header.provenance,

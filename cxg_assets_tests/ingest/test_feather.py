@@ -76,6 +76,27 @@ def test_rows_are_those_asked_for(table: pa.Table, file: Path, start: int, stop:
         assert opened.rows(start, stop).equals(table.slice(start, stop - start))
 
 
+def test_pieces_are_one_behind_the_other_and_hold_on_to_no_more_than_their_rows(table: pa.Table, file: Path) -> None:
+    places = [(5, 105), (ROWS_PER_BATCH - 50, ROWS_PER_BATCH + 50), (ROWS_PER_BATCH + 60, ROWS_PER_BATCH + 160)]
+    with FeatherFile(file) as opened:
+        before = pa.total_allocated_bytes()
+        rows = opened.pieces(places)
+        kept = pa.total_allocated_bytes() - before
+
+    assert rows.equals(pa.concat_tables([table.slice(start, stop - start) for start, stop in places]))
+    assert kept <= 100 * rows.num_rows  # a batch has some megabytes
+
+
+def test_batches_may_be_smaller(table: pa.Table, tmp_path: Path) -> None:
+    write_feather(tmp_path / "small", table.to_batches(max_chunksize=70_001), table.schema, rows_per_batch=10_000)
+
+    with FeatherFile(tmp_path / "small") as opened:
+        sizes = [batch.num_rows for batch in opened.batches()]
+        assert sizes == [10_000] * (N_ROWS // 10_000) + [N_ROWS % 10_000]
+        assert (opened.rows_per_batch, opened.n_rows) == (10_000, N_ROWS)
+        assert opened.rows(9_990, 30_010).equals(table.slice(9_990, 20_020))
+
+
 def test_only_the_columns_asked_for_are_read(table: pa.Table, file: Path) -> None:
     with FeatherFile(file, columns=("is_primary_data", "soma_joinid")) as opened:
         assert set(opened.batch(0).schema.names) == {"is_primary_data", "soma_joinid"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cxg_assets.ingest import store as store_module
+from cxg_assets.ingest import multipart
 from cxg_assets.ingest.errors import StoreError, Unreachable
 from cxg_assets.ingest.store import FINGERPRINT_ATTRIBUTE, Stored
 from cxg_assets_tests.strict_s3 import (
@@ -26,8 +26,8 @@ MIB = 2**20
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Objects of more than 6 MiB are stored in parts of 5, the least that S3 allows."""
-    monkeypatch.setattr(store_module, "MULTIPART_BYTES", 6 * MIB)
-    monkeypatch.setattr(store_module, "PART_BYTES", 5 * MIB)
+    monkeypatch.setattr(multipart, "MULTIPART_BYTES", 6 * MIB)
+    monkeypatch.setattr(multipart, "PART_BYTES", 5 * MIB)
 
 
 def in_base64(data: bytes) -> str:

@@ -33,6 +33,7 @@ OPERATIONS: dict[str, Callable[[Store, str], Any]] = {
     "put_file": lambda store, path: store.put_file(path, Path(__file__)),
     "put_chunk": lambda store, path: store.put_chunk(path, b"new", "f"),
     "get": lambda store, path: store.get(path),
+    "get_range": lambda store, path: store.get_range(path, 0, 1),
     "exists": lambda store, path: store.exists(path),
     "sizes": lambda store, path: store.sizes(path),
     "links": lambda store, path: store.links([path], 60),
