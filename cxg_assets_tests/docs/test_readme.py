@@ -27,9 +27,3 @@ def test_the_engine_example_makes_the_chunks_it_prints(
         _, n_obs, uri = line.split()
         assert int(n_obs) <= 500
         assert Path(uri.removeprefix("file://")).is_file()
-
-
-def test_every_file_that_the_readme_links_exists() -> None:
-    links = re.findall(r"\]\((?!http)([^)]+)\)", README)
-    assert links
-    assert [link for link in links if not (Path(__file__).parents[2] / link).exists()] == []

@@ -9,8 +9,10 @@ import pytest
 
 from cxg_assets.cli.main import commands as cli
 from cxg_assets.components.census_subset import CensusSubset, Genes
+from cxg_assets.ingest import __all__ as public_names
 
-REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference"
 
 
 def all_commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
@@ -49,3 +51,28 @@ def test_every_attribute_of_the_yaml_has_a_row() -> None:
         for name in ([f"genes.{part}" for part in Genes.model_fields] if field == "genes" else [field])
     ]  # fmt: skip
     assert shown == attributes
+
+
+def rows_of_variables(page: Path) -> list[str]:
+    """Names in the first column of a page's table of variables."""
+    cells = re.findall(r"^\| (`[A-Z]+_.*?) \|", page.read_text(), flags=re.MULTILINE)
+    return [name for cell in cells for name in re.findall(r"`([A-Z_*]+)`", cell)]
+
+
+def test_every_variable_of_ours_has_a_row() -> None:
+    sources = [path.read_text() for path in (ROOT / "cxg_assets").rglob("*.py")]
+    read = {name for text in sources for name in re.findall(r"\bCXG_[A-Z_]+\b", text)}
+    shown = rows_of_variables(REFERENCE / "settings.md")
+    assert {name for name in shown if name.startswith("CXG_")} == read
+    assert len(shown) == len(set(shown))
+
+
+def test_the_variables_of_the_readme_are_among_them() -> None:
+    few = set(rows_of_variables(ROOT / "README.md"))
+    assert few
+    assert few <= set(rows_of_variables(REFERENCE / "settings.md"))
+
+
+def test_every_public_name_of_the_engine_has_its_docstring_on_the_page() -> None:
+    shown = re.findall(r"^::: cxg_assets\.ingest\.(\w+)$", (REFERENCE / "engine.md").read_text(), flags=re.MULTILINE)
+    assert sorted(shown) == sorted(public_names)
