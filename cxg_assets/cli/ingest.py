@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from cxg_assets.cli.pool_option import POOL_OPTION
 from cxg_assets.cli.project import default_store, load_subset
 from cxg_assets.cli.run import IngestResult, run_ingest
 from cxg_assets.cli.store_place import STORE_PLACE
@@ -20,7 +21,8 @@ from cxg_assets.resources.census import CensusResource
 @click.argument("subset")
 @click.option("-n", "--max-obs", type=int, help="First so many cells of the selection.")
 @click.option("-c", "--chunk-size", type=int, help="Cells per file.")
-@click.option("-d", "--workers", type=click.IntRange(min=1), help="Ray actors. Default: one for each CPU.")
+@click.option("-d", "--workers", type=click.IntRange(min=1), help="Worker processes. Default: one for each CPU.")
+@POOL_OPTION
 @click.option("--value-filter", help="SOMA filter over obs.")
 @click.option("--gene-filter", help="Keep these genes only: feature_ids, separated by commas.")
 @click.option("--census-uri", default="", help="SOMA URI of a Census.")
@@ -32,6 +34,7 @@ def ingest_command(
     max_obs: int | None,
     chunk_size: int | None,
     workers: int | None,
+    pool: str | None,
     value_filter: str | None,
     gene_filter: str | None,
     census_uri: str,
@@ -54,6 +57,7 @@ def ingest_command(
         CensusResource(uri=census_uri, version=census_version),
         default_store(destination),
         workers=workers or 0,
+        pool=pool or "",
     )
     click.echo(summary_text(result))
     if json_file is not None:

@@ -58,9 +58,7 @@ def run_repair(
     with existing_instance() as instance:
         _require_on_record(store, dataset, instance)
         assert instance is not None
-        definitions = complete(
-            subset_definitions(subset.spec, destination), census=CensusResource(), store=resource
-        )
+        definitions = complete(subset_definitions(subset.spec, destination), census=CensusResource(), store=resource)
         plan = load_plan(store, name, dataset.plan_id)
         job = missing_chunks_job_name(name)
         if chunks:

@@ -77,7 +77,7 @@ class IngestResult:
 
 @keep_open()
 def run_ingest(
-    spec: SubsetSpec, destination: str, census: CensusResource, store: StoreResource, *, workers: int
+    spec: SubsetSpec, destination: str, census: CensusResource, store: StoreResource, *, workers: int, pool: str = ""
 ) -> IngestResult:
     """Checks a subset, then runs its jobs: release, index to plan, missing chunks, dataset.
 
@@ -86,7 +86,8 @@ def run_ingest(
         destination: URL of its store; empty for the default store.
         census: Which Census.
         store: The default store and S3 settings.
-        workers: Ray actors; 0 is one for each CPU.
+        workers: Worker processes; 0 is one for each CPU.
+        pool: `ray` or `local`; empty goes by the environment.
 
     Raises:
         BadInput: The subset does not fit the Census or the destination, or no Ray answers at RAY_ADDRESS; nothing was
@@ -94,7 +95,7 @@ def run_ingest(
         CxgError: A step before the chunks failed.
     """
     began = time.monotonic()
-    require_pool()
+    require_pool(pool)
     # The census index goes to the default store.
     locators = store.locator(), store.locator(destination)
     for locator in set(locators):
@@ -107,7 +108,9 @@ def run_ingest(
     check_subset(spec, census.locator(release))
     with dagster_instance() as instance:
         report_killed_runs(instance)
-        definitions = complete(subset_definitions(spec, destination), census=census, store=store, workers=workers)
+        definitions = complete(
+            subset_definitions(spec, destination), census=census, store=store, workers=workers, pool=pool
+        )
         run_id = str(uuid.uuid4())
         with warnings_told(instance, run_id):
             error = run_job(definitions, prepare_job_name(spec.name), instance, run_id=run_id)

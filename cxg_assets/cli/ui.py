@@ -31,9 +31,7 @@ HEARTBEAT_SECONDS = 45
 
 
 @click.command("ui")
-@click.option(
-    "-p", "--port", default=3000, show_default=True, help="Port on 127.0.0.1.", type=click.IntRange(1, 65535)
-)
+@click.option("-p", "--port", default=3000, show_default=True, help="Port on 127.0.0.1.", type=click.IntRange(1, 65535))
 def ui_command(port: int) -> None:
     """Serves the Dagster UI with its daemon, on this machine only. Ctrl-C ends it."""
     home = settings.dagster_home()

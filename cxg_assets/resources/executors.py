@@ -1,5 +1,7 @@
 """Which pool a materialization is given."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 from cxg_assets import settings
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.resources.executor import PoolExecutor
@@ -18,7 +20,7 @@ def build_executor(pool: str = "", workers: int = 0) -> PoolExecutor:
     Raises:
         BadInput: There is no such pool.
     """
-    chosen = pool or _chosen()
+    chosen = chosen_pool(pool)
     if chosen == "local":
         from cxg_assets.resources.local_executor import LocalPoolExecutor
 
@@ -32,17 +34,34 @@ def build_executor(pool: str = "", workers: int = 0) -> PoolExecutor:
     raise BadInput(f"pool: {chosen!r} is unknown (CXG_POOL); choose one of {', '.join(POOLS)}")
 
 
-def require_pool() -> None:
+def require_pool(pool: str = "") -> None:
     """Makes sure, before any work, that what a pool begins with is there: the cluster, where Ray joins one.
+
+    Args:
+        pool: As in `build_executor`.
 
     Raises:
         BadInput: No Ray answers at `RAY_ADDRESS`.
     """
-    if _chosen() == "ray":
+    if chosen_pool(pool) == "ray":
         from cxg_assets.resources.ray_address import require_cluster
 
         require_cluster()
 
 
-def _chosen() -> str:
-    return settings.pool() or "ray"
+def shared_by_several_runs(pool: str = "") -> AbstractContextManager[None]:
+    """Runs inside the block share what takes seconds to start, which is Ray.
+
+    Args:
+        pool: As in `build_executor`.
+    """
+    if chosen_pool(pool) != "ray":
+        return nullcontext()
+    from cxg_assets.resources.ray_cluster import one_ray_for_several_runs
+
+    return one_ray_for_several_runs()
+
+
+def chosen_pool(pool: str = "") -> str:
+    """The pool that is asked for: here, by `CXG_POOL`, or Ray."""
+    return pool or settings.pool() or "ray"
