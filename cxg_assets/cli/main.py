@@ -53,7 +53,8 @@ class Commands(LazyGroup):
         ),
         "status": LazyCommand(
             place="cxg_assets.cli.status:status_command",
-            summary="Shows chunks landed and missing, their size and the last run's throughput, of SUBSET or of every subset.",
+            summary="Shows chunks landed and missing, their size and the last run's throughput, of SUBSET or of every "
+            "subset.",
         ),
         "ui": LazyCommand(
             place="cxg_assets.cli.ui:ui_command",
