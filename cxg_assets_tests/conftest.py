@@ -82,6 +82,17 @@ class Bucket:
         """A store below a prefix of the bucket."""
         return StoreLocator(url=f"{self.url}/{prefix}", s3=self.settings)
 
+    def environment(self, prefix: str) -> dict[str, str]:
+        """Variables by which a command reaches the bucket, with the default store below a prefix of it."""
+        return {
+            "CXG_STORE_URL": f"{self.url}/{prefix}",
+            "AWS_ENDPOINT_URL": str(self.settings.endpoint_url),
+            "AWS_ACCESS_KEY_ID": str(self.settings.access_key_id),
+            "AWS_SECRET_ACCESS_KEY": str(self.settings.secret_access_key),
+            "AWS_REGION": str(self.settings.region),
+            "AWS_ALLOW_HTTP": "true",
+        }
+
 
 class Ingest(Protocol):
     """Takes a spec to landed chunks, through release, index, subset, plan and worker."""

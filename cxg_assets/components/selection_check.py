@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 
 from cxg_assets import settings
+from cxg_assets.ingest.census import CensusLocator
 from cxg_assets.ingest.errors import BadInput, CxgError
-from cxg_assets.ingest.feather import FeatherFile
+from cxg_assets.ingest.feather import FeatherFile, FeatherSource, feather_source
 from cxg_assets.ingest.filter_watch import FilterWatch
 from cxg_assets.ingest.index import CensusIndex
 from cxg_assets.ingest.label_check import look_at_census, look_at_index, newest_index
 from cxg_assets.ingest.layout import index_path
 from cxg_assets.ingest.probe import SHORT
-from cxg_assets.ingest.store import Store
+from cxg_assets.ingest.release import Release
 from cxg_assets.ingest.subset import parse_obs_filter
 from cxg_assets.resources.census import DEMO, CensusResource
 from cxg_assets.resources.store import StoreResource
@@ -33,36 +34,39 @@ def check_selection(
     Returns:
         What the filter overlooks, or that nothing could be checked and why; a line for each.
     """
+    unchecked = f"{organism}, columns and labels were not checked"
     try:
         opened = store.locator().open(SHORT)
         index = newest_index(opened, organism)
-    except CxgError as error:
-        return [f"{organism}, columns and labels were not checked: {error}"]
-    if index is not None and opened.folder is not None:
-        return _check_index(opened, index, value_filter, obs_columns)
-    census = CensusResource()
-    if _is_on_this_machine(census):
-        return _check_census(census, organism, value_filter, obs_columns)
+        source = None if index is None else feather_source(opened, index_path(index.release.version, organism))
+        census = CensusResource()
+        release = census.release() if index is None and _is_on_this_machine(census) else None
+    except (CxgError, FileNotFoundError) as error:
+        return [f"{unchecked}: {error}"]
+    if index is not None and source is not None:
+        return _check_index(index, source, value_filter, obs_columns)
+    if release is not None:
+        return _check_census(release, census.locator(release), organism, value_filter, obs_columns)
     return [
-        f"{organism}, columns and labels were not checked: no census index of {organism} is in a folder of this "
-        "machine. cxg-assets doctor with the name of the subset checks them against the Census"
+        f"{unchecked}: there is no census index of {organism} in {opened.url}. cxg-assets doctor with the name of the "
+        "subset checks them against the Census"
     ]
 
 
-def _check_index(store: Store, index: CensusIndex, value_filter: str | None, obs_columns: Sequence[str]) -> list[str]:
-    with store.local_copy(index_path(index.release.version, index.organism)) as file:
-        with FeatherFile(file) as opened:
-            schema = opened.schema
-        parsed = parse_obs_filter(value_filter, obs_columns, schema)
-        watch = None if parsed is None else look_at_index(file, parsed)
+def _check_index(
+    index: CensusIndex, source: FeatherSource, value_filter: str | None, obs_columns: Sequence[str]
+) -> list[str]:
+    with FeatherFile(source) as file:
+        schema = file.schema
+    parsed = parse_obs_filter(value_filter, obs_columns, schema)
+    watch = None if parsed is None else look_at_index(source, parsed)
     return _require_labels(watch, f"the census index of build {index.release.build}")
 
 
 def _check_census(
-    census: CensusResource, organism: str, value_filter: str | None, obs_columns: Sequence[str]
+    release: Release, census: CensusLocator, organism: str, value_filter: str | None, obs_columns: Sequence[str]
 ) -> list[str]:
-    release = census.release()
-    with census.locator(release).open() as opened:
+    with census.open() as opened:
         parsed = parse_obs_filter(value_filter, obs_columns, opened.obs(organism).schema)
         watch = None if parsed is None else look_at_census(opened, organism, parsed)
     return _require_labels(watch, f"the Census of build {release.build}")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from cxg_assets.ingest.census import Census, CensusLocator
-from cxg_assets.ingest.feather import FeatherFile
+from cxg_assets.ingest.feather import FeatherFile, FeatherSource, feather_source
 from cxg_assets.ingest.filter_watch import FilterWatch
 from cxg_assets.ingest.filters import ValueFilter, parse_filter
 from cxg_assets.ingest.genes import select_genes
@@ -38,7 +38,7 @@ def overlooked_labels(
         spec: The subset; it fits the Census.
         census: Where the Census is.
         release: Its build.
-        index_store: With an index of the release in a folder of it the cells are counted; without, they are not.
+        index_store: With an index of the release in it, where it is a folder, the cells are counted.
     """
     with census.open() as opened:
         var = opened.var(spec.organism)
@@ -48,28 +48,30 @@ def overlooked_labels(
         value_filter = parse_filter(spec.value_filter, opened.obs(spec.organism).schema)
         path = index_path(release.version, spec.organism)
         if index_store is not None and index_store.folder is not None and index_store.exists(path):
-            with index_store.local_copy(path) as index_file:
-                watch = look_at_index(index_file, value_filter)
+            watch = look_at_index(feather_source(index_store, path), value_filter)
         else:
             watch = look_at_census(opened, spec.organism, value_filter)
     return watch.warnings() + warnings
 
 
-def look_at_index(index_file: Path, value_filter: ValueFilter) -> FilterWatch:
-    """The labels of a census index; rows are read only to count compound values that the filter overlooks.
+def look_at_index(index_source: FeatherSource, value_filter: ValueFilter) -> FilterWatch:
+    """The labels of a census index, from its dictionaries.
+
+    Rows are read only to count compound values that the filter overlooks, and only of a local file: of S3 it would be
+    the column of all cells, for a warning.
 
     Args:
-        index_file: A local census index.
+        index_source: A census index.
         value_filter: Checked against its schema.
     """
     watch = FilterWatch(value_filter)
-    with FeatherFile(index_file, columns=value_filter.columns) as file:
+    with FeatherFile(index_source, columns=value_filter.columns) as file:
         if file.n_batches:
             watch.look_at(file.batch(0).slice(0, 0))
-    if watch.counted_columns:
-        with FeatherFile(index_file, columns=watch.counted_columns) as file:
-            for number in range(file.n_batches):
-                watch.look_at(file.batch(number))
+    if watch.counted_columns and isinstance(index_source, Path):
+        with FeatherFile(index_source, columns=watch.counted_columns) as file:
+            for batch in file.batches():
+                watch.look_at(batch)
     return watch
 
 

@@ -30,15 +30,7 @@ def _workers(workers: None) -> None:
 @pytest.fixture
 def in_s3(s3: Bucket, monkeypatch: pytest.MonkeyPatch) -> Bucket:
     """The bucket, reached as the environment says, with the default store in it."""
-    variables = {
-        "CXG_STORE_URL": f"{s3.url}/store",
-        "AWS_ENDPOINT_URL": str(s3.settings.endpoint_url),
-        "AWS_ACCESS_KEY_ID": str(s3.settings.access_key_id),
-        "AWS_SECRET_ACCESS_KEY": str(s3.settings.secret_access_key),
-        "AWS_REGION": str(s3.settings.region),
-        "AWS_ALLOW_HTTP": "true",
-    }
-    for name, value in variables.items():
+    for name, value in s3.environment("store").items():
         monkeypatch.setenv(name, value)
     return s3
 

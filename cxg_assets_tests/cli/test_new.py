@@ -7,6 +7,7 @@ import pytest
 from cxg_assets.cli.project import load_subset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets_tests.cli.command import cxg_assets
+from cxg_assets_tests.conftest import Bucket
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -134,11 +135,21 @@ def test_without_index_and_census_it_writes_and_says_that_it_did_not_check(
     outcome = cxg_assets("new", "lung", "--value-filter", "tissue_general == 'lungs'")
     assert outcome.exit_code == 0
     assert outcome.stderr == (
-        "cxg-assets: warning: homo_sapiens, columns and labels were not checked: no census index of homo_sapiens is in "
-        "a folder of this machine. cxg-assets doctor with the name of the subset checks them against the Census\n"
+        "cxg-assets: warning: homo_sapiens, columns and labels were not checked: there is no census index of "
+        f"homo_sapiens in {(home / 'store').as_uri()}. cxg-assets doctor with the name of the subset checks them "
+        "against the Census\n"
     )
     assert load_subset("lung").spec.value_filter == "tissue_general == 'lungs'"
     assert not home.exists()
+
+
+def test_a_census_that_is_not_there_checks_nothing_and_stops_nothing(
+    defs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXG_CENSUS_URI", str(tmp_path / "nothing"))
+    outcome = cxg_assets("new", "lung", "--value-filter", "tissue_general == 'lung'")
+    assert outcome.exit_code == 0
+    assert "labels were not checked: census" in outcome.stderr
 
 
 def test_what_the_filter_overlooks_is_told_with_counts_where_there_is_an_index(defs: Path, tmp_path: Path) -> None:
@@ -150,6 +161,23 @@ def test_what_the_filter_overlooks_is_told_with_counts_where_there_is_an_index(d
     assert (without.exit_code, counted.exit_code) == (0, 0)
     assert "misses cells in which disease holds it among several values" in without.stderr
     assert "of 2,600 cells in which disease holds it among several values" in counted.stderr
+
+
+def test_an_index_in_a_bucket_answers_by_its_dictionaries(
+    defs: Path, s3: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3.environment("store").items():
+        monkeypatch.setenv(name, value)
+    assert cxg_assets("index", "homo_sapiens", str(tmp_path / "x.feather")).exit_code == 0
+    monkeypatch.delenv("CXG_CENSUS_URI")
+
+    refused = cxg_assets("new", "lung", "--value-filter", "tissue_general == 'lungs'")
+    written = cxg_assets("new", "diabetes", "--value-filter", "disease == 'type 2 diabetes mellitus'")
+
+    assert refused.exit_code == 2
+    assert "(the nearest: 'lung'); so says the census index of build" in refused.stderr
+    assert written.exit_code == 0
+    assert "misses cells in which disease holds it among several values" in written.stderr
 
 
 def test_labels_of_plain_text_are_not_checked(defs: Path, old_census_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
