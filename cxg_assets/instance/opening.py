@@ -1,5 +1,6 @@
 """Opens the Dagster instance of a folder; made when it is not there, once, whoever else begins at the same time."""
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import yaml
 from dagster import DagsterInstance
 from dagster._core.instance.ref import InstanceRef
 from dagster._serdes import ConfigurableClassData
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.instance.databases import EVENTS, LOCK, RUNS, SCHEDULES, Database, make_once
@@ -40,6 +42,9 @@ event_log_storage:
   class: ReusingSqliteEventLogStorage
 """
 
+TRIES = 4
+"""There are three storages that another process may be making tables for."""
+
 
 def open_instance(folder: Path) -> DagsterInstance:
     """Opens the Dagster instance of a folder, and makes what is missing of it.
@@ -53,14 +58,19 @@ def open_instance(folder: Path) -> DagsterInstance:
     try:
         _make_config(folder)
         ref = InstanceRef.from_dir(str(folder))
+        if _is_on_server(ref):
+            return _open_on_server(ref, folder)
         _make_default_databases(ref)
         return DagsterInstance.from_ref(ref)
     except CxgError:
         raise
     except Exception as error:  # a dagster.yaml can name any class, which can raise anything
+        reason = reason_of(error)
+        if "psycopg" in reason or "dagster_postgres" in reason:
+            reason += "; PostgreSQL needs: pip install 'cxg_assets[postgres]'"
         raise CxgError(
-            f"the Dagster instance in {folder} cannot be opened: {reason_of(error)}; see {folder / 'dagster.yaml'}, or "
-            "set DAGSTER_HOME to another folder"
+            f"the Dagster instance in {folder} cannot be opened: {reason}; see {folder / 'dagster.yaml'}, or set "
+            "DAGSTER_HOME to another folder"
         ) from error
 
 
@@ -74,6 +84,25 @@ def _make_config(folder: Path) -> None:
             aside = folder / f".{config.name}.unfinished"
             aside.write_text(DAGSTER_YAML)
             os.replace(aside, config)
+
+
+def _is_on_server(ref: InstanceRef) -> bool:
+    """Whether a storage is neither Dagster's own nor ours: it is in a database server, such as PostgreSQL."""
+    storages = (ref.run_storage_data, ref.event_storage_data, ref.schedule_storage_data)
+    return any(data is not None and not data.module_name.startswith(("dagster.", "cxg_assets.")) for data in storages)
+
+
+def _open_on_server(ref: InstanceRef, folder: Path) -> DagsterInstance:
+    """Opens an instance whose tables Dagster makes in a server, at first use, without a lock between processes.
+
+    Commands of this machine take turns. Of another machine, and of Dagster's own processes, the tables may appear while
+    ours are made: then the next try finds them.
+    """
+    with exclusive(folder / LOCK):
+        for _ in range(TRIES - 1):
+            with contextlib.suppress(ProgrammingError, IntegrityError):
+                return DagsterInstance.from_ref(ref)
+        return DagsterInstance.from_ref(ref)
 
 
 def _make_default_databases(ref: InstanceRef) -> None:
