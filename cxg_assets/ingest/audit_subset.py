@@ -12,14 +12,12 @@ from cxg_assets.ingest.feather import FeatherFile, FeatherSource, feather_source
 from cxg_assets.ingest.filter_grammar import Condition, Node, Source, parse_expression
 from cxg_assets.ingest.index import CensusIndex
 from cxg_assets.ingest.layout import index_path, subset_obs_path
+from cxg_assets.ingest.repeated_cells import CELL
 from cxg_assets.ingest.row_hashes import hash_rows
 from cxg_assets.ingest.store import Store
 from cxg_assets.ingest.subset import FilteredSubset
 
 PRIMARY = "is_primary_data"
-CELL = ("dataset_id", "observation_joinid")
-"""What tells a cell of the Discover corpus: the second names it within the first."""
-
 BATCHES_AT_ONCE = 64
 """Batches of an index whose joinids are looked at before what else is needed of them is fetched, several at once."""
 
@@ -45,7 +43,8 @@ def audit_subset(
     """Compares the cells of a subset's obs file with the index.
 
     Memory: 17 bytes a cell of the subset and a batch of the index, decoded. Of an index in S3 all joinids are fetched,
-    and of what else is looked at the batches with a cell of the subset.
+    and of what else is looked at the batches with a cell of the subset; what tells cells apart only where the index
+    has one twice.
 
     Args:
         subset: What is known of the subset; it is judged by the filter that selected it.
@@ -63,7 +62,9 @@ def audit_subset(
     source = feather_source(index_store, index_path(index.release.version, index.organism))
     with FeatherFile(source) as opened:
         names = set(opened.schema.names)
-    found = _look_up(joinids, source, [column for column in (PRIMARY, *CELL) if column in names])
+    # Where no cell of the whole index is there twice, none of the subset is; to see it again is most of what is read.
+    is_known = index.n_repeated_cells == 0
+    found = _look_up(joinids, source, [name for name in (PRIMARY, *(() if is_known else CELL)) if name in names])
     return SubsetAudits(
         contents=_contents(subset, len(joinids), found.n_unknown),
         primary=_primary(subset.selection.value_filter, found.n_not_primary if PRIMARY in names else None),

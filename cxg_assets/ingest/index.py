@@ -8,6 +8,7 @@ from cxg_assets.ingest.census import Census
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.feather import write_feather
 from cxg_assets.ingest.release import Release
+from cxg_assets.ingest.repeated_cells import RepeatedCells
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,8 @@ class CensusIndex:
         n_obs: Rows.
         n_bytes: Size of the file.
         columns: Columns of obs.
+        n_repeated_cells: Cells whose dataset_id and observation_joinid are those of another; None where obs does not
+            have both, and for indexes of earlier versions, which did not look.
     """
 
     release: Release
@@ -27,6 +30,7 @@ class CensusIndex:
     n_obs: int
     n_bytes: int
     columns: tuple[str, ...]
+    n_repeated_cells: int | None = None
 
     def to_json(self) -> bytes:
         """The inverse of `from_json`."""
@@ -41,7 +45,9 @@ class CensusIndex:
 
 
 def write_index(census: Census, release: Release, organism: str, path: Path) -> CensusIndex:
-    """Streams obs from the Census to a feather file, in soma_joinid order and bounded memory.
+    """Streams obs from the Census to a feather file, in soma_joinid order.
+
+    Memory: a few batches, and 8 bytes a cell to see whether one is there twice.
 
     Dictionary columns stay dictionaries with all their categories, plain text stays plain text (older builds).
 
@@ -50,7 +56,8 @@ def write_index(census: Census, release: Release, organism: str, path: Path) -> 
         CxgError: obs came back with another number of rows than the Census counts.
     """
     obs = census.obs(organism)
-    n_obs = write_feather(path, census.obs_batches(organism), obs.schema)
+    cells = RepeatedCells(obs.count, obs.schema)
+    n_obs = write_feather(path, cells.seen(census.obs_batches(organism)), obs.schema)
     if n_obs != obs.count:
         raise CxgError(f"{organism} obs of {census.uri} counts {obs.count:,} cells, but {n_obs:,} were read")
     return CensusIndex(
@@ -59,4 +66,5 @@ def write_index(census: Census, release: Release, organism: str, path: Path) -> 
         n_obs=n_obs,
         n_bytes=path.stat().st_size,
         columns=tuple(obs.schema.names),
+        n_repeated_cells=cells.count(),
     )

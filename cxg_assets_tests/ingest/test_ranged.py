@@ -103,6 +103,23 @@ def test_a_filter_and_the_check_of_its_subset_read_a_third_of_an_index_at_most(
     assert n_both <= 14 * N_BATCHES
 
 
+def test_also_of_most_cells_where_the_index_knows_that_none_is_there_twice(
+    server: StrictS3, store: Store, index_file: Path, tmp_path: Path
+) -> None:
+    index = replace(about(index_file), n_repeated_cells=0)
+
+    subset = select(tmp_path, feather_source(store, INDEX), index, "is_primary_data == True")
+    put(store, subset, tmp_path)
+    audits = audit_subset(subset, SPEC.name, store, index, store)
+    of_both = n_read(server, INDEX)[1]
+
+    assert subset.n_obs > 0.6 * N_OBS
+    assert audits.duplicates.facts["n_same_observation_joinid_in_dataset"] == 0
+    assert audits.contents.passed
+    assert audits.primary.passed
+    assert of_both <= 0.35 * index.n_bytes
+
+
 def test_what_is_read_of_s3_is_what_is_read_of_a_folder(store: Store, index_file: Path, tmp_path: Path) -> None:
     index, value_filter = about(index_file), a_tissue(index_file)
     files: list[bytes] = []
