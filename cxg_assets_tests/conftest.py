@@ -62,6 +62,18 @@ S3_SETTINGS = S3Settings(access_key_id="test", secret_access_key="test-secret", 
 """moto takes any keys."""
 
 
+WHOLE_STACK = ("chaos", "e2e")
+"""Folders of tests that need Ray, or a UI with its daemon: slow to start, and more than one process can hold."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks as `stack` what `-m "not stack"` leaves out; other files that start a Ray of their own mark themselves."""
+    for item in items:
+        if item.path.parent.name in WHOLE_STACK or "ray_session" in getattr(item, "fixturenames", ()):
+            item.add_marker("stack")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Bucket:
     """An empty bucket.

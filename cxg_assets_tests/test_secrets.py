@@ -27,6 +27,8 @@ from cxg_assets_tests.counted_s3 import KEYS, upload
 from cxg_assets_tests.secret_search import CENSUS, OWN, PROGRAM, WRONG, decoded, files, leaks, rows, told
 from cxg_assets_tests.strict_s3 import BUCKET, Failure, Key, Rules, StrictS3, serve_strict_s3
 
+pytestmark = pytest.mark.stack
+
 INGEST = ("ingest", "blood_normal", "--census-uri", "s3://private/census", "-n", "20", "-c", "20", "-d", "1")
 FOREIGN = ("AWS_", "CXG_", "DAGSTER_", "RAY_")
 

@@ -63,6 +63,14 @@ def test_pages_of_docs_link_only_to_what_is_below_docs() -> None:
     assert outside == []
 
 
+def is_named(named: str, file: str) -> bool:
+    """Whether a page means a file: by its end or, as tests lie in folders of the code's, with folders left out."""
+    if not named.rpartition("/")[2].startswith("test_"):
+        return f"/{file}".endswith(f"/{named}")
+    folders = iter(file.split("/"))
+    return file.endswith(named.rpartition("/")[2]) and all(part in folders for part in named.split("/"))
+
+
 def test_every_python_file_that_a_page_names_is_there() -> None:
     """Some are named by their whole path, others from the package's folder, or by their name alone."""
     folders = [ROOT / name for name in ("cxg_assets", "cxg_assets_tests", "benchmarks", "deploy", "docs", "scripts")]
@@ -72,6 +80,15 @@ def test_every_python_file_that_a_page_names_is_there() -> None:
         for name in PAGES
         if "recipes" not in name  # which name files of their sources
         for path in re.findall(r"`([\w/]+\.py)`", (ROOT / name).read_text())
-        if not any(f"/{file}".endswith(f"/{path}") for file in files)
+        if not any(is_named(path, file) for file in files)
     ]
     assert missing == []
+
+
+def test_the_page_of_tests_names_files_of_every_folder_of_tests() -> None:
+    named = re.findall(r"`(\w+)/test_\w+\.py`", (ROOT / "docs" / "testing.md").read_text())
+    folders = {
+        path.relative_to(ROOT / "cxg_assets_tests").parts[0]
+        for path in (ROOT / "cxg_assets_tests").glob("*/**/test_*.py")
+    }
+    assert folders - set(named) == {"demo"}  # which makes the data of the tests

@@ -51,7 +51,7 @@ except CxgError as error:
 Executor = Callable[[int], PoolExecutor]
 
 
-@pytest.fixture(params=POOLS)
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.stack if name == "ray" else ()) for name in POOLS])
 def executor(request: pytest.FixtureRequest) -> Executor:
     """A function: an executor of so many workers."""
     if request.param == "ray":
@@ -176,6 +176,7 @@ def test_workers_that_die_before_they_make_anything_end_the_run(planned: Ingeste
         list(pool.run([Span(planned.plan.chunks[:3])]))
 
 
+@pytest.mark.stack
 def test_workers_that_ray_ends_for_want_of_memory_end_the_run_with_that_cause(
     planned: Ingested, tmp_path: Path
 ) -> None:

@@ -16,6 +16,8 @@ from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.process import WORKER_ENVIRONMENT
 from cxg_assets.resources.ray_folder import PREFIX, short_folder
 
+pytestmark = pytest.mark.stack
+
 OWN = """
 import json, os, signal
 import dagster as dg
