@@ -24,7 +24,7 @@ types:
 test *arguments:
     pytest {{ arguments }}
 
-# Run the tests that need no Ray, server or browser of their own
+# Run the tests that need no Ray, UI, browser or service of the system
 test-quick *arguments:
     pytest -m "not stack" {{ arguments }}
 
