@@ -97,6 +97,8 @@ class Engine:
 
     chunk_size: int
     workers: int = 2
+    n_chunks: int | None = None
+    """Whole spans with so many chunks at least, instead of all."""
 
     def run(self, work: Path, selection: Selection, route: Route) -> Measurement:
         """Runs it once."""
@@ -108,6 +110,8 @@ class Engine:
         ]  # fmt: skip
         if selection.max_obs is not None:
             arguments += ["--max-obs", str(selection.max_obs)]
+        if self.n_chunks is not None:
+            arguments += ["--n-chunks", str(self.n_chunks)]
         return _run(arguments, work, route)
 
 

@@ -6,6 +6,7 @@ worker has opened the Census and the subset, and ends when the last chunk has la
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import time
@@ -44,8 +45,8 @@ def make_plan(options: argparse.Namespace, store: StoreLocator) -> tuple[ChunkPl
     return store_plan(spec, make_subset(spec, index, opened, census, opened), opened), census
 
 
-def work(job: IngestJob, spans: Sequence[Span]) -> tuple[float, float, list[ChunkReport]]:
-    """Makes some spans. Returns when it began and ended (monotonic), and the reports.
+def work(job: IngestJob, spans: Sequence[Span]) -> tuple[float, float, float, list[ChunkReport]]:
+    """Makes some spans. Returns when it began and ended (monotonic), the seconds of CPU between, and the reports.
 
     Raises:
         RuntimeError: A chunk failed.
@@ -54,13 +55,13 @@ def work(job: IngestJob, spans: Sequence[Span]) -> tuple[float, float, list[Chun
     with contextlib.closing(Worker(job)) as worker:
         worker.open()
         all_ready()
-        began = time.monotonic()
+        began, cpu = time.monotonic(), time.process_time()
         for span in spans:
             for result in worker.run(span):
                 if isinstance(result, ChunkFailure):
                     raise RuntimeError(f"chunk {result.chunk} failed: {result.error}")
                 reports.append(result)
-        return began, time.monotonic(), reports
+        return began, time.monotonic(), time.process_time() - cpu, reports
 
 
 def main() -> None:
@@ -72,6 +73,7 @@ def main() -> None:
     parser.add_argument("--max-obs", type=int)
     parser.add_argument("--chunk-size", type=int, required=True)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--n-chunks", type=int, help="make whole spans with so many chunks at least; default: all")
     parser.add_argument("--destination", required=True, help="a folder or s3://bucket/prefix")
     parser.add_argument("--genes", default="")
     parser.add_argument("--json", type=Path, required=True)
@@ -80,19 +82,28 @@ def main() -> None:
     plan, census = make_plan(options, store)
     n_threads = max((os.cpu_count() or 1) // options.workers, 1)
     job = IngestJob(census=census, store=store, header=plan.header, n_threads=n_threads)
-    spans = plan_spans(plan.chunks, options.workers)
+    spans = first_spans(plan_spans(plan.chunks, options.workers), options.n_chunks)
     shares = [(job, spans[number :: options.workers]) for number in range(options.workers)]
     os.environ.update(WORKER_ENVIRONMENT)
     results = run_side_by_side(work, shares)
-    seconds = max(ended for _, ended, _ in results) - min(began for began, _, _ in results)
-    reports = [report for _, _, some in results for report in some]
+    seconds = max(ended for _, ended, _, _ in results) - min(began for began, _, _, _ in results)
+    reports = [report for *_, some in results for report in some]
     write_result(
         options.json,
         n_obs=sum(report.n_obs for report in reports),
         seconds=seconds,
+        cpu_seconds=sum(cpu for _, _, cpu, _ in results),
         file_bytes=[report.n_bytes for report in reports],
         **stage_seconds([asdict(report) for report in reports]),
     )
+
+
+def first_spans(spans: Sequence[Span], n_chunks: int | None) -> Sequence[Span]:
+    """The first spans that have so many chunks together; all for None."""
+    if n_chunks is None:
+        return spans
+    n_before = itertools.accumulate((len(span.chunks) for span in spans), initial=0)
+    return [span for span, n in zip(spans, n_before, strict=False) if n < n_chunks]
 
 
 def stage_seconds(reports: Sequence[dict]) -> dict[str, float]:

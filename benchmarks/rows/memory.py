@@ -3,6 +3,7 @@
 from benchmarks.contenders import Ours, Selection
 from benchmarks.rounds import Series, Turn
 from benchmarks.rows.bench import CHUNK_SIZE, WORKERS, Bench
+from benchmarks.rows.large_subset import measure_large_subset
 from benchmarks.table import Goal, RowResult
 
 ROW = "memory"
@@ -42,7 +43,13 @@ def measure(bench: Bench) -> RowResult:
             unit=" MiB",
         ),
     ]
-    return RowResult(series=list(series.values()), goals=goals)
+    result = RowResult(series=list(series.values()), goals=goals)
+    both = measure_large_subset(bench, ROW, result, rounds=1)
+    if both is not None:
+        peak = both[1].median(lambda m: m.usage.worker_peak_bytes)
+        name = f"peak memory of a worker, 100 cells a file, a subset of {bench.facts.n_obs:,} cells"
+        result.goals.append(Goal(name=name, value=peak / 2**30, target=1.0, at_least=False, unit=" GiB"))
+    return result
 
 
 def _driver_mib(series: Series) -> float:

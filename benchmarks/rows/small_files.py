@@ -3,6 +3,7 @@
 from benchmarks.contenders import Ours, Peer
 from benchmarks.rounds import Turn, ratio
 from benchmarks.rows.bench import WORKERS, Bench
+from benchmarks.rows.large_subset import SMALL_N_OBS, measure_large_subset
 from benchmarks.stores import CENSUS_BUCKET
 from benchmarks.table import Goal, RowResult
 
@@ -62,5 +63,16 @@ def measure(bench: Bench) -> RowResult:
         result.notes.append(
             f"{ROW}, {series['ours'].route}: the pool's clock starts when its actors are ready, {start:.1f} s after "
             "they were asked for; ours is `ingest_seconds`."
+        )
+    both = measure_large_subset(bench, ROW, result)
+    if both is not None:
+        small, large = both
+        result.goals.append(
+            Goal(
+                name=f"100 cells a file, a subset of {bench.facts.n_obs:,} cells: times as fast as of {SMALL_N_OBS:,}",
+                value=large.cells_per_second / small.cells_per_second,
+                target=0.85,
+                unit="x",
+            )
         )
     return result
