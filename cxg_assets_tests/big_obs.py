@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from cxg_assets.demo.layout import OBS_COLUMNS, OBS_TEXT_COLUMNS, obs_schema
 from cxg_assets.ingest.feather import write_feather
+from cxg_assets.ingest.repeated_cells import RepeatedCells
 
 N_LABELS = {
     "cell_type": 800,
@@ -66,7 +67,8 @@ def write_big_index(path: Path, n_obs: int, seed: int = 0) -> None:
                 columns[name] = pa.DictionaryArray.from_arrays(codes, labels[term])
             yield pa.RecordBatch.from_arrays([columns[name] for name in OBS_COLUMNS], schema=schema)
 
-    write_feather(path, batches(), schema)
+    cells = RepeatedCells(n_obs, schema)
+    write_feather(path, cells.seen(batches()), schema, note=cells.note)
 
 
 def _values(

@@ -12,7 +12,7 @@ from cxg_assets.ingest.feather import FeatherFile, FeatherSource, feather_source
 from cxg_assets.ingest.filter_grammar import Condition, Node, Source, parse_expression
 from cxg_assets.ingest.index import CensusIndex
 from cxg_assets.ingest.layout import index_path, subset_obs_path
-from cxg_assets.ingest.repeated_cells import CELL
+from cxg_assets.ingest.repeated_cells import CELL, has_none
 from cxg_assets.ingest.row_hashes import hash_rows
 from cxg_assets.ingest.store import Store
 from cxg_assets.ingest.subset import FilteredSubset
@@ -62,8 +62,9 @@ def audit_subset(
     source = feather_source(index_store, index_path(index.release.version, index.organism))
     with FeatherFile(source) as opened:
         names = set(opened.schema.names)
-    # Where no cell of the whole index is there twice, none of the subset is; to see it again is most of what is read.
-    is_known = index.n_repeated_cells == 0
+        # Where no cell of the whole index is there twice, none of the subset is; to see it again is most of what is
+        # read.
+        is_known = has_none(opened.note)
     found = _look_up(joinids, source, [name for name in (PRIMARY, *(() if is_known else CELL)) if name in names])
     return SubsetAudits(
         contents=_contents(subset, len(joinids), found.n_unknown),

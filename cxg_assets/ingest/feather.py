@@ -1,7 +1,7 @@
 """Arrow IPC (feather) files, written and read batch by batch."""
 
 import contextlib
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
@@ -22,7 +22,11 @@ _OPTIONS = pa.ipc.IpcWriteOptions(compression=pa.Codec("zstd", 1))
 
 
 def write_feather(
-    path: Path, batches: Iterable[pa.RecordBatch], schema: pa.Schema, rows_per_batch: int = ROWS_PER_BATCH
+    path: Path,
+    batches: Iterable[pa.RecordBatch],
+    schema: pa.Schema,
+    rows_per_batch: int = ROWS_PER_BATCH,
+    note: Callable[[], Mapping[str, str]] = dict,
 ) -> int:
     """Writes record batches as one file.
 
@@ -31,6 +35,8 @@ def write_feather(
         batches: The rows.
         schema: Their schema.
         rows_per_batch: Rows of every record batch but the last: what is read at least.
+        note: Asked, when all rows were seen, what the file is to say of them (`FeatherFile.note`). That is kept with
+            the last batch, and does not go with rows that are copied to another file.
 
     Raises:
         CxgError: A dictionary column's categories differ between batches, which one file cannot hold.
@@ -40,8 +46,9 @@ def write_feather(
     """
     n_rows = 0
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema, options=_OPTIONS) as writer:
-        for batch in _of_equal_size(_with_equal_categories(batches, path.name), rows_per_batch):
-            writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
+        for batch, is_last in _with_last(_of_equal_size(_with_equal_categories(batches, path.name), rows_per_batch)):
+            said = dict(note()) if is_last else None
+            writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema), custom_metadata=said or None)
             n_rows += batch.num_rows
     return n_rows
 
@@ -72,6 +79,17 @@ def _of_equal_size(batches: Iterable[pa.RecordBatch], n_rows: int) -> Iterator[p
             waiting = [rows.slice(rows.num_rows - n_waiting)]
     if n_waiting:
         yield pa.concat_batches(waiting)
+
+
+def _with_last(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[pa.RecordBatch, bool]]:
+    """Each batch, and whether it is the last one."""
+    before = None
+    for batch in batches:
+        if before is not None:
+            yield before, False
+        before = batch
+    if before is not None:
+        yield before, True
 
 
 FeatherSource: TypeAlias = Path | RangedObject
@@ -139,6 +157,11 @@ class FeatherFile:
     def rows_per_batch(self) -> int:
         """Rows of every batch but the last."""
         return self._layout.rows_per_batch
+
+    @property
+    def note(self) -> dict[str, str]:
+        """What was known of the rows when they were written; empty for a file of earlier versions."""
+        return self._layout.note
 
     def batch(self, number: int) -> pa.RecordBatch:
         """One record batch, with the columns asked for."""

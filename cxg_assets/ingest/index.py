@@ -21,8 +21,6 @@ class CensusIndex:
         n_obs: Rows.
         n_bytes: Size of the file.
         columns: Columns of obs.
-        n_repeated_cells: Cells whose dataset_id and observation_joinid are those of another; None where obs does not
-            have both, and for indexes of earlier versions, which did not look.
     """
 
     release: Release
@@ -30,7 +28,6 @@ class CensusIndex:
     n_obs: int
     n_bytes: int
     columns: tuple[str, ...]
-    n_repeated_cells: int | None = None
 
     def to_json(self) -> bytes:
         """The inverse of `from_json`."""
@@ -49,7 +46,8 @@ def write_index(census: Census, release: Release, organism: str, path: Path) -> 
 
     Memory: a few batches, and 8 bytes a cell to see whether one is there twice.
 
-    Dictionary columns stay dictionaries with all their categories, plain text stays plain text (older builds).
+    Dictionary columns stay dictionaries with all their categories, plain text stays plain text (older builds). The file
+    says itself how many cells it has twice.
 
     Raises:
         BadInput: The Census has no such organism.
@@ -57,7 +55,7 @@ def write_index(census: Census, release: Release, organism: str, path: Path) -> 
     """
     obs = census.obs(organism)
     cells = RepeatedCells(obs.count, obs.schema)
-    n_obs = write_feather(path, cells.seen(census.obs_batches(organism)), obs.schema)
+    n_obs = write_feather(path, cells.seen(census.obs_batches(organism)), obs.schema, note=cells.note)
     if n_obs != obs.count:
         raise CxgError(f"{organism} obs of {census.uri} counts {obs.count:,} cells, but {n_obs:,} were read")
     return CensusIndex(
@@ -66,5 +64,4 @@ def write_index(census: Census, release: Release, organism: str, path: Path) -> 
         n_obs=n_obs,
         n_bytes=path.stat().st_size,
         columns=tuple(obs.schema.names),
-        n_repeated_cells=cells.count(),
     )

@@ -28,7 +28,8 @@ _PREFIX_BYTES = 8
 """Before the flatbuffer of a message: a mark and its length."""
 
 _FOOTER_DICTIONARIES, _FOOTER_BATCHES = 2, 3
-_MESSAGE_HEADER = 2
+_MESSAGE_HEADER, _MESSAGE_NOTE = 2, 4
+_KEY, _VALUE = 0, 1
 _BATCH_LENGTH, _BATCH_BUFFERS = 0, 2
 
 
@@ -75,6 +76,15 @@ class IpcLayout:
         """Rows of all batches."""
         last = len(self._blocks) - 1
         return last * self.rows_per_batch + self._n_rows(last) if len(self._blocks) else 0
+
+    @property
+    def note(self) -> dict[str, str]:
+        """What the last batch says besides its rows."""
+        if not len(self._blocks):
+            return {}
+        message, _ = self._batch(len(self._blocks) - 1)
+        pairs = _tables(message, _field(message, _follow(message, 0), _MESSAGE_NOTE))
+        return {_text(message, pair, _KEY): _text(message, pair, _VALUE) for pair in pairs}
 
     def description(self, number: int) -> Range:
         """Where the lengths and places of a batch's buffers are told."""
@@ -132,3 +142,22 @@ def _structs(buffer: bytes | memoryview, place: int, dtype: np.dtype) -> np.ndar
     start = _follow(buffer, place)
     n_structs = int.from_bytes(buffer[start : start + 4], "little")
     return np.frombuffer(buffer, dtype, n_structs, start + 4)
+
+
+def _tables(buffer: bytes | memoryview, place: int) -> list[int]:
+    """Where the tables of a vector are; none where the field is left out."""
+    if not place:
+        return []
+    start = _follow(buffer, place)
+    n_tables = int.from_bytes(buffer[start : start + 4], "little")
+    return [_follow(buffer, start + 4 + 4 * number) for number in range(n_tables)]
+
+
+def _text(buffer: bytes | memoryview, table: int, number: int) -> str:
+    """The text in a field of a table; empty where the field is left out."""
+    place = _field(buffer, table, number)
+    if not place:
+        return ""
+    start = _follow(buffer, place)
+    n_octets = int.from_bytes(buffer[start : start + 4], "little")
+    return bytes(buffer[start + 4 : start + 4 + n_octets]).decode()

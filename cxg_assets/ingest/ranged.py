@@ -12,8 +12,8 @@ from cxg_assets.ingest.ipc_layout import IpcLayout, Range, footer_bytes
 if TYPE_CHECKING:
     from cxg_assets.ingest.store import Store
 
-TAIL_BYTES = 16 * 2**10
-"""Of the end of a file, got first: the footer of 500 batches of all columns. Of a longer one the rest is asked for."""
+TAIL_BYTES = 8 * 2**10
+"""Of the end of a file, got first: the footer of 150 batches of all columns. Of a longer one the rest is asked for."""
 
 N_AHEAD = 16
 """Batches that are fetched at once at most: a batch takes two or three requests one after the other. Of an index of

@@ -1,6 +1,9 @@
-"""Whether a cell of the Discover corpus is there twice, found while obs passes by."""
+"""Whether a cell of the Discover corpus is there twice, found while obs passes by, and kept in the index itself.
 
-from collections.abc import Iterable, Iterator
+In the file, as what was found is true of these rows only: whoever writes others in their place leaves it behind.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +13,9 @@ from cxg_assets.ingest.row_hashes import hash_rows
 
 CELL = ("dataset_id", "observation_joinid")
 """What tells a cell of the Discover corpus: the second names it within the first."""
+
+
+_N_REPEATED = "n_repeated_cells"
 
 
 class RepeatedCells:
@@ -43,3 +49,13 @@ class RepeatedCells:
         hashes = self._hashes[: self._n_seen]
         sort_cells(hashes)
         return n_repeated(hashes)
+
+    def note(self) -> dict[str, str]:
+        """What an index says of it; nothing where obs does not tell cells."""
+        n_repeated_cells = self.count()
+        return {} if n_repeated_cells is None else {_N_REPEATED: str(n_repeated_cells)}
+
+
+def has_none(note: Mapping[str, str]) -> bool:
+    """Whether a file says that no cell is in it twice; one of earlier versions says nothing."""
+    return note.get(_N_REPEATED) == "0"

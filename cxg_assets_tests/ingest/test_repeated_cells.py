@@ -1,15 +1,17 @@
 """What an index knows of cells that are there twice, compared with pandas."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 
-from cxg_assets.ingest.index import CensusIndex
-from cxg_assets.ingest.layout import index_json_path
+from cxg_assets.ingest.feather import FeatherFile, feather_source, write_feather
+from cxg_assets.ingest.layout import index_path
 from cxg_assets.ingest.pipeline import make_index
 from cxg_assets.ingest.release import Release
-from cxg_assets.ingest.repeated_cells import CELL, RepeatedCells
+from cxg_assets.ingest.repeated_cells import CELL, RepeatedCells, has_none
 from cxg_assets.ingest.store import Store
 
 
@@ -39,11 +41,17 @@ def test_obs_without_what_tells_cells_apart_is_not_judged() -> None:
     assert count(pd.DataFrame({"dataset_id": ["a", "a"]})) is None
 
 
-def test_an_index_knows_and_one_of_an_earlier_version_does_not(release: Release, index_store: Store) -> None:
-    index = make_index(release.locator({}), release, "homo_sapiens", index_store)
-    assert index.n_repeated_cells == 0
+def test_an_index_says_so_itself_and_no_longer_when_its_rows_are_written_anew(
+    release: Release, index_store: Store, tmp_path: Path
+) -> None:
+    make_index(release.locator({}), release, "homo_sapiens", index_store)
+    source = feather_source(index_store, index_path(release.version, "homo_sapiens"))
+    with FeatherFile(source) as index:
+        rows = index.read()
+        assert index.note == {"n_repeated_cells": "0"}
+        assert has_none(index.note)
+    write_feather(tmp_path / "anew", rows.to_batches(), rows.schema)
 
-    text = index_store.get(index_json_path(release.version, "homo_sapiens")).decode()
-    earlier = text.replace(',\n "n_repeated_cells": 0', "")
-    assert "n_repeated_cells" in text
-    assert CensusIndex.from_json(earlier.encode()).n_repeated_cells is None
+    with FeatherFile(tmp_path / "anew") as anew:
+        assert anew.read().equals(rows)
+        assert not has_none(anew.note)
