@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.measure import TIMEOUT_SECONDS, Finished, Measurement, run_program
 from benchmarks.stores import Route, difference
-from cxg_assets.ingest.process import WORKER_ENVIRONMENT
+from cxg_assets.ingest.chunks.worker_environment import WORKER_ENVIRONMENT
 
 COMMAND = Path(sys.executable).with_name("cxg-assets")
 

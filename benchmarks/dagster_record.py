@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 from dagster import DagsterInstance
 
-from cxg_assets.assets.keys import h5ad_chunks_key, missing_chunks_job_name
+from cxg_assets.names import h5ad_chunks_key, missing_chunks_job_name
 
 
 @dataclass(frozen=True, kw_only=True)

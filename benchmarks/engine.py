@@ -16,16 +16,16 @@ from pathlib import Path
 
 from benchmarks.peers.common import write_result
 from benchmarks.side_by_side import all_ready, run_side_by_side
-from cxg_assets.ingest.census import CensusLocator
+from cxg_assets.ingest.census.census import CensusLocator
+from cxg_assets.ingest.census.release import read_release
+from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
+from cxg_assets.ingest.chunks.worker import IngestJob, Worker
+from cxg_assets.ingest.chunks.worker_environment import WORKER_ENVIRONMENT
 from cxg_assets.ingest.pipeline import make_index, make_subset, store_plan
-from cxg_assets.ingest.plan import ChunkPlan
-from cxg_assets.ingest.process import WORKER_ENVIRONMENT
-from cxg_assets.ingest.release import read_release
-from cxg_assets.ingest.report import ChunkFailure, ChunkReport
-from cxg_assets.ingest.spans import Span, plan_spans
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
+from cxg_assets.ingest.plan.spans import Span, plan_spans
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
-from cxg_assets.ingest.store import StoreLocator
-from cxg_assets.ingest.worker import IngestJob, Worker
+from cxg_assets.ingest.storage.store import StoreLocator
 
 
 def make_plan(options: argparse.Namespace, store: StoreLocator) -> tuple[ChunkPlan, CensusLocator]:

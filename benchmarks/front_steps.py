@@ -17,9 +17,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cxg_assets.ingest.audit import Audit, audit_plan
-from cxg_assets.ingest.audit_subset import audit_subset
-from cxg_assets.ingest.index import CensusIndex
+from cxg_assets.ingest.census.release import Release, read_release
+from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.pipeline import (
     landed_sizes,
     load_index,
@@ -29,12 +28,13 @@ from cxg_assets.ingest.pipeline import (
     make_subset,
     store_plan,
 )
-from cxg_assets.ingest.plan import ChunkPlan
-from cxg_assets.ingest.release import Release, read_release
-from cxg_assets.ingest.report import ChunkReport
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
+from cxg_assets.ingest.selection.index import CensusIndex
+from cxg_assets.ingest.selection.subset import FilteredSubset
 from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets.ingest.store import Store, StoreLocator
-from cxg_assets.ingest.subset import FilteredSubset
+from cxg_assets.ingest.storage.store import Store, StoreLocator
+from cxg_assets.ingest.verify.audit import Audit, audit_plan
+from cxg_assets.ingest.verify.selection import audit_subset
 
 ORGANISM = "homo_sapiens"
 NAME = "benchmark"
@@ -122,8 +122,8 @@ def check_plan(front: Front) -> dict[str, Any]:
 
 def register(front: Front) -> dict[str, Any]:
     """Registers the partitions."""
-    from cxg_assets.assets.partition_truth import register_partitions
     from cxg_assets.cli.project import dagster_instance
+    from cxg_assets.instance.partitions import register_partitions
 
     with dagster_instance() as instance:
         began, cpu = time.monotonic(), time.process_time()
@@ -134,9 +134,9 @@ def register(front: Front) -> dict[str, Any]:
 def record(front: Front) -> dict[str, Any]:
     """Records all chunks in one run, after a file was put in the place of each."""
     from benchmarks.recorded import record_reports
-    from cxg_assets.assets.keys import chunk_plan_key
-    from cxg_assets.assets.upstream import IS_USER_PROVIDED_TAG, made_from_tags
     from cxg_assets.cli.project import dagster_instance
+    from cxg_assets.instance.provenance import IS_USER_PROVIDED_TAG, made_from_tags
+    from cxg_assets.names import chunk_plan_key
 
     made = front.plan
     for chunk in made.chunks:
@@ -153,9 +153,9 @@ def record(front: Front) -> dict[str, Any]:
 
 def publish(front: Front) -> dict[str, Any]:
     """Reads back what is on record, looks what has landed, and publishes; the sample of chunks is not compared."""
-    from cxg_assets.assets.partition_truth import chunk_record
     from cxg_assets.cli.project import dagster_instance
-    from cxg_assets.ingest.dataset import publish as publish_dataset
+    from cxg_assets.ingest.dataset.publish import publish as publish_dataset
+    from cxg_assets.instance.partitions import chunk_record
 
     with dagster_instance() as instance:
         began, cpu = time.monotonic(), time.process_time()

@@ -23,9 +23,9 @@ class ImportingActor:
         """Answers when everything is imported."""
         import tiledbsoma  # noqa: F401
 
-        import cxg_assets.ingest.worker
+        import cxg_assets.ingest.chunks.worker
 
-        return cxg_assets.ingest.worker.Worker is not None
+        return cxg_assets.ingest.chunks.worker.Worker is not None
 
 
 def main() -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import dagster as dg
 from dagster import DagsterInstance
 
-from cxg_assets.assets.keys import chunk_partitions, h5ad_chunks_key
 from cxg_assets.assets.recording import ChunkRecorder
-from cxg_assets.ingest.report import ChunkReport
+from cxg_assets.ingest.chunks.report import ChunkReport
+from cxg_assets.names import chunk_partitions, h5ad_chunks_key
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 

@@ -24,8 +24,8 @@ from dagster import DagsterInstance
 
 from benchmarks.machine import describe_machine
 from benchmarks.recorded import made_up, record_reports
-from cxg_assets.assets.keys import chunk_partitions, h5ad_chunks_key
-from cxg_assets.assets.upstream import IS_USER_PROVIDED_TAG
+from cxg_assets.instance.provenance import IS_USER_PROVIDED_TAG
+from cxg_assets.names import chunk_partitions, h5ad_chunks_key
 from cxg_assets_tests.webserver import Webserver, free_port, serve, wait_until
 
 SUBSET = "blood_normal"

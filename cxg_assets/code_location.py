@@ -5,12 +5,12 @@ from dagster_aws.s3 import S3Resource
 
 from cxg_assets.assets.census_index import build_census_index
 from cxg_assets.assets.census_release import census_release
-from cxg_assets.assets.keys import CENSUS_RELEASE, census_index_key
 from cxg_assets.automation import build_automation
 from cxg_assets.automation.new_release import build_release_watch
 from cxg_assets.checks.index import build_index_check
 from cxg_assets.checks.release import build_release_check
 from cxg_assets.io_managers import build_io_managers
+from cxg_assets.names import CENSUS_RELEASE, census_index_key
 from cxg_assets.previews import known_previews
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.executors import build_executor
@@ -63,4 +63,3 @@ def complete(
     # Dagster makes more of it, and warns again, when it is looked at for the first time: here and not at the user's.
     definitions.resolve_asset_graph()
     return definitions
-

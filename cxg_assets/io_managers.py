@@ -10,7 +10,7 @@ Metadata of the input chooses the rest: `load` is `memory` or `lazy` (of chunks 
 `lazy`), `columns` is a list of columns of a table. The assets store what they make themselves: nothing is written here.
 
 Index and chunks need the Dagster instance that knows of them (`DAGSTER_HOME`, or `instance=`), as releases and
-partitions are on record there. Subset and dataset do not: what is published is found in the store. `ingest/load.py` has
+partitions are on record there. Subset and dataset do not: what is published is found in the store. `ingest/dataset/load.py` has
 it all without Dagster.
 """
 
@@ -22,19 +22,7 @@ from dagster import DagsterInstance
 from dagster._core.errors import DagsterInvariantViolationError
 
 from cxg_assets import settings
-from cxg_assets.assets.current_plan import current_plan
-from cxg_assets.assets.keys import (
-    CHUNK_IO_MANAGER,
-    DATASET_IO_MANAGER,
-    DESTINATION,
-    INDEX_IO_MANAGER,
-    SUBSET_IO_MANAGER,
-)
-from cxg_assets.assets.upstream import latest_data_version
-from cxg_assets.ingest.errors import BadInput, shown
-from cxg_assets.ingest.follow_up import follow_up
-from cxg_assets.ingest.layout import index_path, subset_obs_path
-from cxg_assets.ingest.load import (
+from cxg_assets.ingest.dataset.load import (
     load_published_plan,
     open_chunk,
     open_dataset,
@@ -44,7 +32,13 @@ from cxg_assets.ingest.load import (
     read_table,
     require_landed,
 )
-from cxg_assets.ingest.store import Store
+from cxg_assets.ingest.errors import BadInput, shown
+from cxg_assets.ingest.layout import index_path, subset_obs_path
+from cxg_assets.ingest.storage.follow_up import follow_up
+from cxg_assets.ingest.storage.store import Store
+from cxg_assets.instance.current_plan import current_plan
+from cxg_assets.instance.provenance import latest_data_version
+from cxg_assets.names import CHUNK_IO_MANAGER, DATASET_IO_MANAGER, DESTINATION, INDEX_IO_MANAGER, SUBSET_IO_MANAGER
 from cxg_assets.resources.store import StoreResource
 
 if TYPE_CHECKING:

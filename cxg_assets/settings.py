@@ -6,7 +6,7 @@ Read when it is needed, never at import, so that one process can work in two pla
 import os
 from pathlib import Path
 
-from cxg_assets.ingest.store_url import absolute_path, as_url
+from cxg_assets.ingest.storage.url import absolute_path, as_url
 from cxg_assets.project_folder import LOCAL_FOLDER, project_folder
 
 

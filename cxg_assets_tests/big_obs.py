@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from cxg_assets.demo.layout import OBS_COLUMNS, OBS_TEXT_COLUMNS, obs_schema
-from cxg_assets.ingest.feather import write_feather
-from cxg_assets.ingest.repeated_cells import RepeatedCells
+from cxg_assets.ingest.census.repeated_cells import RepeatedCells
+from cxg_assets.ingest.storage.feather import write_feather
 
 N_LABELS = {
     "cell_type": 800,

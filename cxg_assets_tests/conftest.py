@@ -34,10 +34,10 @@ import tiledbsoma as soma
 from moto.server import ThreadedMotoServer
 
 from cxg_assets.demo import build_census
-from cxg_assets.ingest.release import Release, read_release
-from cxg_assets.ingest.s3 import S3Settings
+from cxg_assets.ingest.census.release import Release, read_release
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
-from cxg_assets.ingest.store import Store, StoreLocator
+from cxg_assets.ingest.storage.s3 import S3Settings
+from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets.resources.ray_cluster import leave_ray, start_own_ray
 from cxg_assets_tests.cli.command import move_to, use_defs
 from cxg_assets_tests.ingested import Ingested, ingest_subset

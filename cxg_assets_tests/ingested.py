@@ -7,16 +7,16 @@ from typing import Any
 
 import anndata
 
-from cxg_assets.ingest.census import CensusLocator
+from cxg_assets.ingest.census.census import CensusLocator
+from cxg_assets.ingest.census.release import Release
+from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
+from cxg_assets.ingest.chunks.worker import IngestJob, Worker
 from cxg_assets.ingest.pipeline import make_index, make_subset, store_plan
-from cxg_assets.ingest.plan import Chunk, ChunkPlan
-from cxg_assets.ingest.release import Release
-from cxg_assets.ingest.report import ChunkFailure, ChunkReport
-from cxg_assets.ingest.spans import Span, plan_spans
+from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan
+from cxg_assets.ingest.plan.spans import Span, plan_spans
+from cxg_assets.ingest.selection.subset import FilteredSubset
 from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets.ingest.store import Store, StoreLocator
-from cxg_assets.ingest.subset import FilteredSubset
-from cxg_assets.ingest.worker import IngestJob, Worker
+from cxg_assets.ingest.storage.store import Store, StoreLocator
 
 
 @dataclass(frozen=True, kw_only=True)

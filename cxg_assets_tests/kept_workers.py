@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from cxg_assets.ingest.worker import IngestJob
+from cxg_assets.ingest.chunks.worker import IngestJob
 from cxg_assets.resources import local_workers
 from cxg_assets.resources.local_workers import LocalWorker
 

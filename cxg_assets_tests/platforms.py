@@ -12,7 +12,14 @@ import dagster as dg
 from dagster import DagsterInstance
 from dagster_aws.s3 import S3Resource
 
-from cxg_assets.assets.keys import (
+from cxg_assets.code_location import OBSERVE_JOB, complete
+from cxg_assets.components.census_subset import subset_definitions
+from cxg_assets.ingest.pipeline import load_plan
+from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.storage.store import Store
+from cxg_assets.instance.provenance import latest_data_version
+from cxg_assets.names import (
     chunk_plan_key,
     dataset_key,
     h5ad_chunks_key,
@@ -20,13 +27,6 @@ from cxg_assets.assets.keys import (
     prepare_job_name,
     publish_job_name,
 )
-from cxg_assets.assets.upstream import latest_data_version
-from cxg_assets.code_location import OBSERVE_JOB, complete
-from cxg_assets.components.census_subset import subset_definitions
-from cxg_assets.ingest.pipeline import load_plan
-from cxg_assets.ingest.plan import Chunk, ChunkPlan
-from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets.ingest.store import Store
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
 

@@ -18,9 +18,9 @@ from typing import Any, Literal
 
 import pytest
 
-from cxg_assets.ingest.patience import Patience
-from cxg_assets.ingest.s3 import S3Settings
-from cxg_assets.ingest.store import StoreLocator
+from cxg_assets.ingest.storage.retry import Patience
+from cxg_assets.ingest.storage.s3 import S3Settings
+from cxg_assets.ingest.storage.store import StoreLocator
 
 BUCKET = "lab"
 REGION = "us-east-1"

@@ -12,13 +12,13 @@ from dagster import DagsterInstance
 
 from benchmarks.chaos.world import PREFIX, ChaosError, World, wait_until
 from benchmarks.contenders import SUBSET
-from cxg_assets.assets.keys import chunk_plan_key, h5ad_chunks_key
-from cxg_assets.assets.upstream import latest_data_version
-from cxg_assets.ingest.dataset import read_dataset
+from cxg_assets.ingest.dataset.publish import read_dataset
 from cxg_assets.ingest.layout import dataset_path, plan_folder
 from cxg_assets.ingest.pipeline import load_plan
-from cxg_assets.ingest.store import Store, StoreLocator
-from cxg_assets.ingest.verify import verify
+from cxg_assets.ingest.storage.store import Store, StoreLocator
+from cxg_assets.ingest.verify.dataset import verify
+from cxg_assets.instance.provenance import latest_data_version
+from cxg_assets.names import chunk_plan_key, h5ad_chunks_key
 from cxg_assets_tests.strict_s3 import BUCKET, REGION, Key
 
 ENDED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from benchmarks.chaos.world import WORKERS, Program, World, wait_until
 from benchmarks.contenders import ALL_CELLS, COMMAND, SUBSET
-from cxg_assets.assets.keys import h5ad_chunks_key, missing_chunks_job_name, prepare_job_name, publish_job_name
+from cxg_assets.names import h5ad_chunks_key, missing_chunks_job_name, prepare_job_name, publish_job_name
 from cxg_assets_tests.webserver import Webserver, free_port
 
 _DEFINITIONS = """\

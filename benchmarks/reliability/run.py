@@ -21,7 +21,7 @@ from benchmarks.process_tree import TreeSampler
 from benchmarks.reliability.scenarios import Scenario
 from benchmarks.servers.faults import FaultyProxy
 from benchmarks.stores import Place
-from cxg_assets.assets.keys import h5ad_chunks_key
+from cxg_assets.names import h5ad_chunks_key
 from cxg_assets_tests.strict_s3 import BUCKET, REGION, Key, StrictS3, serve_strict_s3
 
 PREFIX = "datasets"

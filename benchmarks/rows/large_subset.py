@@ -8,7 +8,7 @@ from benchmarks.contenders import Engine
 from benchmarks.rounds import Series, Turn
 from benchmarks.rows.bench import WORKERS, Bench
 from benchmarks.table import RowResult
-from cxg_assets.ingest.feather import ROWS_PER_BATCH
+from cxg_assets.ingest.storage.feather import ROWS_PER_BATCH
 
 CHUNK_SIZE = 100
 N_CHUNKS = 600

@@ -3,11 +3,11 @@
 import dagster as dg
 
 from cxg_assets.assets.conditions import observed_daily
-from cxg_assets.assets.failures import as_failure
-from cxg_assets.assets.keys import CENSUS_GROUP, CENSUS_RELEASE
-from cxg_assets.metadata import release_metadata
+from cxg_assets.instance.step_failures import as_failure
+from cxg_assets.names import CENSUS_GROUP, CENSUS_RELEASE
 from cxg_assets.previews import known_previews
 from cxg_assets.resources.census import CensusResource
+from cxg_assets.ui.metadata import release_metadata
 
 with known_previews():
 

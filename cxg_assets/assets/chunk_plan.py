@@ -3,15 +3,15 @@
 import dagster as dg
 
 from cxg_assets.assets.conditions import follows
-from cxg_assets.assets.failures import as_failure
-from cxg_assets.assets.keys import CENSUS_RELEASE, chunk_plan_key, filtered_subset_key
-from cxg_assets.assets.partition_truth import register_partitions
-from cxg_assets.assets.upstream import latest_data_version, made_from_tags
 from cxg_assets.ingest.layout import plan_path
 from cxg_assets.ingest.pipeline import load_subset, store_plan
 from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets.metadata import plan_metadata
+from cxg_assets.instance.partitions import register_partitions
+from cxg_assets.instance.provenance import latest_data_version, made_from_tags
+from cxg_assets.instance.step_failures import as_failure
+from cxg_assets.names import CENSUS_RELEASE, chunk_plan_key, filtered_subset_key
 from cxg_assets.resources.store import StoreResource
+from cxg_assets.ui.metadata import plan_metadata
 
 
 def build_chunk_plan(spec: SubsetSpec, destination: str, code_version: str) -> dg.AssetsDefinition:

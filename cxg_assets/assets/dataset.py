@@ -5,8 +5,18 @@ from collections.abc import Iterator
 import dagster as dg
 
 from cxg_assets.assets.conditions import follows_chunks
-from cxg_assets.assets.failures import as_failure
-from cxg_assets.assets.keys import (
+from cxg_assets.checks.check import results
+from cxg_assets.checks.dataset import GATE, gate_found, require_upstream_passed
+from cxg_assets.ingest.census.census import keep_open
+from cxg_assets.ingest.dataset.publish import publish
+from cxg_assets.ingest.layout import dataset_path
+from cxg_assets.ingest.pipeline import landed_sizes, load_plan
+from cxg_assets.ingest.plan.plan_mark import marked
+from cxg_assets.ingest.verify.chunks import audit_chunks
+from cxg_assets.instance.partitions import chunk_record
+from cxg_assets.instance.provenance import latest_data_version, made_from_tags
+from cxg_assets.instance.step_failures import as_failure
+from cxg_assets.names import (
     CENSUS_RELEASE,
     DATASET_IO_MANAGER,
     DESTINATION,
@@ -14,20 +24,10 @@ from cxg_assets.assets.keys import (
     dataset_key,
     h5ad_chunks_key,
 )
-from cxg_assets.assets.partition_truth import chunk_record
-from cxg_assets.assets.pictures import dataset_pictures, drawn
-from cxg_assets.assets.upstream import latest_data_version, made_from_tags
-from cxg_assets.checks.check import results
-from cxg_assets.checks.dataset import GATE, gate_found, require_upstream_passed
-from cxg_assets.ingest.audit_chunks import audit_chunks
-from cxg_assets.ingest.census import keep_open
-from cxg_assets.ingest.dataset import publish
-from cxg_assets.ingest.layout import dataset_path
-from cxg_assets.ingest.pipeline import landed_sizes, load_plan
-from cxg_assets.ingest.plan_mark import marked
-from cxg_assets.metadata import dataset_metadata
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
+from cxg_assets.ui.metadata import dataset_metadata
+from cxg_assets.ui.pictures import dataset_pictures, drawn
 
 
 def build_dataset(subset: str, destination: str) -> dg.AssetsDefinition:

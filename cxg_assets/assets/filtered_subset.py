@@ -3,24 +3,18 @@
 import dagster as dg
 
 from cxg_assets.assets.conditions import follows
-from cxg_assets.assets.failures import as_failure
-from cxg_assets.assets.keys import (
-    CENSUS_RELEASE,
-    DESTINATION,
-    SUBSET_IO_MANAGER,
-    census_index_key,
-    filtered_subset_key,
-)
-from cxg_assets.assets.upstream import latest_data_version, made_from_tags
-from cxg_assets.ingest.census import keep_open
+from cxg_assets.ingest.census.census import keep_open
 from cxg_assets.ingest.layout import subset_obs_path
 from cxg_assets.ingest.pipeline import load_index, make_subset
-from cxg_assets.ingest.preflight import check_subset
-from cxg_assets.ingest.probe import probe
+from cxg_assets.ingest.plan.preflight import check_subset
 from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets.metadata import subset_metadata
+from cxg_assets.ingest.storage.probe import probe
+from cxg_assets.instance.provenance import latest_data_version, made_from_tags
+from cxg_assets.instance.step_failures import as_failure
+from cxg_assets.names import CENSUS_RELEASE, DESTINATION, SUBSET_IO_MANAGER, census_index_key, filtered_subset_key
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
+from cxg_assets.ui.metadata import subset_metadata
 
 
 def build_filtered_subset(spec: SubsetSpec, destination: str, code_version: str) -> dg.AssetsDefinition:

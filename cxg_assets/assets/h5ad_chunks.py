@@ -5,8 +5,16 @@ from collections.abc import Iterator
 import dagster as dg
 
 from cxg_assets.assets.conditions import follows
-from cxg_assets.assets.failures import as_failure, begun_again
-from cxg_assets.assets.keys import (
+from cxg_assets.assets.recording import ChunkRecorder, StepContext, make_chunks
+from cxg_assets.ingest.chunks.worker import IngestJob
+from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.pipeline import load_plan, require_plan
+from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION
+from cxg_assets.ingest.plan.plan_mark import marked
+from cxg_assets.instance.dead_runs import process_tag
+from cxg_assets.instance.provenance import latest_data_version, provenance_tags
+from cxg_assets.instance.step_failures import as_failure, begun_again
+from cxg_assets.names import (
     CENSUS_POOL,
     CENSUS_RELEASE,
     CHUNK_IO_MANAGER,
@@ -17,18 +25,10 @@ from cxg_assets.assets.keys import (
     make_missing_op_name,
     missing_chunks_job_name,
 )
-from cxg_assets.assets.killed_runs import process_tag
-from cxg_assets.assets.labels import Labels
-from cxg_assets.assets.recording import ChunkRecorder, StepContext, make_chunks
-from cxg_assets.assets.upstream import latest_data_version, provenance_tags
-from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.fingerprint import ENCODING_VERSION
-from cxg_assets.ingest.pipeline import load_plan, require_plan
-from cxg_assets.ingest.plan_mark import marked
-from cxg_assets.ingest.worker import IngestJob
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.executor import PoolExecutor
 from cxg_assets.resources.store import StoreResource
+from cxg_assets.ui.labels import Labels
 
 LAUNCH_RETRIES = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL)
 """For a launch that dies: Ray does not start, or loses all its nodes. What the pool itself has tried in vain (a chunk,

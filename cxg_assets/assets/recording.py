@@ -14,25 +14,25 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from cxg_assets.assets.keys import chunk_plan_key
-from cxg_assets.assets.partition_truth import chunk_record, show_as_failed
-from cxg_assets.assets.pictures import drawn, run_pictures
-from cxg_assets.assets.progress import Progress, closing_line
-from cxg_assets.assets.upstream import DATA_VERSION_TAG, latest_data_version
+from cxg_assets.ingest.chunks.reader import BUFFER_BYTES
+from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport, RunSummary
+from cxg_assets.ingest.chunks.stored_chunk import read_report
+from cxg_assets.ingest.chunks.worker import IngestJob
 from cxg_assets.ingest.errors import Unreachable
-from cxg_assets.ingest.landed import read_report
 from cxg_assets.ingest.pipeline import stored_chunks
-from cxg_assets.ingest.plan import Chunk, ChunkPlan
-from cxg_assets.ingest.probe import probe_writing
-from cxg_assets.ingest.reader import BUFFER_BYTES
-from cxg_assets.ingest.report import ChunkFailure, ChunkReport, RunSummary
-from cxg_assets.ingest.spans import plan_spans
-from cxg_assets.ingest.store import Store
-from cxg_assets.ingest.stored import Listed
-from cxg_assets.ingest.worker import IngestJob
-from cxg_assets.metadata import Metadata, chunk_metadata, summary_metadata
-from cxg_assets.quantities import counted
+from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan
+from cxg_assets.ingest.plan.spans import plan_spans
+from cxg_assets.ingest.quantities import counted
+from cxg_assets.ingest.storage.probe import probe_writing
+from cxg_assets.ingest.storage.store import Store
+from cxg_assets.ingest.storage.stored import Listed
+from cxg_assets.instance.partitions import chunk_record, show_as_failed
+from cxg_assets.instance.provenance import DATA_VERSION_TAG, latest_data_version
+from cxg_assets.names import chunk_plan_key
 from cxg_assets.resources.executor import PoolExecutor
+from cxg_assets.ui.metadata import Metadata, chunk_metadata, summary_metadata
+from cxg_assets.ui.pictures import drawn, run_pictures
+from cxg_assets.ui.progress import Progress, closing_line
 
 StepContext = dg.AssetExecutionContext | dg.OpExecutionContext
 

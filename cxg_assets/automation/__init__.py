@@ -2,11 +2,11 @@
 
 import dagster as dg
 
-from cxg_assets.assets.keys import chunk_plan_key, dataset_key, filtered_subset_key
 from cxg_assets.automation.changed_subsets import build_changed_subsets
 from cxg_assets.automation.ingest_chain import SubsetJob, build_ingest_chain
 from cxg_assets.automation.killed_runs import killed_runs
 from cxg_assets.automation.weekly import build_weekly_schedules
+from cxg_assets.names import chunk_plan_key, dataset_key, filtered_subset_key
 
 FLOW_THROUGH = "flow_through"
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 import dagster as dg
 from dagster import DagsterInstance
 
-from cxg_assets.assets.keys import CENSUS_RELEASE, chunk_plan_key, filtered_subset_key, ingest_job_name
-from cxg_assets.assets.upstream import CODE_VERSION_TAG, DATA_VERSION_TAG, INPUT_VERSION_TAG
 from cxg_assets.automation.ingest_chain import SubsetJob
-from cxg_assets.quantities import counted
+from cxg_assets.ingest.quantities import counted
+from cxg_assets.instance.provenance import CODE_VERSION_TAG, DATA_VERSION_TAG, INPUT_VERSION_TAG
+from cxg_assets.names import CENSUS_RELEASE, chunk_plan_key, filtered_subset_key, ingest_job_name
 
 LOOK_SECONDS = 60
 

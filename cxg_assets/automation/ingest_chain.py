@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from cxg_assets.assets.keys import ingest_job_name, missing_chunks_job_name, publish_job_name
+from cxg_assets.names import ingest_job_name, missing_chunks_job_name, publish_job_name
 
 INGEST_TAG = "cxg_assets/ingest"
 """On each run of a chain: the id of its first run, so that the UI lists them together."""

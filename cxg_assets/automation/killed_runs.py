@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from cxg_assets.assets.killed_runs import report_killed_runs
+from cxg_assets.instance.dead_runs import report_killed_runs
 
 LOOK_SECONDS = 30
 

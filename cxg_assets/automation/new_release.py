@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from cxg_assets.assets.keys import CENSUS_RELEASE
-from cxg_assets.assets.upstream import observed_release
+from cxg_assets.instance.provenance import observed_release
+from cxg_assets.names import CENSUS_RELEASE
 from cxg_assets.resources.census import CensusResource
 
 NEW_RELEASE_JOB = "index_new_release"

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from cxg_assets.assets.keys import ingest_job_name, weekly_schedule_name
 from cxg_assets.automation.ingest_chain import SubsetJob
+from cxg_assets.names import ingest_job_name, weekly_schedule_name
 
 EARLY_SUNDAY = "0 3 * * 0"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from cxg_assets.ingest.audit import Audit
+from cxg_assets.ingest.verify.audit import Audit
 
 CHECKED_VERSION = "checked_version"
 """Metadata of every result: data version of what was looked at."""

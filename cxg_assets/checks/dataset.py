@@ -5,8 +5,21 @@ from collections.abc import Iterator
 import dagster as dg
 from dagster import DagsterInstance
 
-from cxg_assets.assets.failures import as_failure
-from cxg_assets.assets.keys import (
+from cxg_assets.checks.check import Check, Found, results
+from cxg_assets.checks.index import ROW_COUNT
+from cxg_assets.checks.on_record import require_passed
+from cxg_assets.checks.plan import COVERS_SUBSET
+from cxg_assets.checks.release import NOT_RETRACTED
+from cxg_assets.checks.subset import NOT_EMPTY, PRIMARY_ONLY
+from cxg_assets.ingest.dataset.manifest import read_manifest, total
+from cxg_assets.ingest.dataset.publish import read_dataset
+from cxg_assets.ingest.pipeline import landed_sizes, load_plan
+from cxg_assets.ingest.plan.chunk_plan import PlanHeader
+from cxg_assets.ingest.storage.follow_up import follow_up
+from cxg_assets.ingest.verify.audit import Audit, Fact
+from cxg_assets.ingest.verify.chunks import N_CELLS, N_COMPARED, N_SAMPLED, SAMPLED_BYTES, ChunkAudits
+from cxg_assets.instance.step_failures import as_failure
+from cxg_assets.names import (
     CENSUS_RELEASE,
     census_index_key,
     chunk_plan_key,
@@ -14,19 +27,6 @@ from cxg_assets.assets.keys import (
     filtered_subset_key,
     prepare_job_name,
 )
-from cxg_assets.checks.check import Check, Found, results
-from cxg_assets.checks.index import ROW_COUNT
-from cxg_assets.checks.on_record import require_passed
-from cxg_assets.checks.plan import COVERS_SUBSET
-from cxg_assets.checks.release import NOT_RETRACTED
-from cxg_assets.checks.subset import NOT_EMPTY, PRIMARY_ONLY
-from cxg_assets.ingest.audit import Audit, Fact
-from cxg_assets.ingest.audit_chunks import N_CELLS, N_COMPARED, N_SAMPLED, SAMPLED_BYTES, ChunkAudits
-from cxg_assets.ingest.dataset import read_dataset
-from cxg_assets.ingest.follow_up import follow_up
-from cxg_assets.ingest.manifest import read_manifest, total
-from cxg_assets.ingest.pipeline import landed_sizes, load_plan
-from cxg_assets.ingest.plan import PlanHeader
 from cxg_assets.resources.store import StoreResource
 
 _SAMPLE = (

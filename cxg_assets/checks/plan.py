@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from cxg_assets.assets.failures import as_failure
-from cxg_assets.assets.keys import chunk_plan_key
-from cxg_assets.assets.upstream import latest_data_version
 from cxg_assets.checks.check import Check, results
-from cxg_assets.ingest.audit import audit_plan
 from cxg_assets.ingest.pipeline import load_plan
+from cxg_assets.ingest.verify.audit import audit_plan
+from cxg_assets.instance.provenance import latest_data_version
+from cxg_assets.instance.step_failures import as_failure
+from cxg_assets.names import chunk_plan_key
 from cxg_assets.resources.store import StoreResource
 
 COVERS_SUBSET = Check(

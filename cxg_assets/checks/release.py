@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from cxg_assets.assets.failures import as_failure
-from cxg_assets.assets.keys import CENSUS_RELEASE
 from cxg_assets.checks.check import Check, results
-from cxg_assets.ingest.audit import Audit
-from cxg_assets.ingest.directory import DIRECTORY_URL, find_retraction
-from cxg_assets.ingest.release import Release
-from cxg_assets.metadata import release_from
+from cxg_assets.ingest.census.release import Release
+from cxg_assets.ingest.census.release_directory import DIRECTORY_URL, find_retraction
+from cxg_assets.ingest.verify.audit import Audit
+from cxg_assets.instance.step_failures import as_failure
+from cxg_assets.names import CENSUS_RELEASE
 from cxg_assets.resources.census import CensusResource
+from cxg_assets.ui.metadata import release_from
 
 NOT_RETRACTED = Check(
     name="release_not_retracted",

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from cxg_assets.assets.failures import as_failure
-from cxg_assets.assets.keys import filtered_subset_key
-from cxg_assets.assets.upstream import latest_data_version
 from cxg_assets.checks.check import Check, results
-from cxg_assets.ingest.audit_subset import audit_subset
 from cxg_assets.ingest.pipeline import load_index, load_subset
+from cxg_assets.ingest.verify.selection import audit_subset
+from cxg_assets.instance.provenance import latest_data_version
+from cxg_assets.instance.step_failures import as_failure
+from cxg_assets.names import filtered_subset_key
 from cxg_assets.resources.store import StoreResource
 
 NOT_EMPTY = Check(

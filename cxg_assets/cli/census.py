@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from cxg_assets.ingest.cpu import require_cpu
+from cxg_assets.ingest.census.cpu import require_cpu
 from cxg_assets.ingest.errors import BadInput
 
 DEFAULT_N_OBS = 20_000

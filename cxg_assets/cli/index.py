@@ -6,13 +6,13 @@ import click
 
 from cxg_assets.cli.project import default_store
 from cxg_assets.cli.warn import warn
-from cxg_assets.ingest.census import keep_open
+from cxg_assets.ingest.census.census import keep_open
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.feather import feather_source
 from cxg_assets.ingest.layout import index_path
 from cxg_assets.ingest.pipeline import make_index
-from cxg_assets.ingest.subset import export_index, parse_obs_filter
-from cxg_assets.quantities import counted
+from cxg_assets.ingest.quantities import counted
+from cxg_assets.ingest.selection.subset import export_index, parse_obs_filter
+from cxg_assets.ingest.storage.feather import feather_source
 from cxg_assets.resources.census import CensusResource
 
 

@@ -12,8 +12,8 @@ from cxg_assets.cli.project import default_store, load_subset
 from cxg_assets.cli.run import IngestResult, run_ingest
 from cxg_assets.cli.store_place import STORE_PLACE
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.quantities import counted, duration, size
 from cxg_assets.ingest.spec import GeneSelection
-from cxg_assets.quantities import counted, duration, size
 from cxg_assets.resources.census import CensusResource
 
 

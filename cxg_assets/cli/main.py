@@ -29,7 +29,7 @@ class Commands(LazyGroup):
             summary="Builds the demo census if it is not there, and makes the example subsets from it.",
         ),
         "doctor": LazyCommand(
-            place="cxg_assets.cli.doctor:doctor_command",
+            place="cxg_assets.cli.doctor.command:doctor_command",
             summary="Checks this machine, the Census and the default store; with SUBSET also its selection, "
             "destination and plan.",
         ),

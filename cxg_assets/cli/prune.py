@@ -9,15 +9,15 @@ from typing import Any
 import click
 import dagster as dg
 
-from cxg_assets.assets.keys import chunk_plan_key, filtered_subset_key
-from cxg_assets.assets.upstream import latest_data_version
 from cxg_assets.cli.project import default_store, existing_instance, load_subset
 from cxg_assets.cli.store_place import STORE_PLACE
+from cxg_assets.ingest.dataset.inventory import RETENTION, Entry, in_words, take_inventory
+from cxg_assets.ingest.dataset.prune import prune
 from cxg_assets.ingest.errors import shown
-from cxg_assets.ingest.follow_up import follow_up
-from cxg_assets.ingest.inventory import RETENTION, Entry, in_words, take_inventory
-from cxg_assets.ingest.prune import prune
-from cxg_assets.quantities import counted, size
+from cxg_assets.ingest.quantities import counted, size
+from cxg_assets.ingest.storage.follow_up import follow_up
+from cxg_assets.instance.provenance import latest_data_version
+from cxg_assets.names import chunk_plan_key, filtered_subset_key
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 

@@ -8,25 +8,25 @@ import dagster as dg
 from dagster import DagsterInstance
 
 from cxg_assets.assets.h5ad_chunks import MissingChunks
-from cxg_assets.assets.keys import (
+from cxg_assets.cli.project import Subset, existing_instance
+from cxg_assets.cli.run import cells_bar, run_job
+from cxg_assets.code_location import complete
+from cxg_assets.components.census_subset import subset_definitions
+from cxg_assets.ingest.census.census import keep_open
+from cxg_assets.ingest.dataset.publish import Dataset
+from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.pipeline import load_plan
+from cxg_assets.ingest.storage.follow_up import follow_up
+from cxg_assets.ingest.storage.store import Store
+from cxg_assets.instance.partitions import chunk_record
+from cxg_assets.instance.provenance import latest_data_version
+from cxg_assets.names import (
     chunk_plan_key,
     h5ad_chunks_key,
     make_missing_op_name,
     missing_chunks_job_name,
     publish_job_name,
 )
-from cxg_assets.assets.partition_truth import chunk_record
-from cxg_assets.assets.upstream import latest_data_version
-from cxg_assets.cli.project import Subset, existing_instance
-from cxg_assets.cli.run import cells_bar, run_job
-from cxg_assets.code_location import complete
-from cxg_assets.components.census_subset import subset_definitions
-from cxg_assets.ingest.census import keep_open
-from cxg_assets.ingest.dataset import Dataset
-from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.follow_up import follow_up
-from cxg_assets.ingest.pipeline import load_plan
-from cxg_assets.ingest.store import Store
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.executors import require_pool
 from cxg_assets.resources.store import StoreResource

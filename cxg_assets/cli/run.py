@@ -12,30 +12,30 @@ import dagster as dg
 from dagster import DagsterInstance
 from tqdm import tqdm
 
-from cxg_assets.assets.keys import (
+from cxg_assets.cli.project import dagster_instance, existing_instance
+from cxg_assets.cli.warn import warnings_told
+from cxg_assets.code_location import complete
+from cxg_assets.components.census_subset import subset_definitions
+from cxg_assets.ingest.census.census import keep_open
+from cxg_assets.ingest.chunks.report import RunSummary
+from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.layout import dataset_path
+from cxg_assets.ingest.pipeline import as_indexed, landed_sizes, load_plan
+from cxg_assets.ingest.plan.chunk_plan import Chunk
+from cxg_assets.ingest.plan.preflight import check_subset
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.storage.probe import probe
+from cxg_assets.instance.dead_runs import process_tag, report_killed_runs
+from cxg_assets.instance.mixed_builds import refuse_mixed_builds
+from cxg_assets.instance.provenance import latest_data_version
+from cxg_assets.instance.run_summaries import summary_of
+from cxg_assets.names import (
     chunk_plan_key,
     h5ad_chunks_key,
     missing_chunks_job_name,
     prepare_job_name,
     publish_job_name,
 )
-from cxg_assets.assets.killed_runs import process_tag, report_killed_runs
-from cxg_assets.assets.run_summaries import summary_of
-from cxg_assets.assets.upstream import latest_data_version
-from cxg_assets.cli.mixed_builds import refuse_mixed_builds
-from cxg_assets.cli.project import dagster_instance, existing_instance
-from cxg_assets.cli.warn import warnings_told
-from cxg_assets.code_location import complete
-from cxg_assets.components.census_subset import subset_definitions
-from cxg_assets.ingest.census import keep_open
-from cxg_assets.ingest.errors import CxgError
-from cxg_assets.ingest.layout import dataset_path
-from cxg_assets.ingest.pipeline import as_indexed, landed_sizes, load_plan
-from cxg_assets.ingest.plan import Chunk
-from cxg_assets.ingest.preflight import check_subset
-from cxg_assets.ingest.probe import probe
-from cxg_assets.ingest.report import RunSummary
-from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.executors import require_pool
 from cxg_assets.resources.store import StoreResource

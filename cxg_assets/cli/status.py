@@ -4,20 +4,20 @@ import click
 from dagster import DagsterInstance
 
 from cxg_assets import settings
-from cxg_assets.assets.current_plan import current_plan
-from cxg_assets.assets.partition_truth import chunk_record
-from cxg_assets.assets.progress import closing_line
-from cxg_assets.assets.run_summaries import last_writing_run
 from cxg_assets.cli.project import Subset, default_store, existing_instance, load_subset, load_subsets
 from cxg_assets.cli.store_place import STORE_PLACE
 from cxg_assets.cli.sync_lines import sync_lines
 from cxg_assets.cli.warn import warn
-from cxg_assets.ingest.dataset import read_dataset
-from cxg_assets.ingest.follow_up import follow_up
+from cxg_assets.ingest.dataset.publish import read_dataset
 from cxg_assets.ingest.pipeline import landed_sizes
-from cxg_assets.ingest.plan import ChunkPlan
-from cxg_assets.ingest.store import Store
-from cxg_assets.quantities import counted, size
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
+from cxg_assets.ingest.quantities import counted, size
+from cxg_assets.ingest.storage.follow_up import follow_up
+from cxg_assets.ingest.storage.store import Store
+from cxg_assets.instance.current_plan import current_plan
+from cxg_assets.instance.partitions import chunk_record
+from cxg_assets.instance.run_summaries import last_writing_run
+from cxg_assets.ui.progress import closing_line
 
 
 @click.command("status")

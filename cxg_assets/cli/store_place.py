@@ -2,7 +2,7 @@
 
 import click
 
-from cxg_assets.ingest.store_url import as_url
+from cxg_assets.ingest.storage.url import as_url
 
 
 class StorePlace(click.ParamType):

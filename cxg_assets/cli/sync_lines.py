@@ -5,18 +5,18 @@ from collections.abc import Sequence
 import dagster as dg
 from dagster import DagsterInstance
 
-from cxg_assets.assets.keys import chunk_plan_key, filtered_subset_key
-from cxg_assets.assets.partition_truth import ChunkRecord
-from cxg_assets.assets.sync_status import SyncStatus, sync_status
-from cxg_assets.assets.upstream import latest_data_version
 from cxg_assets.cli.project import Subset, default_store
 from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import subset_definitions
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.pipeline import load_subset
-from cxg_assets.ingest.plan import ChunkPlan
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
 from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets.ingest.store import Store
+from cxg_assets.ingest.storage.store import Store
+from cxg_assets.instance.partitions import ChunkRecord
+from cxg_assets.instance.provenance import latest_data_version
+from cxg_assets.instance.sync_status import SyncStatus, sync_status
+from cxg_assets.names import chunk_plan_key, filtered_subset_key
 from cxg_assets.resources.census import CensusResource
 
 OF_THE_FILES = ("layer", "chunk_size", "compression")

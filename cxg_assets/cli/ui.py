@@ -12,13 +12,13 @@ import click
 from dagster import DagsterInstance
 
 from cxg_assets import settings
-from cxg_assets.assets.keys import CENSUS_POOL
-from cxg_assets.assets.killed_runs import report_killed_runs
 from cxg_assets.cli.processes import daemons_of, listening_on
 from cxg_assets.cli.project import dagster_instance
 from cxg_assets.cli.supervision import run_until_asked
 from cxg_assets.ingest.errors import BadInput, CxgError
+from cxg_assets.instance.dead_runs import report_killed_runs
 from cxg_assets.instance.serving import serving
+from cxg_assets.names import CENSUS_POOL
 
 WORKSPACE = Path(__file__).with_name("workspace.yaml")
 """The one of a checkout, where there is none: the code location has the same name in both."""

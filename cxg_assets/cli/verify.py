@@ -8,12 +8,12 @@ from tqdm import tqdm
 from cxg_assets.cli.project import default_store, load_subset
 from cxg_assets.cli.repair import run_repair
 from cxg_assets.cli.store_place import STORE_PLACE
-from cxg_assets.ingest.dataset import Dataset, read_dataset
+from cxg_assets.ingest.dataset.publish import Dataset, read_dataset
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.follow_up import follow_up
-from cxg_assets.ingest.store import Store
-from cxg_assets.ingest.verify import Kind, Problem, damaged_chunks, verify
-from cxg_assets.quantities import counted
+from cxg_assets.ingest.quantities import counted
+from cxg_assets.ingest.storage.follow_up import follow_up
+from cxg_assets.ingest.storage.store import Store
+from cxg_assets.ingest.verify.dataset import Kind, Problem, damaged_chunks, verify
 from cxg_assets.resources.census import CensusResource
 
 

@@ -11,10 +11,25 @@ from pydantic import Field, field_validator, model_validator
 from cxg_assets import settings
 from cxg_assets.assets.chunk_plan import build_chunk_plan
 from cxg_assets.assets.dataset import build_dataset
-from cxg_assets.assets.explained import explained
 from cxg_assets.assets.filtered_subset import build_filtered_subset
 from cxg_assets.assets.h5ad_chunks import build_h5ad_chunks
-from cxg_assets.assets.keys import (
+from cxg_assets.checks.dataset import build_published_check
+from cxg_assets.checks.plan import build_plan_check
+from cxg_assets.checks.subset import build_subset_checks
+from cxg_assets.components.scaffolder import CensusSubsetScaffolder
+from cxg_assets.ingest.errors import BadInput, shown, shown_text
+from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION
+from cxg_assets.ingest.selection.filter_spelling import plain_spelling
+from cxg_assets.ingest.selection.gene_file import read_gene_file
+from cxg_assets.ingest.spec import (
+    DEFAULT_CHUNK_SIZE,
+    DEFAULT_OBS_COLUMNS,
+    GeneSelection,
+    SubsetSpec,
+)
+from cxg_assets.ingest.storage.store import StoreLocator
+from cxg_assets.ingest.storage.url import as_url
+from cxg_assets.names import (
     CENSUS_RELEASE,
     census_index_key,
     chunk_plan_key,
@@ -24,24 +39,9 @@ from cxg_assets.assets.keys import (
     prepare_job_name,
     publish_job_name,
 )
-from cxg_assets.assets.labels import Labels
-from cxg_assets.checks.dataset import build_published_check
-from cxg_assets.checks.plan import build_plan_check
-from cxg_assets.checks.subset import build_subset_checks
-from cxg_assets.components.scaffolder import CensusSubsetScaffolder
-from cxg_assets.ingest.errors import BadInput, shown, shown_text
-from cxg_assets.ingest.filter_spelling import plain_spelling
-from cxg_assets.ingest.fingerprint import ENCODING_VERSION
-from cxg_assets.ingest.gene_file import read_gene_file
-from cxg_assets.ingest.spec import (
-    DEFAULT_CHUNK_SIZE,
-    DEFAULT_OBS_COLUMNS,
-    GeneSelection,
-    SubsetSpec,
-)
-from cxg_assets.ingest.store import StoreLocator
-from cxg_assets.ingest.store_url import as_url
 from cxg_assets.previews import known_previews
+from cxg_assets.ui.descriptions import explained
+from cxg_assets.ui.labels import Labels
 
 
 def _beside_the_yaml(context: dg.ResolutionContext, path: str | None) -> str | None:

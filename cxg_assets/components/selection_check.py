@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 
 from cxg_assets import settings
-from cxg_assets.ingest.census import CensusLocator
+from cxg_assets.ingest.census.census import CensusLocator
+from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.errors import BadInput, CxgError
-from cxg_assets.ingest.feather import FeatherFile, FeatherSource, feather_source
-from cxg_assets.ingest.filter_watch import FilterWatch
-from cxg_assets.ingest.index import CensusIndex
-from cxg_assets.ingest.label_check import look_at_census, look_at_index, newest_index
 from cxg_assets.ingest.layout import index_path
-from cxg_assets.ingest.probe import SHORT
-from cxg_assets.ingest.release import Release
-from cxg_assets.ingest.subset import parse_obs_filter
+from cxg_assets.ingest.selection.filter_watch import FilterWatch
+from cxg_assets.ingest.selection.index import CensusIndex
+from cxg_assets.ingest.selection.label_check import look_at_census, look_at_index, newest_index
+from cxg_assets.ingest.selection.subset import parse_obs_filter
+from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source
+from cxg_assets.ingest.storage.probe import SHORT
 from cxg_assets.resources.census import DEMO, CensusResource
 from cxg_assets.resources.store import StoreResource
 

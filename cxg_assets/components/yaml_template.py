@@ -5,9 +5,9 @@ import re
 import yaml
 
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.filter_grammar import Source, parse_expression
+from cxg_assets.ingest.selection.filter_grammar import Source, parse_expression
 from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE, DEFAULT_OBS_COLUMNS, SubsetSpec
-from cxg_assets.ingest.store import StoreLocator
+from cxg_assets.ingest.storage.store import StoreLocator
 
 DEFAULT_ORGANISM = "homo_sapiens"
 

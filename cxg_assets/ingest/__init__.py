@@ -8,22 +8,27 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cxg_assets.ingest.census import CensusLocator as CensusLocator
-    from cxg_assets.ingest.dataset import Dataset as Dataset
-    from cxg_assets.ingest.dataset import publish as publish
-    from cxg_assets.ingest.dataset import read_dataset as read_dataset
+    from cxg_assets.ingest.census.census import CensusLocator as CensusLocator
+    from cxg_assets.ingest.census.release import Release as Release
+    from cxg_assets.ingest.census.release import read_release as read_release
+    from cxg_assets.ingest.chunks.report import ChunkFailure as ChunkFailure
+    from cxg_assets.ingest.chunks.report import ChunkReport as ChunkReport
+    from cxg_assets.ingest.chunks.worker import IngestJob as IngestJob
+    from cxg_assets.ingest.chunks.worker import Worker as Worker
+    from cxg_assets.ingest.dataset.load import load_published_plan as load_published_plan
+    from cxg_assets.ingest.dataset.load import open_chunk as open_chunk
+    from cxg_assets.ingest.dataset.load import open_dataset as open_dataset
+    from cxg_assets.ingest.dataset.load import open_table as open_table
+    from cxg_assets.ingest.dataset.load import read_chunk as read_chunk
+    from cxg_assets.ingest.dataset.load import read_table as read_table
+    from cxg_assets.ingest.dataset.manifest import IncompleteDataset as IncompleteDataset
+    from cxg_assets.ingest.dataset.publish import Dataset as Dataset
+    from cxg_assets.ingest.dataset.publish import publish as publish
+    from cxg_assets.ingest.dataset.publish import read_dataset as read_dataset
     from cxg_assets.ingest.errors import BadInput as BadInput
     from cxg_assets.ingest.errors import CxgError as CxgError
     from cxg_assets.ingest.errors import StoreError as StoreError
     from cxg_assets.ingest.errors import Unreachable as Unreachable
-    from cxg_assets.ingest.index import CensusIndex as CensusIndex
-    from cxg_assets.ingest.load import load_published_plan as load_published_plan
-    from cxg_assets.ingest.load import open_chunk as open_chunk
-    from cxg_assets.ingest.load import open_dataset as open_dataset
-    from cxg_assets.ingest.load import open_table as open_table
-    from cxg_assets.ingest.load import read_chunk as read_chunk
-    from cxg_assets.ingest.load import read_table as read_table
-    from cxg_assets.ingest.manifest import IncompleteDataset as IncompleteDataset
     from cxg_assets.ingest.pipeline import landed_sizes as landed_sizes
     from cxg_assets.ingest.pipeline import load_index as load_index
     from cxg_assets.ingest.pipeline import load_plan as load_plan
@@ -31,23 +36,18 @@ if TYPE_CHECKING:
     from cxg_assets.ingest.pipeline import make_index as make_index
     from cxg_assets.ingest.pipeline import make_subset as make_subset
     from cxg_assets.ingest.pipeline import store_plan as store_plan
-    from cxg_assets.ingest.plan import Chunk as Chunk
-    from cxg_assets.ingest.plan import ChunkPlan as ChunkPlan
-    from cxg_assets.ingest.plan import PlanHeader as PlanHeader
-    from cxg_assets.ingest.release import Release as Release
-    from cxg_assets.ingest.release import read_release as read_release
-    from cxg_assets.ingest.report import ChunkFailure as ChunkFailure
-    from cxg_assets.ingest.report import ChunkReport as ChunkReport
-    from cxg_assets.ingest.s3 import S3Settings as S3Settings
-    from cxg_assets.ingest.spans import Span as Span
-    from cxg_assets.ingest.spans import plan_spans as plan_spans
+    from cxg_assets.ingest.plan.chunk_plan import Chunk as Chunk
+    from cxg_assets.ingest.plan.chunk_plan import ChunkPlan as ChunkPlan
+    from cxg_assets.ingest.plan.chunk_plan import PlanHeader as PlanHeader
+    from cxg_assets.ingest.plan.spans import Span as Span
+    from cxg_assets.ingest.plan.spans import plan_spans as plan_spans
+    from cxg_assets.ingest.selection.index import CensusIndex as CensusIndex
+    from cxg_assets.ingest.selection.subset import FilteredSubset as FilteredSubset
     from cxg_assets.ingest.spec import GeneSelection as GeneSelection
     from cxg_assets.ingest.spec import SubsetSpec as SubsetSpec
-    from cxg_assets.ingest.store import Store as Store
-    from cxg_assets.ingest.store import StoreLocator as StoreLocator
-    from cxg_assets.ingest.subset import FilteredSubset as FilteredSubset
-    from cxg_assets.ingest.worker import IngestJob as IngestJob
-    from cxg_assets.ingest.worker import Worker as Worker
+    from cxg_assets.ingest.storage.s3 import S3Settings as S3Settings
+    from cxg_assets.ingest.storage.store import Store as Store
+    from cxg_assets.ingest.storage.store import StoreLocator as StoreLocator
 
 _MODULES = {
     "CxgError": "cxg_assets.ingest.errors",
@@ -56,40 +56,40 @@ _MODULES = {
     "Unreachable": "cxg_assets.ingest.errors",
     "SubsetSpec": "cxg_assets.ingest.spec",
     "GeneSelection": "cxg_assets.ingest.spec",
-    "S3Settings": "cxg_assets.ingest.s3",
-    "StoreLocator": "cxg_assets.ingest.store",
-    "Store": "cxg_assets.ingest.store",
-    "CensusLocator": "cxg_assets.ingest.census",
-    "Release": "cxg_assets.ingest.release",
-    "read_release": "cxg_assets.ingest.release",
-    "CensusIndex": "cxg_assets.ingest.index",
+    "S3Settings": "cxg_assets.ingest.storage.s3",
+    "StoreLocator": "cxg_assets.ingest.storage.store",
+    "Store": "cxg_assets.ingest.storage.store",
+    "CensusLocator": "cxg_assets.ingest.census.census",
+    "Release": "cxg_assets.ingest.census.release",
+    "read_release": "cxg_assets.ingest.census.release",
+    "CensusIndex": "cxg_assets.ingest.selection.index",
     "make_index": "cxg_assets.ingest.pipeline",
     "load_index": "cxg_assets.ingest.pipeline",
-    "FilteredSubset": "cxg_assets.ingest.subset",
+    "FilteredSubset": "cxg_assets.ingest.selection.subset",
     "make_subset": "cxg_assets.ingest.pipeline",
     "load_subset": "cxg_assets.ingest.pipeline",
-    "Chunk": "cxg_assets.ingest.plan",
-    "PlanHeader": "cxg_assets.ingest.plan",
-    "ChunkPlan": "cxg_assets.ingest.plan",
+    "Chunk": "cxg_assets.ingest.plan.chunk_plan",
+    "PlanHeader": "cxg_assets.ingest.plan.chunk_plan",
+    "ChunkPlan": "cxg_assets.ingest.plan.chunk_plan",
     "store_plan": "cxg_assets.ingest.pipeline",
     "load_plan": "cxg_assets.ingest.pipeline",
     "landed_sizes": "cxg_assets.ingest.pipeline",
-    "Span": "cxg_assets.ingest.spans",
-    "plan_spans": "cxg_assets.ingest.spans",
-    "IngestJob": "cxg_assets.ingest.worker",
-    "Worker": "cxg_assets.ingest.worker",
-    "ChunkReport": "cxg_assets.ingest.report",
-    "ChunkFailure": "cxg_assets.ingest.report",
-    "IncompleteDataset": "cxg_assets.ingest.manifest",
-    "Dataset": "cxg_assets.ingest.dataset",
-    "publish": "cxg_assets.ingest.dataset",
-    "read_dataset": "cxg_assets.ingest.dataset",
-    "load_published_plan": "cxg_assets.ingest.load",
-    "read_chunk": "cxg_assets.ingest.load",
-    "open_chunk": "cxg_assets.ingest.load",
-    "open_dataset": "cxg_assets.ingest.load",
-    "read_table": "cxg_assets.ingest.load",
-    "open_table": "cxg_assets.ingest.load",
+    "Span": "cxg_assets.ingest.plan.spans",
+    "plan_spans": "cxg_assets.ingest.plan.spans",
+    "IngestJob": "cxg_assets.ingest.chunks.worker",
+    "Worker": "cxg_assets.ingest.chunks.worker",
+    "ChunkReport": "cxg_assets.ingest.chunks.report",
+    "ChunkFailure": "cxg_assets.ingest.chunks.report",
+    "IncompleteDataset": "cxg_assets.ingest.dataset.manifest",
+    "Dataset": "cxg_assets.ingest.dataset.publish",
+    "publish": "cxg_assets.ingest.dataset.publish",
+    "read_dataset": "cxg_assets.ingest.dataset.publish",
+    "load_published_plan": "cxg_assets.ingest.dataset.load",
+    "read_chunk": "cxg_assets.ingest.dataset.load",
+    "open_chunk": "cxg_assets.ingest.dataset.load",
+    "open_dataset": "cxg_assets.ingest.dataset.load",
+    "read_table": "cxg_assets.ingest.dataset.load",
+    "open_table": "cxg_assets.ingest.dataset.load",
 }
 """Each public name and where it is defined."""
 

@@ -7,10 +7,8 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 
-from cxg_assets.ingest.census import CensusLocator
-from cxg_assets.ingest.feather import feather_source
-from cxg_assets.ingest.follow_up import follow_up
-from cxg_assets.ingest.index import CensusIndex, write_index
+from cxg_assets.ingest.census.census import CensusLocator
+from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.layout import (
     index_json_path,
     index_path,
@@ -20,13 +18,15 @@ from cxg_assets.ingest.layout import (
     subset_obs_path,
     subset_var_path,
 )
-from cxg_assets.ingest.plan import ChunkPlan, make_plan, read_plan, write_plan
-from cxg_assets.ingest.release import Release
-from cxg_assets.ingest.scratch import scratch_folder
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, make_plan, read_plan, write_plan
+from cxg_assets.ingest.selection.index import CensusIndex, write_index
+from cxg_assets.ingest.selection.subset import FilteredSubset, write_subset
 from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets.ingest.store import Store
-from cxg_assets.ingest.stored import Listed
-from cxg_assets.ingest.subset import FilteredSubset, write_subset
+from cxg_assets.ingest.storage.feather import feather_source
+from cxg_assets.ingest.storage.follow_up import follow_up
+from cxg_assets.ingest.storage.scratch import scratch_folder
+from cxg_assets.ingest.storage.store import Store
+from cxg_assets.ingest.storage.stored import Listed
 
 
 def make_index(census: CensusLocator, release: Release, organism: str, store: Store) -> CensusIndex:

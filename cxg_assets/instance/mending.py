@@ -74,5 +74,3 @@ def _complete(database: Database, file: Path) -> None:
     """Makes the tables that are missing."""
     engine = create_engine(create_db_conn_string(str(file.parent), file.stem), poolclass=NullPool)
     database.tables.create_all(engine)
-
-

@@ -7,12 +7,12 @@ import dagster as dg
 from pydantic import Field
 
 from cxg_assets import settings
-from cxg_assets.ingest.census import CensusLocator
-from cxg_assets.ingest.cpu import require_cpu
-from cxg_assets.ingest.directory import ReleaseAddress, resolve_release
-from cxg_assets.ingest.release import Release, read_release
-from cxg_assets.ingest.s3 import S3Settings
-from cxg_assets.ingest.store_url import absolute_path
+from cxg_assets.ingest.census.census import CensusLocator
+from cxg_assets.ingest.census.cpu import require_cpu
+from cxg_assets.ingest.census.release import Release, read_release
+from cxg_assets.ingest.census.release_directory import ReleaseAddress, resolve_release
+from cxg_assets.ingest.storage.s3 import S3Settings
+from cxg_assets.ingest.storage.url import absolute_path
 
 DEMO = "demo"
 """Name of the release that the demo census is."""

@@ -9,8 +9,8 @@ from dataclasses import replace
 import dagster as dg
 from pydantic import Field
 
+from cxg_assets.ingest.chunks.worker import IngestJob
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.worker import IngestJob
 from cxg_assets.resources.pool import Pool
 
 StepContext = dg.AssetExecutionContext | dg.OpExecutionContext

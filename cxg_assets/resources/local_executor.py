@@ -4,7 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from cxg_assets.ingest.worker import IngestJob
+from cxg_assets.ingest.chunks.worker import IngestJob
 from cxg_assets.resources.executor import PoolExecutor, StepContext, share_of_cpus, started
 from cxg_assets.resources.local_workers import LocalWorkers
 from cxg_assets.resources.pool import Pool

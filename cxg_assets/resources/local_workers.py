@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import IO
 
+from cxg_assets.ingest.chunks.worker import IngestJob
+from cxg_assets.ingest.chunks.worker_environment import WORKER_ENVIRONMENT
 from cxg_assets.ingest.errors import CxgError
-from cxg_assets.ingest.process import WORKER_ENVIRONMENT
-from cxg_assets.ingest.spans import Span
-from cxg_assets.ingest.worker import IngestJob
+from cxg_assets.ingest.plan.spans import Span
 from cxg_assets.resources import local_worker
 from cxg_assets.resources.workers import Died, Event, Opened, PoolWorker, SpanEnded, Told
 

@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
 from cxg_assets.ingest.errors import BadInput, CxgError, Unreachable
-from cxg_assets.ingest.plan import Chunk
-from cxg_assets.ingest.report import ChunkFailure, ChunkReport
-from cxg_assets.ingest.spans import Span
+from cxg_assets.ingest.plan.chunk_plan import Chunk
+from cxg_assets.ingest.plan.spans import Span
 from cxg_assets.resources.errors import LaunchError, first_line
 from cxg_assets.resources.workers import Died, Event, Opened, PoolWorker, SpanEnded, Told, Workers
 

@@ -13,7 +13,7 @@ from dagster_ray import Lifecycle
 from dagster_ray.core.resources import LocalRay
 from pydantic import Field
 
-from cxg_assets.ingest.process import WORKER_ENVIRONMENT
+from cxg_assets.ingest.chunks.worker_environment import WORKER_ENVIRONMENT
 from cxg_assets.resources.ray_address import require_cluster
 from cxg_assets.resources.ray_folder import folder_for_ray
 

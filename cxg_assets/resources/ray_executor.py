@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import dagster as dg
 from dagster_ray import RayResource
 
-from cxg_assets.ingest.worker import IngestJob
+from cxg_assets.ingest.chunks.worker import IngestJob
 from cxg_assets.resources.errors import LaunchError
 from cxg_assets.resources.executor import PoolExecutor, StepContext, share_of_cpus, started
 from cxg_assets.resources.pool import Pool

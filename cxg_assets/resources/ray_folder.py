@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.scratch import scratch_folder
+from cxg_assets.ingest.storage.scratch import scratch_folder
 
 PREFIX = "cxg-ray-"
 """Of folders that are made for a Ray, and removed with it."""

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cxg_assets.ingest.spans import Span
-from cxg_assets.ingest.worker import IngestJob, Worker
+from cxg_assets.ingest.chunks.worker import IngestJob, Worker
+from cxg_assets.ingest.plan.spans import Span
 from cxg_assets.resources.errors import LaunchError, first_line
 from cxg_assets.resources.ray_cluster import worker_runtime_env
 from cxg_assets.resources.workers import Died, Event, Opened, PoolWorker, SpanEnded, Told

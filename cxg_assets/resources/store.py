@@ -6,9 +6,9 @@ from pydantic import Field
 
 from cxg_assets import settings
 from cxg_assets.ingest.errors import BadInput, shown
-from cxg_assets.ingest.s3 import S3Settings
-from cxg_assets.ingest.store import StoreLocator
-from cxg_assets.ingest.store_url import as_url
+from cxg_assets.ingest.storage.s3 import S3Settings
+from cxg_assets.ingest.storage.store import StoreLocator
+from cxg_assets.ingest.storage.url import as_url
 
 
 class StoreResource(dg.ConfigurableResource):
@@ -19,9 +19,7 @@ class StoreResource(dg.ConfigurableResource):
     """
 
     s3: dg.ResourceDependency[S3Resource]
-    url: str = Field(
-        default="", description="s3://bucket/prefix or a folder: the default store. Empty: CXG_STORE_URL."
-    )
+    url: str = Field(default="", description="s3://bucket/prefix or a folder: the default store. Empty: CXG_STORE_URL.")
     encryption: str = Field(
         default="", description="Server-side encryption in S3: AES256 or aws:kms. Empty: CXG_STORE_ENCRYPTION."
     )

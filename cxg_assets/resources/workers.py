@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from cxg_assets.ingest.report import ChunkFailure, ChunkReport
-from cxg_assets.ingest.spans import Span
+from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
+from cxg_assets.ingest.plan.spans import Span
 
 
 @dataclass(eq=False, kw_only=True)

@@ -14,7 +14,11 @@ import tiledbsoma as soma
 from dagster import DagsterInstance
 from dagster_aws.s3 import S3Resource
 
-from cxg_assets.assets.keys import (
+from cxg_assets.code_location import OBSERVE_JOB, complete
+from cxg_assets.components.census_subset import subset_definitions
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.instance.provenance import latest_data_version
+from cxg_assets.names import (
     CENSUS_RELEASE,
     census_index_key,
     chunk_plan_key,
@@ -22,10 +26,6 @@ from cxg_assets.assets.keys import (
     filtered_subset_key,
     h5ad_chunks_key,
 )
-from cxg_assets.assets.upstream import latest_data_version
-from cxg_assets.code_location import OBSERVE_JOB, complete
-from cxg_assets.components.census_subset import subset_definitions
-from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
 from cxg_assets_tests.assets.test_graph import stale

@@ -3,8 +3,8 @@
 import logging
 from pathlib import Path
 
-from cxg_assets.assets.keys import filtered_subset_key
 from cxg_assets.ingest.spec import GeneSelection
+from cxg_assets.names import filtered_subset_key
 from cxg_assets_tests.cli.command import cxg_assets, declare
 from cxg_assets_tests.platforms import Platform, failure_text
 

@@ -11,7 +11,8 @@ import pandas as pd
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 
-from cxg_assets.assets.keys import (
+from cxg_assets.instance.provenance import latest_data_version
+from cxg_assets.names import (
     CENSUS_RELEASE,
     census_index_key,
     chunk_partitions,
@@ -20,7 +21,6 @@ from cxg_assets.assets.keys import (
     filtered_subset_key,
     h5ad_chunks_key,
 )
-from cxg_assets.assets.upstream import latest_data_version
 from cxg_assets_tests.platforms import Platform, failure_text
 
 NAME = "blood_normal"

@@ -5,8 +5,8 @@ from typing import Any
 import anndata
 import pytest
 
-from cxg_assets.assets.keys import chunk_partitions, h5ad_chunks_key
-from cxg_assets.assets.run_summaries import summary_of
+from cxg_assets.instance.run_summaries import summary_of
+from cxg_assets.names import chunk_partitions, h5ad_chunks_key
 from cxg_assets_tests.platforms import Platform, failure_text
 
 KEYS = ["00000", "00001", "00002", "00003", "00004", "00005"]

@@ -16,16 +16,11 @@ import tiledbsoma as soma
 from anndata import AnnData
 from dagster import DagsterInstance
 
-from cxg_assets.assets.keys import (
-    census_index_key,
-    dataset_key,
-    filtered_subset_key,
-    h5ad_chunks_key,
-)
 from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import subset_definitions
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.names import census_index_key, dataset_key, filtered_subset_key, h5ad_chunks_key
 from cxg_assets_tests.conftest import BLOOD_NORMAL, Bucket
 from cxg_assets_tests.platforms import Platform, publish_all
 

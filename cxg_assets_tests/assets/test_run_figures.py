@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cxg_assets.assets.keys import h5ad_chunks_key
-from cxg_assets.ingest.report import ChunkReport
-from cxg_assets.metadata import report_from
-from cxg_assets.quantities import duration, size
+from cxg_assets.ingest.chunks.report import ChunkReport
+from cxg_assets.ingest.quantities import duration, size
+from cxg_assets.names import h5ad_chunks_key
+from cxg_assets.ui.metadata import report_from
 from cxg_assets_tests.platforms import Platform
 
 TEXTS = {"chunk", "fingerprint", "uri", "sha256", "worker"}
@@ -190,7 +190,7 @@ def test_the_log_says_how_far_the_run_has_come_and_at_its_end_what_it_did(finish
 def test_a_picture_that_cannot_be_drawn_is_a_warning_and_the_dataset_is_published(
     finished: Finished, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cxg_assets.plots.DPI", 0)
+    monkeypatch.setattr("cxg_assets.ui.plots.DPI", 0)
 
     result = finished.platform.publish()
 

@@ -10,7 +10,7 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 from dagster_graphql.test.utils import execute_dagster_graphql
 
-from cxg_assets.assets.keys import chunk_plan_key, dataset_key, filtered_subset_key, h5ad_chunks_key
+from cxg_assets.names import chunk_plan_key, dataset_key, filtered_subset_key, h5ad_chunks_key
 from cxg_assets_tests.platforms import Platform
 
 definitions: dg.Definitions

@@ -3,7 +3,7 @@
 import dagster as dg
 from dagster import DagsterInstance
 
-from cxg_assets.assets.keys import CENSUS_RELEASE
+from cxg_assets.names import CENSUS_RELEASE
 from cxg_assets_tests.automation.conftest import Project
 
 NAME = "changed_subsets"

@@ -6,8 +6,8 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.partitions.context import partition_loading_context
 
-from cxg_assets.assets.keys import CENSUS_RELEASE, census_index_key, chunk_plan_key, filtered_subset_key
 from cxg_assets.code_location import OBSERVE_JOB
+from cxg_assets.names import CENSUS_RELEASE, census_index_key, chunk_plan_key, filtered_subset_key
 from cxg_assets_tests.automation.conftest import Project
 from cxg_assets_tests.automation.test_changed_subsets import observe
 

@@ -10,14 +10,14 @@ from dagster import DagsterInstance
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 from dagster_aws.s3 import S3Resource
 
-from cxg_assets.assets.keys import census_index_key
-from cxg_assets.assets.upstream import observed_release
 from cxg_assets.automation.new_release import NEW_RELEASE_JOB
 from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import subset_definitions
-from cxg_assets.ingest import http_json
+from cxg_assets.ingest.census import http_json
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.instance.provenance import observed_release
+from cxg_assets.names import census_index_key
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
 from cxg_assets_tests.public_census import PublicCensus

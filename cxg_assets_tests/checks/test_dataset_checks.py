@@ -10,17 +10,17 @@ import dagster as dg
 import h5py
 import pytest
 
-from cxg_assets.assets.keys import census_index_key, dataset_key, h5ad_chunks_key
-from cxg_assets.assets.partition_truth import chunk_record
 from cxg_assets.checks.check import CHECKED_VERSION
 from cxg_assets.checks.dataset import FILES_ARE_THERE, GATE
 from cxg_assets.checks.index import ROW_COUNT
-from cxg_assets.ingest.audit_chunks import N_COMPARED, sampled_chunks
+from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.layout import index_json_path
 from cxg_assets.ingest.pipeline import landed_sizes
-from cxg_assets.ingest.plan import Chunk
-from cxg_assets.ingest.report import ChunkReport
-from cxg_assets.metadata import chunk_metadata
+from cxg_assets.ingest.plan.chunk_plan import Chunk
+from cxg_assets.ingest.verify.chunks import N_COMPARED, sampled_chunks
+from cxg_assets.instance.partitions import chunk_record
+from cxg_assets.names import census_index_key, dataset_key, h5ad_chunks_key
+from cxg_assets.ui.metadata import chunk_metadata
 from cxg_assets_tests.checks.conftest import NAME, damaged, execute, gate, latest, local, only, pointer
 from cxg_assets_tests.platforms import Platform, failure_text
 

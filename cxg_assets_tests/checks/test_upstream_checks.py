@@ -10,16 +10,16 @@ import pyarrow as pa
 import pytest
 from pyarrow import feather
 
-from cxg_assets.assets.keys import CENSUS_RELEASE, census_index_key, chunk_plan_key, filtered_subset_key
 from cxg_assets.checks.index import ROW_COUNT
 from cxg_assets.checks.plan import COVERS_SUBSET
 from cxg_assets.checks.release import NOT_RETRACTED
 from cxg_assets.checks.subset import NO_DUPLICATES, NOT_EMPTY, PRIMARY_ONLY
-from cxg_assets.ingest.audit_subset import asks_for_primary
-from cxg_assets.ingest.feather import write_feather
 from cxg_assets.ingest.layout import index_json_path, index_path, plan_path, subset_obs_path
-from cxg_assets.ingest.plan import Chunk, write_plan
+from cxg_assets.ingest.plan.chunk_plan import Chunk, write_plan
 from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.storage.feather import write_feather
+from cxg_assets.ingest.verify.selection import asks_for_primary
+from cxg_assets.names import CENSUS_RELEASE, census_index_key, chunk_plan_key, filtered_subset_key
 from cxg_assets_tests.assets.test_census_release import stable_platform
 from cxg_assets_tests.checks.conftest import NAME, damaged, execute, latest, local
 from cxg_assets_tests.platforms import Platform, failure_text

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import tiledbsoma as soma
 
-from cxg_assets.ingest import plan, preflight
+from cxg_assets.ingest.plan import chunk_plan as plan
+from cxg_assets.ingest.plan import preflight
 from cxg_assets_tests.cli.command import Outcome, cxg_assets, declare, declare_text
 
 UNKNOWN_GENES = [f"ENSG9999999999{number}" for number in range(7)]

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import tiledbsoma as soma
 
-from cxg_assets.quantities import size
+from cxg_assets.ingest.quantities import size
 from cxg_assets_tests.cli.command import cxg_assets, files_below
 from cxg_assets_tests.cli.conftest import CHUNK_SIZE, SUBSET, Finished
 from cxg_assets_tests.conftest import BLOOD_NORMAL, FRAGMENT_EDGE

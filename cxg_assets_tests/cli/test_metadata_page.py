@@ -7,7 +7,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from cxg_assets.assets.keys import (
+from cxg_assets.cli.project import dagster_instance
+from cxg_assets.definitions import defs as project
+from cxg_assets.names import (
     CENSUS_RELEASE,
     census_index_key,
     chunk_plan_key,
@@ -15,8 +17,6 @@ from cxg_assets.assets.keys import (
     filtered_subset_key,
     h5ad_chunks_key,
 )
-from cxg_assets.cli.project import dagster_instance
-from cxg_assets.definitions import defs as project
 from cxg_assets_tests.cli.conftest import SUBSET
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "metadata.md").read_text()

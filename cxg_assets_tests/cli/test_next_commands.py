@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from cxg_assets.ingest.dataset.load import load_published_plan, read_chunk, require_landed
 from cxg_assets.ingest.errors import CxgError
-from cxg_assets.ingest.follow_up import follow_up
-from cxg_assets.ingest.load import load_published_plan, read_chunk, require_landed
-from cxg_assets.ingest.store import Store, StoreLocator
+from cxg_assets.ingest.storage.follow_up import follow_up
+from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets_tests.cli.command import cxg_assets
 from cxg_assets_tests.cli.conftest import SUBSET, Finished
 

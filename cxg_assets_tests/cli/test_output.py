@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from dagster import DagsterInstance
 
-from cxg_assets.assets.keys import h5ad_chunks_key
+from cxg_assets.names import h5ad_chunks_key
 from cxg_assets_tests.cli.command import SETTINGS, cxg_assets, move_to
 from cxg_assets_tests.cli.conftest import SUBSET
 from cxg_assets_tests.cli.test_script import SCRIPT

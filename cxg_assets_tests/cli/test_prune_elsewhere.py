@@ -9,12 +9,12 @@ import pytest
 
 from cxg_assets.assets import dataset
 from cxg_assets.assets.recording import ChunkRecorder
-from cxg_assets.ingest import plan_mark
-from cxg_assets.ingest.audit_chunks import ChunkAudits
-from cxg_assets.ingest.inventory import take_inventory
+from cxg_assets.ingest.chunks.report import ChunkReport
+from cxg_assets.ingest.dataset.inventory import take_inventory
+from cxg_assets.ingest.dataset.prune import prune
 from cxg_assets.ingest.layout import is_mark, plan_folder
-from cxg_assets.ingest.prune import prune
-from cxg_assets.ingest.report import ChunkReport
+from cxg_assets.ingest.plan import plan_mark
+from cxg_assets.ingest.verify.chunks import ChunkAudits
 from cxg_assets_tests.cli.command import Outcome, cxg_assets, files_below, move_to
 from cxg_assets_tests.platforms import Platform, failure_text
 from cxg_assets_tests.strict_s3 import BUCKET, Rules, StrictS3

@@ -9,9 +9,9 @@ from urllib.request import urlopen
 
 import pytest
 
-from cxg_assets.assets.keys import h5ad_chunks_key
 from cxg_assets.cli.project import DEFS_FOLDER, dagster_instance, default_store
-from cxg_assets.quantities import size
+from cxg_assets.ingest.quantities import size
+from cxg_assets.names import h5ad_chunks_key
 from cxg_assets_tests.cli.command import cxg_assets, files_below
 from cxg_assets_tests.cli.conftest import SUBSET, Finished
 from cxg_assets_tests.strict_s3 import Key, StrictS3

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import dagster as dg
 import pytest
 
-from cxg_assets.assets.keys import CENSUS_RELEASE, census_index_key, filtered_subset_key
-from cxg_assets.assets.labels import Labels
 from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import CensusSubset, Genes
 from cxg_assets.ingest.spec import DEFAULT_OBS_COLUMNS, GeneSelection, SubsetSpec
+from cxg_assets.names import CENSUS_RELEASE, census_index_key, filtered_subset_key
+from cxg_assets.ui.labels import Labels
 
 FULL = """\
 type: cxg_assets.CensusSubset

@@ -15,9 +15,9 @@ from dagster._core.workspace.load_target import ModuleTarget
 from dagster_graphql.cli import execute_query_from_cli
 
 import cxg_assets
-from cxg_assets.assets.keys import CENSUS_RELEASE, dataset_key
 from cxg_assets.components.not_loaded import NOT_LOADED_TAG, log_not_loaded
 from cxg_assets.components.subset_tree import load_definitions
+from cxg_assets.names import CENSUS_RELEASE, dataset_key
 from cxg_assets_tests.components.loaded import keys_of, location, mistakes_of
 from cxg_assets_tests.wrong_yaml import HEAD, KINDS, declare, write
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from cxg_assets.assets.keys import dataset_key
 from cxg_assets.components.defs_folder import subset_folders
 from cxg_assets.components.subset_tree import load_component, load_definitions
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.names import dataset_key
 from cxg_assets_tests.components.loaded import keys_of, location, mistakes_of
 from cxg_assets_tests.wrong_yaml import declare
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.servers.faults import Faults
-from cxg_assets.ingest.spans import plan_spans
+from cxg_assets.ingest.plan.spans import plan_spans
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets_tests.faults.network import Network, Planned, run_network
 from cxg_assets_tests.ingested import run_spans

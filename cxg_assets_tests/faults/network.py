@@ -12,14 +12,14 @@ import anndata
 import boto3
 
 from benchmarks.servers.faults import FaultyProxy
-from cxg_assets.ingest.census import CensusLocator
+from cxg_assets.ingest.census.census import CensusLocator
+from cxg_assets.ingest.census.release import Release, read_release
+from cxg_assets.ingest.chunks.report import ChunkReport
+from cxg_assets.ingest.chunks.worker import IngestJob
 from cxg_assets.ingest.pipeline import make_index, make_subset, store_plan
-from cxg_assets.ingest.plan import ChunkPlan
-from cxg_assets.ingest.release import Release, read_release
-from cxg_assets.ingest.report import ChunkReport
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
 from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets.ingest.store import Store, StoreLocator
-from cxg_assets.ingest.worker import IngestJob
+from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets_tests.counted_s3 import serve_census, tiledb_settings
 from cxg_assets_tests.strict_s3 import BUCKET, Key, StrictS3, serve_strict_s3
 

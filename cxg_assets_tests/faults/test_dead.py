@@ -9,15 +9,16 @@ import dagster as dg
 import pytest
 
 from benchmarks.servers.faults import Faults, FaultyProxy
-from cxg_assets.ingest import probe, row_feed
-from cxg_assets.ingest.census import CensusLocator
+from cxg_assets.ingest.census.census import CensusLocator
+from cxg_assets.ingest.census.release import read_release
+from cxg_assets.ingest.chunks import row_feed
+from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
+from cxg_assets.ingest.chunks.worker import IngestJob, Worker
 from cxg_assets.ingest.errors import BadInput, Unreachable
-from cxg_assets.ingest.patience import Patience
-from cxg_assets.ingest.release import read_release
-from cxg_assets.ingest.report import ChunkFailure, ChunkReport
-from cxg_assets.ingest.spans import Span
-from cxg_assets.ingest.store import Store, StoreLocator
-from cxg_assets.ingest.worker import IngestJob, Worker
+from cxg_assets.ingest.plan.spans import Span
+from cxg_assets.ingest.storage import probe
+from cxg_assets.ingest.storage.retry import Patience
+from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets.resources.local_executor import LocalPoolExecutor
 from cxg_assets.resources.pool import MAX_SILENCES
 from cxg_assets_tests.faults.network import Network, Planned

@@ -3,8 +3,8 @@
 import dagster as dg
 
 from benchmarks.servers.faults import Faults
-from cxg_assets.ingest.report import ChunkReport
-from cxg_assets.ingest.spans import Span
+from cxg_assets.ingest.chunks.report import ChunkReport
+from cxg_assets.ingest.plan.spans import Span
 from cxg_assets.resources.local_executor import LocalPoolExecutor
 from cxg_assets_tests.faults.network import Network, Planned
 

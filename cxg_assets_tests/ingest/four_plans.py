@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from cxg_assets.ingest.inventory import Entry, Inventory
+from cxg_assets.ingest.dataset.inventory import Entry, Inventory
 from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets.ingest.store import StoreLocator
+from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets_tests.conftest import BLOOD_NORMAL, Ingest
 from cxg_assets_tests.ingested import Ingested
 

@@ -8,19 +8,19 @@ import pyarrow as pa
 import pytest
 from dagster_aws.s3 import S3Resource
 
-from cxg_assets.assets.labels import Labels
 from cxg_assets.ingest.errors import MAX_SHOWN, BadInput, CxgError, shown, shown_names, shown_path, shown_text
-from cxg_assets.ingest.filters import parse_filter
-from cxg_assets.ingest.gene_file import read_gene_file
-from cxg_assets.ingest.genes import select_genes
 from cxg_assets.ingest.layout import index_path
-from cxg_assets.ingest.probe import probe
-from cxg_assets.ingest.s3 import S3Settings
+from cxg_assets.ingest.selection.filters import parse_filter
+from cxg_assets.ingest.selection.gene_file import read_gene_file
+from cxg_assets.ingest.selection.genes import select_genes
+from cxg_assets.ingest.selection.subset import parse_obs_filter
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
-from cxg_assets.ingest.store import StoreLocator
-from cxg_assets.ingest.store_url import check_path
-from cxg_assets.ingest.subset import parse_obs_filter
+from cxg_assets.ingest.storage.probe import probe
+from cxg_assets.ingest.storage.s3 import S3Settings
+from cxg_assets.ingest.storage.store import StoreLocator
+from cxg_assets.ingest.storage.url import check_path
 from cxg_assets.resources.store import StoreResource
+from cxg_assets.ui.labels import Labels
 
 LONG = "é" * 5_000
 """What somebody gave."""

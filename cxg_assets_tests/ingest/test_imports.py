@@ -28,12 +28,12 @@ def test_importing_the_whole_engine_loads_neither_dagster_nor_ray() -> None:
     loaded = loaded_by(*MODULES)
 
     assert set(MODULES) <= loaded
-    assert "cxg_assets.ingest.worker" in loaded
+    assert "cxg_assets.ingest.chunks.worker" in loaded
     assert [name for name in loaded if name.split(".")[0].startswith(("dagster", "ray"))] == []
 
 
 def test_what_plans_does_not_load_the_libraries_that_take_seconds() -> None:
-    loaded = loaded_by("cxg_assets.ingest.plan", "cxg_assets.ingest.spec", "cxg_assets.ingest.pipeline")
+    loaded = loaded_by("cxg_assets.ingest.plan.chunk_plan", "cxg_assets.ingest.spec", "cxg_assets.ingest.pipeline")
 
     assert loaded & {"tiledbsoma", "anndata", "cellxgene_census", "scanpy"} == set()
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cxg_assets.ingest.census import CensusLocator
+from cxg_assets.ingest.census.census import CensusLocator
+from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.layout import index_json_path, index_path
 from cxg_assets.ingest.pipeline import (
     as_indexed,
@@ -18,9 +19,8 @@ from cxg_assets.ingest.pipeline import (
     make_subset,
     store_plan,
 )
-from cxg_assets.ingest.release import Release
 from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets.ingest.store import Store, StoreLocator
+from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets_tests.conftest import Bucket
 from cxg_assets_tests.ingested import Ingested
 

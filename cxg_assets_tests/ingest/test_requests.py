@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from cxg_assets.ingest.census import CensusLocator, keep_open
-from cxg_assets.ingest.dataset import publish
+from cxg_assets.ingest.census.census import CensusLocator, keep_open
+from cxg_assets.ingest.census.release import read_release
+from cxg_assets.ingest.chunks.report import ChunkReport
+from cxg_assets.ingest.chunks.worker import IngestJob, Worker
+from cxg_assets.ingest.dataset.publish import publish
 from cxg_assets.ingest.pipeline import as_indexed, make_index, make_subset, store_plan
-from cxg_assets.ingest.plan import ChunkPlan
-from cxg_assets.ingest.preflight import check_subset
-from cxg_assets.ingest.release import read_release
-from cxg_assets.ingest.report import ChunkReport
-from cxg_assets.ingest.spans import Span
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
+from cxg_assets.ingest.plan.preflight import check_subset
+from cxg_assets.ingest.plan.spans import Span
 from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets.ingest.store import StoreLocator
-from cxg_assets.ingest.worker import IngestJob, Worker
+from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets_tests.conftest import BLOOD_NORMAL
 from cxg_assets_tests.counted_s3 import CountedCensus, serve_census, tells_the_build
 

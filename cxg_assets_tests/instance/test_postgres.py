@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from cxg_assets.assets.keys import dataset_key, h5ad_chunks_key
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.instance.opening import open_instance
+from cxg_assets.names import dataset_key, h5ad_chunks_key
 from cxg_assets_tests.cli.command import cxg_assets
 from cxg_assets_tests.conftest import BLOOD_NORMAL
 from cxg_assets_tests.instance.at_once import Way, open_at_once

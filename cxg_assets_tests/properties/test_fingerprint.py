@@ -7,9 +7,9 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from cxg_assets.ingest.fingerprint import ChunkFingerprints
+from cxg_assets.ingest.plan.fingerprint import ChunkFingerprints
 from cxg_assets.ingest.spec import COMPRESSIONS
-from cxg_assets_tests.ingest.test_plan import plan_of
+from cxg_assets_tests.ingest.plan.test_chunk_plan import plan_of
 from cxg_assets_tests.properties.profile import PROPERTY
 from cxg_assets_tests.properties.synthetic import encode_rows, obs_of, var_of, x_of
 

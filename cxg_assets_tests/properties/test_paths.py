@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from cxg_assets.ingest import layout
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.spec import RESERVED_NAMES, SubsetSpec
-from cxg_assets.ingest.store import Store, StoreLocator
+from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets_tests.conftest import Bucket
 from cxg_assets_tests.properties.profile import PROPERTY
 

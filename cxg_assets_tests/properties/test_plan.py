@@ -8,10 +8,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxg_assets.ingest.plan import read_plan, write_plan
-from cxg_assets.ingest.reader import TILE, plan_blocks
-from cxg_assets.ingest.spans import plan_spans
-from cxg_assets_tests.ingest.test_plan import plan_of
+from cxg_assets.ingest.chunks.reader import TILE, plan_blocks
+from cxg_assets.ingest.plan.chunk_plan import read_plan, write_plan
+from cxg_assets.ingest.plan.spans import plan_spans
+from cxg_assets_tests.ingest.plan.test_chunk_plan import plan_of
 from cxg_assets_tests.properties.profile import PROPERTY
 
 LARGEST = 2**63 - 1

@@ -9,11 +9,11 @@ import anndata
 import cellxgene_census
 import pytest
 
-from cxg_assets.ingest import http_json
+from cxg_assets.ingest.census import http_json
 from cxg_assets_tests.cli.command import Outcome, cxg_assets, files_below
 from cxg_assets_tests.cli.conftest import SUBSET
 from cxg_assets_tests.conftest import BLOOD_NORMAL
-from cxg_assets_tests.ingest.test_truth import assert_equals_the_census
+from cxg_assets_tests.ingest.verify.test_against_census import assert_equals_the_census
 from cxg_assets_tests.public.services import (
     KEY,
     N_CHUNKS,

@@ -12,7 +12,7 @@ import pytest
 from dagster_aws.s3 import S3Resource
 
 from cxg_assets.cli.run import run_ingest
-from cxg_assets.ingest.release import Release
+from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource

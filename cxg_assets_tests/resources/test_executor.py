@@ -14,13 +14,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
+from cxg_assets.ingest.chunks.worker import IngestJob
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.layout import subset_obs_path
-from cxg_assets.ingest.report import ChunkFailure, ChunkReport
-from cxg_assets.ingest.spans import Span, plan_spans
+from cxg_assets.ingest.plan.spans import Span, plan_spans
 from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets.ingest.store import StoreLocator
-from cxg_assets.ingest.worker import IngestJob
+from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets.resources.executor import PoolExecutor
 from cxg_assets.resources.executors import POOLS, build_executor
 from cxg_assets.resources.pool import Pool

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from cxg_assets.ingest.chunks.worker import IngestJob
 from cxg_assets.ingest.errors import BadInput, Unreachable
 from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets.ingest.store import StoreLocator
-from cxg_assets.ingest.worker import IngestJob
+from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets.resources.local_worker import _portable
 from cxg_assets.resources.local_workers import LocalWorkers
 from cxg_assets.resources.workers import Opened

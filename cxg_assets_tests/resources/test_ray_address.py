@@ -11,8 +11,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from cxg_assets.assets.failures import as_failure
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.instance.step_failures import as_failure
 from cxg_assets.resources import ray_address
 from cxg_assets.resources.ray_address import require_cluster
 from cxg_assets.resources.ray_cluster import RunRay

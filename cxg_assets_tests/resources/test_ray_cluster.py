@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from cxg_assets.ingest.chunks.worker_environment import WORKER_ENVIRONMENT
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.process import WORKER_ENVIRONMENT
 from cxg_assets.resources.ray_folder import PREFIX, short_folder
 
 pytestmark = pytest.mark.stack

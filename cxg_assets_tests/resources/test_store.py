@@ -8,7 +8,7 @@ import pytest
 from dagster_aws.s3 import S3Resource
 
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.s3 import S3Settings
+from cxg_assets.ingest.storage.s3 import S3Settings
 from cxg_assets.resources.store import StoreResource
 from cxg_assets_tests.cli.command import move_to
 from cxg_assets_tests.strict_s3 import forget_aws

@@ -8,7 +8,7 @@ import dagster as dg
 import pandas as pd
 from anndata import AnnData
 
-from cxg_assets.assets.keys import chunk_partitions, h5ad_chunks_key
+from cxg_assets.names import chunk_partitions, h5ad_chunks_key
 
 SUBSET = "blood_normal"
 MITOCHONDRIAL = "MT-"

@@ -1,0 +1,163 @@
+"""What `cxg-assets doctor` looks at besides the machine: Dagster's instance, the destination, the Census, the plan."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+from dagster import DagsterInstance
+
+from cxg_assets import settings
+from cxg_assets.cli.finding import Finding, Level, failed
+from cxg_assets.cli.project import Subset, load_subsets
+from cxg_assets.ingest.census.release import Release
+from cxg_assets.ingest.chunks.memory import file_bytes
+from cxg_assets.ingest.errors import BadInput, CxgError
+from cxg_assets.ingest.pipeline import landed_sizes
+from cxg_assets.ingest.plan.chunk_plan import Chunk, PlanHeader
+from cxg_assets.ingest.plan.preflight import check_subset
+from cxg_assets.ingest.quantities import counted
+from cxg_assets.ingest.selection.label_check import overlooked_labels
+from cxg_assets.ingest.storage.follow_up import follow_up
+from cxg_assets.ingest.storage.probe import SHORT, probe
+from cxg_assets.ingest.storage.store import StoreLocator
+from cxg_assets.instance.current_plan import current_plan
+from cxg_assets.instance.mixed_builds import refuse_mixed_builds
+from cxg_assets.instance.opening import open_instance
+from cxg_assets.resources.census import DEMO, CensusResource
+from cxg_assets.resources.store import StoreResource
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan, and which of its chunks have not landed."""
+
+    header: PlanHeader
+    chunks: tuple[Chunk, ...]
+    missing: tuple[Chunk, ...]
+
+    def nnz(self, chunk: Chunk) -> int:
+        """Non-zeros of a chunk's file at most: obs counts those of all genes, a cell has one for each gene at most."""
+        return min(chunk.nnz, chunk.n_obs * self.header.n_vars)
+
+    @property
+    def missing_bytes(self) -> int:
+        """About the size of the files that have not landed."""
+        header = self.header
+        return sum(file_bytes(self.nnz(chunk), header.n_vars, header.compression) for chunk in self.missing)
+
+
+def check_yaml() -> list[Finding]:
+    """Whether the YAML of every subset can be loaded: a finding for each mistake, and one for those that can."""
+    try:
+        subsets, mistakes = load_subsets()
+    except BadInput as error:
+        return [Finding(Level.FAILED, "yaml", str(error))]
+    wrong = [Finding(Level.FAILED, "yaml", mistake) for mistake in mistakes]
+    names = ", ".join(subset.spec.name for subset in subsets) or "none"
+    return [*wrong, Finding(Level.OK, "yaml", f"subsets that can be made: {names}")]
+
+
+def check_dagster(folder: Path, stack: ExitStack) -> tuple[Finding, DagsterInstance | None]:
+    """Whether the Dagster instance's folder can be written and, if there is an instance, opened. Leaves nothing.
+
+    Args:
+        folder: The instance's folder.
+        stack: Closes the instance.
+
+    Returns:
+        The finding, and the instance if there is a sound one: to look must not make one.
+    """
+    version = f"Dagster {dg.__version__}"
+    try:
+        probe(StoreLocator(url=folder.as_uri()))
+        if not (folder / "dagster.yaml").exists():
+            return Finding(Level.OK, "dagster", f"{version}; the first run makes its instance in {folder}"), None
+        instance = stack.enter_context(open_instance(folder))
+        instance.get_runs(limit=1)
+    except Exception as error:  # noqa: BLE001 - a dagster.yaml can name any class, which can raise anything
+        return Finding(Level.FAILED, "dagster", str(error).removeprefix("destination: ") or type(error).__name__), None
+    return Finding(Level.OK, "dagster", f"{version}, instance in {folder}"), instance
+
+
+def check_destination(store: StoreResource, url: str = "") -> tuple[list[Finding], StoreLocator | None]:
+    """Whether a store can be listed, written, read and cleaned up.
+
+    Args:
+        store: The default store, and how S3 is reached.
+        url: The destination; empty for the default store.
+
+    Returns:
+        The findings, and the store if it can be used.
+    """
+    try:
+        proven = probe(store.locator(url))
+    except CxgError as error:
+        return [failed("destination", error)], None
+    shown = f"{proven.locator.url}: written, read and cleaned up"
+    warnings = [Finding(Level.WARN, "destination", f"{proven.locator.url}: {lack}") for lack in proven.lacks]
+    return [Finding(Level.OK, "destination", shown), *warnings], proven.locator
+
+
+def check_census(census: CensusResource) -> tuple[Finding, Release | None]:
+    """Which build of the Census is in use. A demo census that is not there is not built."""
+    if census.asked == DEMO and not settings.demo_census_path().exists():
+        text = "neither CXG_CENSUS_VERSION nor CXG_CENSUS_URI is set: the next run builds the demo census"
+        return Finding(Level.WARN, "census", text), None
+    try:
+        release = census.release()
+    except CxgError as error:
+        return failed("census", error), None
+    cells = f"{release.total_cell_count:,} cells, " if release.total_cell_count else ""
+    return Finding(Level.OK, "census", f"{release.name}: build {release.build}, {cells}{release.uri}"), release
+
+
+def check_selection(
+    subset: Subset,
+    census: CensusResource,
+    release: Release,
+    locator: StoreLocator,
+    default: StoreLocator | None,
+    instance: DagsterInstance | None,
+) -> list[Finding]:
+    """Whether a subset fits the Census, as a run's preflight sees it, and its build is the one that was in use.
+
+    Args:
+        subset: The subset.
+        census: Which Census.
+        release: The build that it is now.
+        locator: The subset's destination.
+        default: The default store, if it can be used: an index in it tells how many cells the filter overlooks.
+        instance: The Dagster instance, if there is one.
+    """
+    spec = subset.spec
+    try:
+        refuse_mixed_builds(release, spec, instance, locator.open(SHORT))
+        check_subset(spec, census.locator(release))
+        warnings = overlooked_labels(spec, census.locator(release), release, default and default.open(SHORT))
+    except CxgError as error:
+        return [failed("subset", error)]
+    fits = Finding(Level.OK, "subset", f"{spec.name}: its filter, columns and genes fit this Census")
+    return [fits, *(Finding(Level.WARN, "subset", warning) for warning in warnings)]
+
+
+def check_plan(subset: str, locator: StoreLocator, instance: DagsterInstance | None) -> tuple[Finding, Planned | None]:
+    """How much of a subset's plan has landed, if it has one.
+
+    Args:
+        subset: Name of the subset.
+        locator: Its destination.
+        instance: The Dagster instance, if there is one.
+    """
+    store = locator.open(SHORT)
+    none = Finding(Level.OK, "plan", f"{subset} is not planned yet; {follow_up(store, 'ingest', subset)} does that")
+    try:
+        plan = current_plan(subset, store, instance)
+        if plan is None:
+            return none, None
+        landed = landed_sizes(store, plan)
+    except CxgError as error:
+        return failed("plan", error), None
+    missing = tuple(chunk for chunk in plan.chunks if chunk.key not in landed)
+    text = f"{plan.header.plan_id}: {counted(len(plan.chunks), 'chunk')}, {len(missing):,} not landed"
+    return Finding(Level.OK, "plan", text), Planned(plan.header, plan.chunks, missing)

@@ -1,0 +1,254 @@
+"""Where a Census is, and one opened for reading.
+
+Over S3 every request counts: to open a group takes five, an array ten and more. So a command opens a Census once
+(`keep_open`), members are listed without opening them, and workers open X by its own URI (`CensusLocator.open_x`).
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from cxg_assets.ingest.census.cpu import require_cpu
+from cxg_assets.ingest.errors import BadInput, CxgError, Unreachable, shown, shown_path
+from cxg_assets.ingest.storage.s3_errors import explain, is_known, passes
+
+if TYPE_CHECKING:
+    import tiledbsoma
+
+MEASUREMENT = "RNA"
+
+OBS_BUFFER_BYTES = 8 * 2**20
+"""Bytes TileDB holds for each obs column of one read: a million int64, so that 30 columns stay near 250 MiB."""
+
+X_TILE_BYTES = 256 * 2**20
+"""Bytes of X tiles that TileDB holds while it reads; its own limit is 10 GiB. Less costs no time down to 128 MiB."""
+
+PATIENT = {
+    "vfs.s3.connect_max_tries": "7",
+    "vfs.s3.connect_scale_factor": "200",
+    "vfs.s3.connect_timeout_ms": "3000",
+}
+"""TileDB repeats a request that broke off seven times, after 0, 0.4, 0.8 … 12.8 seconds: an outage of 20 s passes, a
+dead server is known after 25 s (measured, docs/reliability.md). Its own settings give up after one second. A server
+that asks to slow down is asked again every 1.5 s, up to 100 times, whatever is set here, where TileDB can read that."""
+
+IO_THREADS = 16
+"""Columns of small tables that are fetched side by side: each waits for the store, not for a CPU."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CensusLocator:
+    """A Census that can be opened anywhere: picklable, holds nothing open.
+
+    Attributes:
+        uri: SOMA URI of the Census's root collection.
+        tiledb_config: TileDB settings for that URI (region, endpoint, credentials); never shown in a repr.
+        timestamp_ms: Reads see the Census as it was at this time (milliseconds since 1970); None is now.
+    """
+
+    uri: str
+    tiledb_config: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    timestamp_ms: int | None = None
+
+    def open(self, *, buffer_bytes: int = OBS_BUFFER_BYTES) -> "Census":
+        """Opens the Census for reading; within `keep_open` only once for each timestamp.
+
+        Args:
+            buffer_bytes: Bytes TileDB holds for each column of a read.
+
+        Raises:
+            BadInput: There is nothing at the URI, or it is not a Census.
+            Unreachable: The S3 that it is in does not answer.
+        """
+        kept = _kept.get()
+        if kept is None or self.timestamp_ms is None:  # "now" is another time for everyone who opens it
+            return Census(self.uri, self._open_root(buffer_bytes))
+        if (self, buffer_bytes) not in kept:
+            kept[self, buffer_bytes] = Census(self.uri, self._open_root(buffer_bytes), stays_open=True)
+        return kept[self, buffer_bytes]
+
+    def open_x(self, uri: str, *, n_threads: int, buffer_bytes: int) -> "tiledbsoma.SparseNDArray":
+        """Opens an X array by its own URI: a third of the requests that the way through the groups takes.
+
+        Args:
+            uri: URI of the array, as `Census.layers` tells it.
+            n_threads: TileDB's compute and I/O threads.
+            buffer_bytes: Bytes TileDB holds for each column of a read.
+
+        Raises:
+            BadInput: There is no such array.
+            Unreachable: The S3 that it is in does not answer.
+        """
+        require_cpu()
+        import tiledbsoma
+
+        settings = {
+            "sm.compute_concurrency_level": n_threads,
+            "sm.io_concurrency_level": n_threads,
+            "sm.mem.total_budget": X_TILE_BYTES,
+        }
+        try:
+            return tiledbsoma.SparseNDArray.open(uri, context=self._context(buffer_bytes, settings))
+        except (tiledbsoma.SOMAError, ValueError, TypeError) as error:
+            self._raise_if_of_s3(error)
+            raise BadInput(
+                f"census {shown_path(self.uri)}: the X array {uri} cannot be opened ({explain(error)}); it was "
+                "there when the subset was made. If the Census was moved or rebuilt, make the subset again"
+            ) from error
+
+    def _context(self, buffer_bytes: int, settings: Mapping[str, Any]) -> "tiledbsoma.SOMATileDBContext":
+        # Imported here: tiledbsoma takes over a second, which Dagster's code servers should not pay.
+        import tiledbsoma
+
+        config: dict[str, Any] = dict(self.tiledb_config) | {"soma.init_buffer_bytes": buffer_bytes} | dict(settings)
+        # TileDB would give all free memory of the process back to the kernel after every read (see `process.py`).
+        config.setdefault("sm.mem.malloc_trim", "false")
+        for name, value in PATIENT.items():
+            config.setdefault(name, value)
+        return tiledbsoma.SOMATileDBContext(tiledb_config=config, timestamp=self.timestamp_ms)
+
+    def _raise_if_of_s3(self, error: Exception) -> None:
+        if is_known(error):
+            kind = Unreachable if passes(error) else BadInput
+            raise kind(f"census {shown_path(self.uri)}: {explain(error)}") from error
+
+    def _open_root(self, buffer_bytes: int) -> "tiledbsoma.Collection":
+        require_cpu()
+        import tiledbsoma
+
+        threads = {"sm.io_concurrency_level": max(IO_THREADS, os.cpu_count() or 1)}
+        try:
+            root = tiledbsoma.Collection.open(self.uri, context=self._context(buffer_bytes, threads))
+        except (tiledbsoma.SOMAError, ValueError, TypeError) as error:
+            self._raise_if_of_s3(error)
+            raise BadInput(
+                f"census {shown_path(self.uri)}: no SOMA collection can be opened there ({explain(error)}); "
+                "give the URI of a Census (its folder holds census_info and census_data), or a release name"
+            ) from error
+        if not {"census_info", "census_data"} <= set(root):  # `in` would open them
+            root.close()
+            raise BadInput(
+                f"census {shown_path(self.uri)}: a SOMA collection, but not a Census: it has no census_info/census_data"
+            )
+        return root
+
+
+_kept: ContextVar[dict[tuple[CensusLocator, int], "Census"] | None] = ContextVar("_kept", default=None)
+"""The Censuses that a `keep_open` holds, by locator and buffer size; None outside of one."""
+
+
+@contextlib.contextmanager
+def keep_open() -> Iterator[None]:
+    """While it lasts, whoever opens a Census at a timestamp gets the one that is open already; also a decorator.
+
+    Those who share it see the same as if each had opened it: what is written later is not there at that timestamp. To
+    see whether there is another build, `read_release` still looks for itself. Other threads open their own.
+    """
+    if _kept.get() is not None:
+        yield
+        return
+    kept: dict[tuple[CensusLocator, int], Census] = {}
+    token = _kept.set(kept)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+        for census in kept.values():
+            census.root.close()
+
+
+class Census:
+    """One open Census. Close it, or use it as a context manager.
+
+    Keeps the root object: a SOMA array closes when the collection it was reached through is collected.
+    """
+
+    def __init__(self, uri: str, root: "tiledbsoma.Collection", *, stays_open: bool = False) -> None:
+        self.uri = uri
+        self.root = root
+        self._stays_open = stays_open
+        self._var: dict[str, pa.Table] = {}
+
+    def __enter__(self) -> "Census":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the Census and every array reached through it; one that is kept open closes with its `keep_open`."""
+        if not self._stays_open:
+            self.root.close()
+
+    def organisms(self) -> tuple[str, ...]:
+        """Names of the organisms, sorted."""
+        return tuple(sorted(self.root["census_data"]))
+
+    def obs(self, organism: str) -> "tiledbsoma.DataFrame":
+        """The obs array of one organism.
+
+        Raises:
+            BadInput: The Census has no such organism.
+        """
+        return self._experiment(organism).obs
+
+    def layers(self, organism: str) -> dict[str, str]:
+        """URIs of the X layers of one organism, by name, sorted.
+
+        Raises:
+            BadInput: The Census has no such organism.
+        """
+        members = self._experiment(organism).ms[MEASUREMENT].X.members()
+        return {name: members[name][0] for name in sorted(members)}
+
+    def var(self, organism: str) -> pa.Table:
+        """All columns of var, one row a gene, in soma_joinid order."""
+        if organism not in self._var:
+            var = self._experiment(organism).ms[MEASUREMENT].var
+            self._var[organism] = var.read().concat().sort_by("soma_joinid")
+        return self._var[organism]
+
+    def obs_batches(self, organism: str) -> Iterator[pa.RecordBatch]:
+        """All rows and columns of obs, in soma_joinid order, a buffer at a time."""
+        for table in self.obs(organism).read(result_order="row-major"):
+            yield from table.to_batches()
+
+    def summary(self) -> dict[str, str]:
+        """`census_info/summary` as label → value."""
+        table = self._info("summary", ("label", "value"))
+        return dict(zip(table["label"].to_pylist(), table["value"].to_pylist(), strict=True))
+
+    def datasets(self, columns: Sequence[str]) -> pa.Table:
+        """Those of the columns that `census_info/datasets` has; one row a source dataset."""
+        return self._info("datasets", columns)
+
+    def _info(self, name: str, columns: Sequence[str]) -> pa.Table:
+        info: Any = self.root["census_info"]
+        if name not in info:
+            raise CxgError(f"census {shown_path(self.uri)}: census_info/{name} is missing; this build is not complete")
+        table = info[name]
+        return table.read(column_names=[column for column in columns if column in table.schema.names]).concat()
+
+    def _experiment(self, organism: str) -> "tiledbsoma.Experiment":
+        data: Any = self.root["census_data"]
+        if organism not in data:
+            there = ", ".join(self.organisms())
+            raise BadInput(f"organism: census {shown_path(self.uri)} has no {shown(organism)}; it has {there}")
+        return data[organism]
+
+
+def layer_uri(census_uri: str, organism: str, layer: str, layers: Mapping[str, str]) -> str:
+    """URI of one of an organism's X layers.
+
+    Raises:
+        BadInput: The organism has no such layer.
+    """
+    if layer not in layers:
+        there = ", ".join(layers)
+        raise BadInput(f"layer: census {shown_path(census_uri)} has no X/{layer} for {organism}; it has {there}")
+    return layers[layer]

@@ -1,0 +1,121 @@
+"""Encodes one chunk as an h5ad file, in memory, as its rows arrive.
+
+Format: https://anndata.readthedocs.io/en/stable/fileformat-prose.html (encoding-version 0.1.0 of anndata and
+csr_matrix, 0.2.0 of dataframe, categorical, array and string-array). A change here that changes the bytes of a chunk
+raises `fingerprint.ENCODING_VERSION`.
+"""
+
+import itertools
+from typing import Any
+
+import h5py
+import numpy as np
+import pyarrow as pa
+
+from cxg_assets.ingest.chunks.csr import CsrRows
+from cxg_assets.ingest.chunks.h5ad_template import UNS_KEY, Template, is_text, refuse_nul
+from cxg_assets.ingest.chunks.hdf5_arrays import BLOCK, BlockedArray, create_array, fill_array
+from cxg_assets.ingest.errors import CxgError
+
+_numbers = itertools.count()
+
+_CORE_INCREMENT = 4 * 2**20
+"""Bytes by which HDF5 grows an in-memory file: its default of 64 KiB reallocates hundreds of times a chunk."""
+
+
+class ChunkEncoder:
+    """One chunk in the making: `append` its rows in order, then `finish`."""
+
+    def __init__(self, template: Template) -> None:
+        """Starts from a copy of the template."""
+        access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+        access.set_fapl_core(block_size=_CORE_INCREMENT, backing_store=False)
+        access.set_file_image(template.image)
+        # HDF5 takes two files in memory for one if they are open at once under one name.
+        name = f"chunk-{next(_numbers)}".encode()
+        # h5py types what it looks up by name as any kind of object.
+        self._file: Any = h5py.File(h5py.h5f.open(name, h5py.h5f.ACC_RDWR, fapl=access))
+        self._template = template
+        self._data = BlockedArray(self._dataset("X/data"))
+        self._indices = BlockedArray(self._dataset("X/indices"))
+        self._indptr = [np.zeros(1, dtype=np.int64)]
+        self.nnz = 0
+
+    def append(self, rows: CsrRows) -> None:
+        """Adds the next rows of X."""
+        # A block at a time, so that the blocks of the two arrays alternate in the file however the rows were cut.
+        for start in range(-(self.nnz % BLOCK), len(rows.data), BLOCK):
+            block = slice(max(start, 0), start + BLOCK)
+            self._data.append(rows.data[block])
+            self._indices.append(rows.indices[block])
+        self._indptr.append(rows.indptr[1:] + self.nnz)
+        self.nnz += int(rows.indptr[-1])
+
+    def finish(self, obs: pa.Table, chunk: str, fingerprint: str) -> bytes:
+        """Writes obs and closes the file.
+
+        Args:
+            obs: The chunk's rows of the subset, (n_obs, columns).
+            chunk: Its key.
+            fingerprint: Its fingerprint.
+
+        Raises:
+            CxgError: A column of text, whole numbers or truth values misses some, which h5ad has no encoding for, or
+                a text has the character NUL in it.
+
+        Returns:
+            The bytes of the h5ad file.
+        """
+        indptr = np.concatenate(self._indptr)
+        if len(indptr) - 1 != obs.num_rows:
+            raise CxgError(f"chunk {chunk}: {len(indptr) - 1} rows of X were read for {obs.num_rows} cells")
+        if self.nnz <= np.iinfo(np.int32).max:
+            indptr = indptr.astype(np.int32)
+        self._data.close()
+        self._indices.close()
+        x = self._file["X"]
+        fill_array(create_array(x, "indptr", indptr.dtype, self._template.compression, min(BLOCK, len(indptr))), indptr)
+        x.attrs["shape"] = np.array([obs.num_rows, self._template.n_vars], dtype=np.int64)
+        self._fill_obs(obs)
+        self._dataset(f"uns/{UNS_KEY}/chunk")[()] = chunk
+        self._dataset(f"uns/{UNS_KEY}/fingerprint")[()] = fingerprint
+        self._file.flush()
+        image = self._file.id.get_file_image()
+        self.close()
+        return image
+
+    def close(self) -> None:
+        """Frees the file; for a chunk that will not be finished."""
+        self._file.close()
+
+    def _fill_obs(self, obs: pa.Table) -> None:
+        _fill_text(self._dataset("obs/_index"), obs["soma_joinid"].combine_chunks().cast(pa.string()))
+        for name in self._template.obs_columns:
+            values = obs[name].combine_chunks()
+            if isinstance(values, pa.DictionaryArray):
+                self._fill_codes(name, values.indices)
+                continue
+            if values.null_count and not pa.types.is_floating(values.type):
+                raise CxgError(f"obs.{name}: {values.null_count} cells have no value; leave the column out")
+            if is_text(values.type):
+                refuse_nul(f"obs.{name}", values)
+                _fill_text(self._dataset(f"obs/{name}"), values)
+            else:
+                fill_array(self._dataset(f"obs/{name}"), values.to_numpy(zero_copy_only=False))
+
+    def _fill_codes(self, name: str, indices: pa.Array) -> None:
+        dataset = self._dataset(f"obs/{name}/codes")
+        codes = (indices.cast(pa.int64()).fill_null(-1) if indices.null_count else indices).to_numpy()
+        recoded = self._template.recoded.get(name)
+        if recoded is not None:
+            codes = np.append(recoded, -1)[codes]  # a missing value's -1 picks the last
+        fill_array(dataset, codes.astype(dataset.dtype, copy=False))
+
+    def _dataset(self, path: str) -> h5py.Dataset:
+        """A dataset by its path; a third of what a lookup through `h5py.File` takes."""
+        return h5py.Dataset(h5py.h5d.open(self._file.id, path.encode()))
+
+
+def _fill_text(dataset: h5py.Dataset, values: pa.Array) -> None:
+    dataset.resize((len(values),))
+    dataset[:] = values.to_numpy(zero_copy_only=False)

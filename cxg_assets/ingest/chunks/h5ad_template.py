@@ -1,0 +1,168 @@
+"""What all chunks of a plan have in common, encoded once: var, the categories of obs, the provenance, every dataset.
+
+It is kept as the bytes of an HDF5 file; every chunk starts as a copy of them and fills the empty datasets. At 61,000
+genes the gene table costs 0.3 s to encode and a memory copy to reuse; a dataset with its attributes costs 0.4 ms to
+create and 0.1 ms to look up.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cxg_assets.ingest.chunks.hdf5_arrays import BLOCK, create_array
+from cxg_assets.ingest.errors import CxgError
+
+UNS_KEY = "cxg_assets"
+"""Key of `uns` under which a chunk tells of its origin."""
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """An h5ad file without cells, for `ChunkEncoder`.
+
+    Attributes:
+        image: Its bytes. X has no `shape` and no `indptr` yet.
+        n_vars: Genes.
+        obs_columns: obs columns, soma_joinid first.
+        compression: One of `spec.COMPRESSIONS`.
+        recoded: For an obs column whose dictionary has a value twice: the code in the file, int64, of each entry.
+    """
+
+    image: bytes
+    n_vars: int
+    obs_columns: tuple[str, ...]
+    compression: str
+    recoded: Mapping[str, np.ndarray]
+
+
+def make_template(
+    var: pa.Table,
+    obs: pa.Table,
+    x_dtype: np.dtype,
+    *,
+    obs_columns: Sequence[str],
+    provenance: Mapping[str, str],
+    compression: str,
+    chunk_size: int,
+) -> Template:
+    """Encodes what the chunks share.
+
+    Args:
+        var: The genes, (n_vars, columns).
+        obs: Any rows of the subset, also none: its types and categories count.
+        x_dtype: Type of X's values.
+        obs_columns: obs columns after soma_joinid.
+        provenance: What `uns` tells of the origin.
+        compression: One of `spec.COMPRESSIONS`; text has none in HDF5.
+        chunk_size: Cells of the largest chunk, for the block size of obs.
+
+    Raises:
+        CxgError: h5ad has no encoding for what a column of obs or var holds.
+    """
+    # Imported here: what plans and lists chunks does not need anndata, which takes a second.
+    from anndata.io import write_elem
+
+    kwargs = {} if compression == "none" else {"compression": "gzip", "shuffle": True}
+    with h5py.File.in_memory() as file:
+        file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+        frame = _plain_var(var).to_pandas()
+        frame.index = frame.index.astype(str)
+        write_elem(file, "var", frame, dataset_kwargs=kwargs)
+        # Sorted, as the fingerprint takes it: HDF5 lays things out in the order they come.
+        write_elem(file, "uns", {UNS_KEY: dict(sorted(provenance.items()))})
+        for name in ("chunk", "fingerprint"):
+            _describe(file.create_dataset(f"uns/{UNS_KEY}/{name}", (), h5py.string_dtype()), "string")
+        for name in ("obsm", "varm", "obsp", "varp", "layers"):
+            write_elem(file, name, {})
+        x = file.create_group("X")
+        x.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
+        create_array(x, "data", x_dtype, compression)
+        create_array(x, "indices", np.dtype(np.int32), compression)
+        group = file.create_group("obs")
+        group.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.2.0", "_index": "_index"})
+        columns = ("soma_joinid", *obs_columns)
+        group.attrs["column-order"] = np.array(columns, dtype=h5py.string_dtype())
+        block = min(BLOCK, chunk_size)
+        _create_text(group, "_index", block)
+        recoded: dict[str, np.ndarray] = {}
+        for name in columns:
+            kind = obs.schema.field(name).type
+            if isinstance(kind, pa.DictionaryType):
+                categorical = group.create_group(name)
+                _describe(categorical, "categorical")
+                categorical.attrs["ordered"] = kind.ordered
+                dictionary = obs[name].combine_chunks().dictionary
+                categories, codes = _each_once(dictionary)
+                if len(categories) < len(dictionary):
+                    recoded[name] = codes
+                refuse_nul(f"obs.{name}", categories)
+                write_elem(categorical, "categories", categories.to_numpy(zero_copy_only=False))
+                _describe(create_array(categorical, "codes", _code_dtype(kind), compression, block), "array")
+            elif is_text(kind):
+                _create_text(group, name, block)
+            elif pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
+                numbers = np.dtype(kind.to_pandas_dtype())
+                _describe(create_array(group, name, numbers, compression, block), "array")
+            else:
+                raise CxgError(f"obs.{name}: h5ad has no encoding for {kind}; leave the column out")
+        file.flush()
+        return Template(file.id.get_file_image(), var.num_rows, columns, compression, recoded)
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds text, plain and not in a dictionary."""
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def refuse_nul(column: str, values: pa.Array) -> None:
+    """Refuses text that HDF5 would end before its end.
+
+    Raises:
+        CxgError: A value has the character NUL in it.
+    """
+    if not is_text(values.type):
+        return
+    # The functions by name: pyright does not know those that pyarrow makes when it is loaded.
+    found = pc.call_function("match_substring", [values], pc.MatchSubstringOptions("\0"))
+    if pc.call_function("any", [found]).as_py():
+        raise CxgError(f"{column}: a value has the character NUL in it, which HDF5 cannot hold; leave the column out")
+
+
+def _plain_var(var: pa.Table) -> pa.Table:
+    """The same genes, with no category twice, which pandas refuses."""
+    for place, name in enumerate(var.schema.names):
+        column = var[name].combine_chunks()
+        if isinstance(column, pa.DictionaryArray):
+            categories, codes = _each_once(column.dictionary)
+            refuse_nul(f"var.{name}", categories)
+            indices = pc.take(pa.array(codes, mask=codes < 0), column.indices)
+            column = pa.DictionaryArray.from_arrays(indices, categories, ordered=column.type.ordered)
+            var = var.set_column(place, name, column)
+        refuse_nul(f"var.{name}", column)
+    return var
+
+
+def _each_once(dictionary: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    """The values of a dictionary, each once and none missing, and for each entry its place (int64) there, or -1."""
+    values = dictionary.unique().drop_null()
+    places = pc.call_function("index_in", [dictionary], pc.SetLookupOptions(values))
+    return values, places.fill_null(-1).to_numpy().astype(np.int64)
+
+
+def _code_dtype(kind: pa.DictionaryType) -> np.dtype:
+    """Type of a column's codes: as Arrow has them, but signed, since -1 stands for a missing value."""
+    codes = np.dtype(kind.index_type.to_pandas_dtype())
+    return codes if codes.kind == "i" else np.dtype(f"i{min(2 * codes.itemsize, 8)}")
+
+
+def _create_text(group: h5py.Group, name: str, block: int) -> None:
+    dataset = group.create_dataset(name, (0,), h5py.string_dtype(), chunks=(block,), maxshape=(None,))
+    _describe(dataset, "string-array")
+
+
+def _describe(node: h5py.Dataset | h5py.Group, encoding: str) -> None:
+    node.attrs.update({"encoding-type": encoding, "encoding-version": "0.2.0"})

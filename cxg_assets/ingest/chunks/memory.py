@@ -1,0 +1,121 @@
+"""How much memory a worker takes at its peak, how large its files get, and how much memory there is.
+
+The estimates are sums of what the engine's own constants allow, 1.2 to 1.5 times what was measured. Measured peaks
+(`VmHWM`) of a worker in a process that was started with `WORKER_ENVIRONMENT`, on the demo census of 131,072 cells and
+61,517 genes, all genes, gzip unless said otherwise, one worker on two cores that were not idle, 2026-11-22; in MiB:
+
+| cells a file | measured | estimate |
+| --- | ---: | ---: |
+| 1 | 840 | 981 |
+| 100 | 662 | 982 |
+| 10,000 | 714 | 1,084 |
+| 10,000, storing takes 4 s | 722 | 1,084 |
+| 10,000, a random fifth of the cells | 838 | 1,076 |
+| 10,000, not compressed, storing takes 6 s | 1,059 | 1,412 |
+| 20,000 | 786 | 1,174 |
+| 20,000, storing takes 8 s | 826 | 1,174 |
+| 50,000 | 1,010 | 1,450 |
+| 50,000, storing takes 20 s | 1,174 | 1,450 |
+| 100,000 | 1,295 | 1,899 |
+| 30,000, not compressed, storing takes a minute | 1,500 | 2,130 |
+
+A Ray actor peaks some 45 MiB higher (docs/performance.md).
+"""
+
+import os
+from pathlib import Path
+
+from cxg_assets.ingest.census.census import X_TILE_BYTES
+from cxg_assets.ingest.chunks.reader import BLOCK_NNZ, BUFFER_BYTES
+from cxg_assets.ingest.chunks.worker import N_UPLOADS
+
+PROCESS_BYTES = 400 * 2**20
+"""A worker that has opened everything and made nothing: 398 to 415 MiB measured."""
+
+POINT_BYTES = 20
+"""A non-zero as TileDB gives it: two int64 joinids and a float32."""
+
+ROW_BYTES = 8
+"""A non-zero of a row: an int32 column and a float32."""
+
+FILES_IN_MEMORY = N_UPLOADS + 1
+"""Whole files that a worker holds: those being stored, and the one being made. That one is copied at its end, but then
+no block is at its largest: 2.9 files were measured beside an idle process where storing took a minute."""
+
+BYTES_PER_NNZ = {"gzip": 2.0, "lzf": 2.6, "zstd": 2.0, "none": 8.1}
+"""Of a file, by compression: 1.95, 2.51, 1.78 and 8.06 measured on raw counts, rounded up. Of the normalized layer 2.3
+with gzip."""
+
+BYTES_PER_GENE = {"gzip": 130, "lzf": 130, "zstd": 130, "none": 215}
+"""Of a file's gene table, by compression: 128 measured, 212 where nothing is compressed; most of it is text."""
+
+
+def file_bytes(chunk_nnz: int, n_vars: int, compression: str) -> int:
+    """About the size of a chunk file, in bytes; obs is not counted, it is small beside X.
+
+    Args:
+        chunk_nnz: Non-zeros of the chunk.
+        n_vars: Genes.
+        compression: One of `spec.COMPRESSIONS`.
+    """
+    return round(chunk_nnz * BYTES_PER_NNZ[compression]) + n_vars * BYTES_PER_GENE[compression]
+
+
+def worker_bytes(chunk_nnz: int, n_vars: int, compression: str) -> int:
+    """What a worker takes at most, in bytes: its process, TileDB, two blocks, and the files that it holds.
+
+    Not all of that is reached at once, so a worker peaks lower (the table above).
+
+    Args:
+        chunk_nnz: Non-zeros of the largest chunk.
+        n_vars: Genes.
+        compression: One of `spec.COMPRESSIONS`.
+    """
+    return _FIXED_BYTES + FILES_IN_MEMORY * file_bytes(chunk_nnz, n_vars, compression)
+
+
+def largest_chunk_nnz(available: int, n_vars: int, compression: str) -> int:
+    """Non-zeros of the largest chunk for which one worker fits; 0 or less when it would not even fit without cells.
+
+    Args:
+        available: Bytes of memory.
+        n_vars: Genes.
+        compression: One of `spec.COMPRESSIONS`.
+    """
+    left = available - worker_bytes(0, n_vars, compression)
+    return int(left / (FILES_IN_MEMORY * BYTES_PER_NNZ[compression]))
+
+
+_FIXED_BYTES = (
+    PROCESS_BYTES
+    + X_TILE_BYTES
+    + 3 * BUFFER_BYTES  # a column of a read each
+    + BLOCK_NNZ * POINT_BYTES  # the block that is being read, before it is sorted into rows
+    + 2 * BLOCK_NNZ * ROW_BYTES  # its rows, and those of the block that is being encoded
+)
+"""Of `worker_bytes`, what does not depend on the plan."""
+
+
+def available_memory(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes that new processes can take before something has to give: of the machine, or of the container if less.
+
+    Outside of Linux it is all memory that the machine has, as its C library tells no more.
+
+    Args:
+        meminfo: The kernel's figures of the machine.
+        cgroup: Folder of the container's limits (cgroup v2); a machine's own has none.
+    """
+    if not meminfo.exists():
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    available = _figures(meminfo)["MemAvailable:"] * 1024
+    limit = cgroup / "memory.max"
+    if not limit.exists() or limit.read_text().strip() == "max":
+        return available
+    # What the page cache holds of files counts as used, but is given back when it is needed.
+    used = int((cgroup / "memory.current").read_text()) - _figures(cgroup / "memory.stat")["inactive_file"]
+    return max(min(available, int(limit.read_text()) - used), 0)
+
+
+def _figures(file: Path) -> dict[str, int]:
+    """Lines of a name and a number, as the kernel writes them."""
+    return {words[0]: int(words[1]) for words in map(str.split, file.read_text().splitlines())}

@@ -1,0 +1,74 @@
+"""Reads back a chunk that has landed: whether it is the plan's, its measures and its checksum."""
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from cxg_assets.ingest.chunks.h5ad_template import UNS_KEY
+from cxg_assets.ingest.chunks.report import ChunkReport
+from cxg_assets.ingest.dataset.publish import remedy
+from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.layout import chunk_path
+from cxg_assets.ingest.plan.chunk_plan import Chunk, PlanHeader
+from cxg_assets.ingest.storage.store import Store
+
+
+def read_report(store: Store, header: PlanHeader, chunk: Chunk) -> ChunkReport:
+    """Makes the report of a chunk from its file; nothing is known of its times and its worker.
+
+    Raises:
+        FileNotFoundError: The chunk has not landed.
+        CxgError: The file is not the chunk that the plan means.
+    """
+    path = chunk_path(header.subset, header.plan_id, chunk.key, chunk.fingerprint)
+    data = store.get(path)
+    nnz = require_chunk(io.BytesIO(data), store, header, chunk)
+    return ChunkReport(
+        chunk=chunk.key,
+        fingerprint=chunk.fingerprint,
+        uri=store.uri(path),
+        n_obs=chunk.n_obs,
+        n_vars=header.n_vars,
+        nnz=nnz,
+        n_bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        first_joinid=chunk.first_joinid,
+        last_joinid=chunk.last_joinid,
+        worker="",
+        attempt=0,
+    )
+
+
+def require_chunk(source: io.BytesIO | Path, store: Store, header: PlanHeader, chunk: Chunk) -> int:
+    """Makes sure that a file is the chunk that the plan means, by what it says of itself.
+
+    Args:
+        source: The file, or its bytes.
+        store: Where it is from.
+        header: The plan's.
+        chunk: The chunk.
+
+    Raises:
+        CxgError: It is not.
+
+    Returns:
+        Its non-zeros.
+    """
+    uri = store.uri(chunk_path(header.subset, header.plan_id, chunk.key, chunk.fingerprint))
+    try:
+        with h5py.File(source, "r") as opened:
+            file: Any = opened
+            fingerprint = str(file[f"uns/{UNS_KEY}/fingerprint"].asstr()[()])
+            n_obs, n_vars = (int(size) for size in file["X"].attrs["shape"])
+            nnz = len(file["X/data"])
+    except (OSError, KeyError) as error:
+        raise CxgError(f"{uri} is not a chunk of cxg_assets ({error}); {remedy(store, header)}") from error
+    if fingerprint != chunk.fingerprint or n_obs != chunk.n_obs or n_vars != header.n_vars:
+        raise CxgError(
+            f"{uri} has fingerprint {fingerprint[:8]} and {n_obs} cells, the plan expects "
+            f"{chunk.fingerprint[:8]} and {chunk.n_obs}: it was made from other inputs; {remedy(store, header)}"
+        )
+    return nnz

@@ -1,0 +1,283 @@
+"""Makes chunks: reads the rows of a span, encodes them, and stores each chunk as soon as it is whole.
+
+Reading the next block, encoding this one and storing the last chunk run side by side; TileDB, the row sort, ISA-L and
+the store all release the GIL.
+"""
+
+import contextlib
+import hashlib
+import os
+import socket
+import time
+from collections import deque
+from collections.abc import Collection, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cxg_assets.ingest.census.census import CensusLocator
+from cxg_assets.ingest.chunks.csr import warm_up
+from cxg_assets.ingest.chunks.encoder import ChunkEncoder
+from cxg_assets.ingest.chunks.h5ad_template import Template, make_template
+from cxg_assets.ingest.chunks.reader import BUFFER_BYTES, XReader
+from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
+from cxg_assets.ingest.chunks.row_feed import RowFeed
+from cxg_assets.ingest.chunks.stored_chunk import read_report
+from cxg_assets.ingest.chunks.threads import started_threads
+from cxg_assets.ingest.errors import BadInput, CxgError, Unreachable
+from cxg_assets.ingest.layout import chunk_path, subset_obs_path, subset_var_path
+from cxg_assets.ingest.plan.chunk_plan import Chunk, PlanHeader, cell_nnz
+from cxg_assets.ingest.plan.spans import Span
+from cxg_assets.ingest.storage.feather import FeatherFile, feather_source
+from cxg_assets.ingest.storage.store import Store, StoreLocator
+
+N_UPLOADS = 2
+"""Chunks of a worker that are being stored at once; the next one waits, so that memory stays bounded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestJob:
+    """All that a worker needs to know besides its spans. Picklable.
+
+    Attributes:
+        census: The Census, pinned to the release's timestamp.
+        store: The destination.
+        header: What the chunks of the plan share.
+        n_threads: TileDB threads of a worker.
+        x_nnz: Non-zeros of the whole X array. A worker that opens another (the Census was replaced) makes nothing of
+            it; None is not compared.
+        replace: Chunks that lie there are damaged: put the new ones over them.
+    """
+
+    census: CensusLocator
+    store: StoreLocator
+    header: PlanHeader
+    n_threads: int = 1
+    x_nnz: int | None = None
+    replace: bool = False
+
+
+class Worker:
+    """Makes the chunks of one plan, a span at a time. Opens everything once, at the latest for the first span."""
+
+    def __init__(self, job: IngestJob) -> None:
+        self._job = job
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self._resources = ExitStack()
+        self._opened: _Opened | None = None
+
+    def open(self) -> None:
+        """Opens the Census and the subset, and encodes what the chunks share, if that was not done.
+
+        Raises:
+            BadInput: The Census is not the one that the run began with.
+            CxgError: The Census or the subset cannot be opened.
+        """
+        self._open()
+
+    def close(self) -> None:
+        """Closes the Census and the subset."""
+        self._opened = None
+        self._resources.close()
+
+    def run(self, span: Span) -> Iterator[ChunkReport | ChunkFailure]:
+        """Makes the chunks of a span.
+
+        Yields:
+            One result for each chunk of the span, in order, as soon as the chunk has landed or failed. A chunk that
+            fails does not keep the others from landing.
+
+        Raises:
+            Unreachable: The Census or the destination did not answer for minutes; the rest of the span was left.
+            MemoryError: This process got no more memory; the rest of the span was left.
+            CxgError: The Census or the subset cannot be opened.
+        """
+        self._open()
+        n_done = 0
+        for result in self._run_pass(span.chunks, span.attempt):
+            yield result
+            n_done += 1
+        # Chunks share blocks, so the pass can have ended on a neighbour's cells: each that is left is read by itself.
+        for chunk in span.chunks[n_done:]:
+            yield from self._run_pass((chunk,), span.attempt)
+
+    def _run_pass(self, chunks: Sequence[Chunk], attempt: int) -> Iterator[ChunkReport | ChunkFailure]:
+        """One pass over the Census, up to the first chunk that cannot be read or encoded.
+
+        That chunk has failed if the pass was for it alone; otherwise there is no result for it yet.
+        """
+        uploads: deque[Future[ChunkReport | ChunkFailure]] = deque()
+        failure: ChunkFailure | None = None
+        end: Unreachable | MemoryError | None = None
+        with contextlib.closing(self._make(chunks)) as made, _waiting_for(uploads):
+            try:
+                for chunk in chunks:
+                    try:
+                        encoded = next(made)
+                    except (Unreachable, MemoryError):
+                        raise
+                    except Exception as error:  # noqa: BLE001 - whatever it was, it is this chunk's result
+                        failure = self._failure(chunk, attempt, error)
+                        break
+                    if len(uploads) == N_UPLOADS:
+                        yield uploads.popleft().result()
+                    uploads.append(self._open().uploading.submit(self._land, chunk, attempt, encoded))
+                    while uploads and uploads[0].done():
+                        yield uploads.popleft().result()
+            except (Unreachable, MemoryError) as error:
+                # The neighbours would wait for the same store, as long and in vain. What lands by now is told first.
+                end = error
+            while uploads:
+                try:
+                    yield uploads.popleft().result()
+                except (Unreachable, MemoryError) as error:
+                    end = error
+        if end is not None:
+            raise end
+        if failure is not None and len(chunks) == 1:
+            yield failure
+
+    def _make(self, chunks: Sequence[Chunk]) -> Generator["_Encoded", None, None]:
+        """Reads and encodes chunks in order; each is yielded when it is whole."""
+        opened = self._open()
+        obs = opened.obs.pieces([(chunk.row_start, chunk.row_stop) for chunk in chunks])
+        rows = RowFeed(opened.x, obs["soma_joinid"].to_numpy(), cell_nnz(obs) * opened.x.share, opened.reading)
+        with contextlib.closing(rows):
+            start = 0
+            for chunk in chunks:
+                encode_seconds = 0.0
+                read_before, retries_before, decoded_before = rows.read_seconds, rows.read_retries, rows.nnz_decoded
+                encoder = ChunkEncoder(opened.template)
+                with contextlib.closing(encoder):
+                    for piece in rows.take(chunk.n_obs):
+                        began = time.perf_counter()
+                        encoder.append(piece)
+                        encode_seconds += time.perf_counter() - began
+                    began = time.perf_counter()
+                    image = encoder.finish(obs.slice(start, chunk.n_obs), chunk.key, chunk.fingerprint)
+                    encode_seconds += time.perf_counter() - began
+                start += chunk.n_obs
+                yield _Encoded(
+                    image=image,
+                    nnz=encoder.nnz,
+                    read_seconds=rows.read_seconds - read_before,
+                    encode_seconds=encode_seconds,
+                    read_retries=rows.read_retries - retries_before,
+                    nnz_decoded=round(rows.nnz_decoded - decoded_before),
+                )
+
+    def _land(self, chunk: Chunk, attempt: int, encoded: "_Encoded") -> ChunkReport | ChunkFailure:
+        """Stores one chunk."""
+        header = self._job.header
+        path = chunk_path(header.subset, header.plan_id, chunk.key, chunk.fingerprint)
+        store = self._open().store
+        began = time.perf_counter()
+        try:
+            stored = store.put_chunk(path, encoded.image, chunk.fingerprint, replace=self._job.replace)
+            seconds, landed_at = time.perf_counter() - began, time.time()
+            found = None if stored.created else read_report(store, header, chunk)
+        except (Unreachable, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is this chunk's result
+            return self._failure(chunk, attempt, error)
+        report = ChunkReport(
+            chunk=chunk.key,
+            fingerprint=chunk.fingerprint,
+            uri=store.uri(path),
+            n_obs=chunk.n_obs,
+            n_vars=header.n_vars,
+            nnz=encoded.nnz,
+            n_bytes=len(encoded.image),
+            sha256=hashlib.sha256(encoded.image).hexdigest(),
+            first_joinid=chunk.first_joinid,
+            last_joinid=chunk.last_joinid,
+            read_seconds=round(encoded.read_seconds, 4),
+            encode_seconds=round(encoded.encode_seconds, 4),
+            upload_seconds=round(seconds, 4),
+            worker=self._name,
+            attempt=attempt,
+            read_retries=encoded.read_retries,
+            upload_retries=stored.retries,
+            nnz_decoded=encoded.nnz_decoded,
+            landed_at=landed_at,
+        )
+        if found is not None:
+            # Another run was first, or the answer to our own request was lost: what lies there counts. Its bytes may
+            # differ from ours, as ISA-L packs differently on another CPU.
+            report = replace(report, n_bytes=found.n_bytes, sha256=found.sha256)
+        return report
+
+    def _failure(self, chunk: Chunk, attempt: int, error: Exception) -> ChunkFailure:
+        text = str(error) if isinstance(error, CxgError) else f"{type(error).__name__}: {error}"
+        return ChunkFailure(chunk=chunk.key, error=text, worker=self._name, attempt=attempt)
+
+    def _open(self) -> "_Opened":
+        if self._opened is None:
+            with ExitStack() as stack:
+                self._opened = _open_job(self._job, stack)
+                self._resources = stack.pop_all()
+        return self._opened
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Encoded:
+    """A whole chunk that has not been stored."""
+
+    image: bytes
+    nnz: int
+    read_seconds: float
+    encode_seconds: float
+    read_retries: int
+    nnz_decoded: int
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """What a worker keeps open for its whole life."""
+
+    store: Store
+    obs: FeatherFile
+    x: XReader
+    template: Template
+    reading: ThreadPoolExecutor
+    uploading: ThreadPoolExecutor
+
+
+def _open_job(job: IngestJob, stack: ExitStack) -> _Opened:
+    reading, uploading = (stack.enter_context(started_threads(n)) for n in (1, N_UPLOADS))
+    header = job.header
+    store = job.store.open()
+    obs_path = subset_obs_path(header.subset, header.subset_fingerprint)
+    var_path = subset_var_path(header.subset, header.subset_fingerprint)
+    obs = stack.enter_context(FeatherFile(feather_source(store, obs_path)))
+    with store.local_copy(var_path) as path, FeatherFile(path) as file:
+        var = file.read()
+    warm_up()
+    array = job.census.open_x(header.x_uri, n_threads=job.n_threads, buffer_bytes=BUFFER_BYTES)
+    stack.enter_context(array)
+    if job.x_nnz is not None and array.nnz != job.x_nnz:
+        raise BadInput(
+            f"census {job.census.uri}: X/{header.layer} has {array.nnz:,} non-zeros, and had {job.x_nnz:,} when "
+            "this run began: the Census was replaced. Make index, subset and plan anew"
+        )
+    x = XReader(array, var["soma_joinid"].to_numpy())
+    template = make_template(
+        var,
+        obs.no_rows(),
+        x.dtype,
+        obs_columns=header.selection.obs_columns,
+        provenance=header.provenance,
+        compression=header.compression,
+        chunk_size=header.cells_of_first,
+    )
+    return _Opened(store, obs, x, template, reading, uploading)
+
+
+@contextlib.contextmanager
+def _waiting_for(futures: Collection[Future[Any]]) -> Iterator[None]:
+    """At the end of the block waits for what is in the collection then."""
+    try:
+        yield
+    finally:
+        wait(list(futures))

@@ -1,0 +1,1 @@
+"""The dataset: manifest, card and citations, publishing, loading, pruning."""

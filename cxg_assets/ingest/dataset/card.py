@@ -1,0 +1,71 @@
+"""The dataset card: what a dataset is, for the person who finds its folder."""
+
+import pyarrow as pa
+
+from cxg_assets.ingest.dataset.manifest import total
+from cxg_assets.ingest.plan.chunk_plan import PlanHeader
+from cxg_assets.ingest.quantities import counted, size
+from cxg_assets.ingest.selection.selection import genes_in_words
+
+_CARD = """\
+# {subset}
+
+{cells} of {organism} in {files}, cut from the CZ CELLxGENE Census by cxg_assets.
+
+| | |
+| --- | --- |
+| Census build | {build} (schema {schema_version}) |
+| Census URI | `{uri}` |
+| Cells | {n_obs:,}{limit}, filter `{value_filter}` |
+| Genes | {genes} |
+| Layer | X/{layer}, {nnz:,} non-zeros |
+| Files | {n_chunks:,} of at most {at_most}, {n_bytes}, arrays compressed with {compression} |
+| Plan | `{plan_id}` |
+
+`manifest.parquet` lists the files with their cells, sizes and SHA-256 checksums. `citations.csv` lists the source
+datasets: cite them, and the Census (https://doi.org/10.1101/2023.10.30.563174).
+
+## Load it
+
+```python
+import anndata, pandas
+manifest = pandas.read_parquet("manifest.parquet")
+adata = anndata.read_h5ad(manifest.uri[0].removeprefix("file://"))
+adata.var_names = adata.var.feature_id
+print(adata, adata.uns["cxg_assets"])
+```
+
+`obs_names` are the Census's soma_joinids, unique over all files. `uns["cxg_assets"]` tells where a file comes from.
+Files in S3: `s3fs.S3FileSystem().open(uri)` in place of the path.
+"""
+
+
+def dataset_card(header: PlanHeader, manifest: pa.Table) -> bytes:
+    """The card as Markdown.
+
+    Args:
+        header: The plan's header.
+        manifest: Its manifest.
+    """
+    selection = header.selection
+    text = _CARD.format(
+        subset=header.subset,
+        organism=selection.organism,
+        build=header.release.build,
+        schema_version=header.release.schema_version,
+        uri=header.release.uri,
+        limit="" if selection.max_obs is None else f" (limited to the first {selection.max_obs:,})",
+        value_filter=selection.value_filter or "none",
+        genes=genes_in_words(selection.genes, header.n_vars),
+        layer=header.layer,
+        compression=header.compression,
+        at_most=counted(header.chunk_size, "cell"),
+        plan_id=header.plan_id,
+        n_obs=header.n_obs,
+        cells=counted(header.n_obs, "cell"),
+        files=counted(manifest.num_rows, "h5ad file"),
+        n_chunks=manifest.num_rows,
+        nnz=total(manifest, "nnz"),
+        n_bytes=size(total(manifest, "n_bytes")),
+    )
+    return text.encode()

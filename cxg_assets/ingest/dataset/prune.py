@@ -1,0 +1,135 @@
+"""Removes what an inventory says (`inventory.py`), and looks again right before whether it may.
+
+Between a look and a removal another machine may begin to write a plan, publish one, or plan anew. Of a plan
+plan.parquet goes first: from then on no run begins on it, and a run that began before has marked it by then
+(`plan_mark.py`).
+"""
+
+import contextlib
+from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from cxg_assets.ingest.dataset.inventory import Entry, Inventory, newest, published_plan, removal_order, sort_objects
+from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.layout import plan_path
+from cxg_assets.ingest.plan.plan_mark import writers
+from cxg_assets.ingest.storage.local import is_staged, remove_staged
+from cxg_assets.ingest.storage.store import Store
+from cxg_assets.ingest.storage.stored import Listed
+
+N_DELETES = 8
+"""Objects that are removed at once."""
+
+
+def prune(store: Store, inventory: Inventory) -> tuple[Entry, ...]:
+    """Removes what an inventory says, unless it has come into use since.
+
+    Plans go before subsets. Whenever this is killed, the next inventory finds what is left: of a plan whose removal had
+    begun, as objects in a folder without a plan.
+
+    Returns:
+        What was to go and stays, each with the reason.
+
+    Raises:
+        CxgError: dataset.json points to another plan than when the inventory was taken; the rest was left.
+        StoreError: The store did not remove an object.
+    """
+    stay: list[Entry] = []
+    with ThreadPoolExecutor(N_DELETES) as pool:
+        for entry in inventory.going:
+            if entry.kind == "plan":
+                _require_same_pointer(store, inventory)
+                why = _remove_plan(store, inventory.subset, entry, pool)
+                stay += [replace(entry, why=why, goes=False)] if why else []
+        others = [entry for entry in inventory.going if entry.kind != "plan"]
+        if others:
+            _require_same_pointer(store, inventory)
+            stay += _remove_others(store, inventory, others, pool)
+    return tuple(stay)
+
+
+def _require_same_pointer(store: Store, inventory: Inventory) -> None:
+    published = published_plan(store, inventory.subset)
+    if published != inventory.published:
+        raise CxgError(
+            f"{inventory.subset}: plan {published or 'none'} is published now, {inventory.published or 'none'} "
+            "was when this began; nothing more was removed. Run it again"
+        )
+
+
+def _remove_plan(store: Store, subset: str, entry: Entry, pool: ThreadPoolExecutor) -> str:
+    """Removes a plan's folder. Returns why it was left; empty when it was not."""
+    plan_id = entry.place.removeprefix(f"{subset}/")
+    path = plan_path(subset, plan_id)
+    why = _came_into_use(store, entry, store.objects(entry.place))
+    if why:
+        return why
+    plan = None
+    with contextlib.suppress(FileNotFoundError):  # somebody else removes it as well
+        plan = store.get(path)
+        store.delete(path)
+    objects = store.objects(entry.place)
+    why = _came_into_use(store, entry, objects)
+    if why:
+        if plan is not None and path not in objects:
+            store.put(path, plan)
+        return why
+    _delete_all(store, removal_order(subset, plan_id, objects), pool)
+    return ""
+
+
+def _came_into_use(store: Store, entry: Entry, objects: dict[str, Listed]) -> str:
+    """Who writes to what was to go, or has done so since the inventory; empty when nobody does."""
+    if not objects:
+        return ""
+    who = writers(store, objects)
+    if who:
+        return who
+    return "was written to meanwhile" if newest(objects.values()) > entry.modified else ""
+
+
+def _remove_others(
+    store: Store, inventory: Inventory, entries: Collection[Entry], pool: ThreadPoolExecutor
+) -> list[Entry]:
+    """Removes subsets and unreferenced objects. Returns those that stay."""
+    subset = inventory.subset
+    objects = store.objects(subset)
+    folders, _ = sort_objects(objects, subset)
+    known = {entry.place for entry in inventory.entries if entry.kind == "plan" and not entry.goes}
+    planned = {name for name, found in folders.items() if plan_path(subset, name) in found}
+    # Planned since, or left in place above.
+    new = sorted(name for name in planned if f"{subset}/{name}" not in known)
+    marked = {name: who for name, found in folders.items() if (who := writers(store, found))}
+    stay: list[Entry] = []
+    for entry in entries:
+        found = {path: objects[path] for path in entry.paths if path in objects}
+        folder = entry.place.split("/")[1]
+        why = "was written to meanwhile" if found and newest(found.values()) > entry.modified else ""
+        if entry.kind == "subset" and new:
+            why = f"plan {new[0]} has come into use and may use it"
+        elif entry.kind == "unreferenced" and folder in new:
+            why = "its folder has a plan now"
+        elif entry.kind == "unreferenced" and folder in marked:
+            why = marked[folder]
+        if why:
+            stay.append(replace(entry, why=why, goes=False))
+        else:
+            _delete_all(store, entry.paths, pool)
+    return stay
+
+
+def _delete_all(store: Store, paths: Iterable[str], pool: ThreadPoolExecutor) -> None:
+    """Removes the first two one after the other, as their order counts, the others at once."""
+    first, second, *others = *paths, "", ""
+    for path in filter(None, (first, second)):
+        _delete(store, path)
+    list(pool.map(lambda path: _delete(store, path), filter(None, others)))
+
+
+def _delete(store: Store, path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):  # somebody else removed it
+        if store.folder is not None and is_staged(path):
+            remove_staged(store.folder / path)
+        else:
+            store.delete(path)

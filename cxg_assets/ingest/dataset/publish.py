@@ -1,0 +1,165 @@
+"""Publishes a dataset: the files about the whole, and last the pointer to it."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from cxg_assets.ingest.census.census import CensusLocator
+from cxg_assets.ingest.census.release import Release
+from cxg_assets.ingest.chunks.report import ChunkReport
+from cxg_assets.ingest.dataset.card import dataset_card
+from cxg_assets.ingest.dataset.citations import COLUMNS, citations_csv, count_datasets
+from cxg_assets.ingest.dataset.manifest import IncompleteDataset, make_manifest, manifest_bytes, read_manifest, total
+from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.layout import card_path, citations_path, dataset_path, manifest_path, subset_obs_path
+from cxg_assets.ingest.pipeline import landed_sizes
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, PlanHeader
+from cxg_assets.ingest.selection.selection import Selection
+from cxg_assets.ingest.storage.feather import feather_source
+from cxg_assets.ingest.storage.follow_up import follow_up
+from cxg_assets.ingest.storage.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """What `dataset.json` says: which plan of a subset is published.
+
+    Attributes:
+        subset: Name of the subset.
+        plan_id: The published plan.
+        release: The build of the Census.
+        selection: What selected the cells and genes.
+        layer: X layer.
+        n_obs: Cells.
+        n_vars: Genes.
+        nnz: Non-zeros.
+        n_chunks: Files.
+        n_bytes: Bytes of all chunks.
+        manifest_path: Relative to the destination.
+        published_at: UTC, ISO 8601.
+    """
+
+    subset: str
+    plan_id: str
+    release: Release
+    selection: Selection
+    layer: str
+    n_obs: int
+    n_vars: int
+    nnz: int
+    n_chunks: int
+    n_bytes: int
+    manifest_path: str
+    published_at: str
+
+
+def publish(
+    store: Store,
+    plan: ChunkPlan,
+    reports: Sequence[ChunkReport],
+    census: CensusLocator,
+    sizes: Mapping[str, int] | None = None,
+) -> Dataset:
+    """Publishes a plan of which every chunk has landed.
+
+    Write order: manifest.parquet, citations.csv, README.md into the plan's folder, then dataset.json. A reader that
+    starts at dataset.json never sees a dataset that is not whole.
+
+    Args:
+        store: The destination.
+        plan: The plan.
+        reports: One report for each chunk.
+        census: Where the release is; only `census_info/datasets` is read.
+        sizes: What lies at the destination, from `landed_sizes`; None looks.
+
+    Raises:
+        BadInput: The Census is another build now, or the plan does not say what selected its cells; nothing was
+            written.
+        IncompleteDataset: Not every chunk has landed as reported, or one is not what was published before; nothing was
+            written.
+    """
+    header = plan.header
+    header.selection.require_complete(header.subset)
+    _refuse_damaged(store, header, reports)
+    manifest = make_manifest(plan, reports, landed_sizes(store, plan) if sizes is None else sizes)
+    with census.open() as opened:
+        datasets = opened.datasets(COLUMNS)
+    header.release.confirm(census)
+    counts = count_datasets(feather_source(store, subset_obs_path(header.subset, header.subset_fingerprint)))
+    dataset = Dataset(
+        subset=header.subset,
+        plan_id=header.plan_id,
+        release=header.release,
+        selection=header.selection,
+        layer=header.layer,
+        n_obs=header.n_obs,
+        n_vars=header.n_vars,
+        nnz=total(manifest, "nnz"),
+        n_chunks=manifest.num_rows,
+        n_bytes=total(manifest, "n_bytes"),
+        manifest_path=manifest_path(header.subset, header.plan_id),
+        published_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    )
+    store.put(dataset.manifest_path, manifest_bytes(manifest))
+    store.put(citations_path(header.subset, header.plan_id), citations_csv(counts, datasets))
+    store.put(card_path(header.subset, header.plan_id), dataset_card(header, manifest))
+    store.put(dataset_path(header.subset), json.dumps(asdict(dataset), indent=1).encode())
+    return dataset
+
+
+def _refuse_damaged(store: Store, header: PlanHeader, reports: Sequence[ChunkReport]) -> None:
+    """Compares chunks of which only the file is known with what was published of this plan before.
+
+    A machine that has no record of them reads its reports from the files, also from a damaged one, and would publish
+    the checksum of the damage.
+
+    Raises:
+        IncompleteDataset: A file is not what was published.
+    """
+    read_back = [report for report in reports if report.attempt == 0]
+    path = manifest_path(header.subset, header.plan_id)
+    if not read_back or not store.exists(path):
+        return
+    try:
+        before = {row["chunk"]: row["sha256"] for row in read_manifest(store.get(path)).to_pylist()}
+    except CxgError as error:
+        raise IncompleteDataset(
+            f"{store.uri(path)} is damaged, and this machine has no other record of the chunks to compare them with "
+            f"({error}). Publish from the machine that made them; or delete it, publish again, and run "
+            f"{follow_up(store, 'verify', header.subset, '--deep', '--repair')}"
+        ) from error
+    damaged = [report for report in read_back if before.get(report.chunk, report.sha256) != report.sha256]
+    if damaged:
+        first, more = damaged[0], f" and {len(damaged) - 1} more chunks" if len(damaged) > 1 else ""
+        raise IncompleteDataset(
+            f"{header.subset}, plan {header.plan_id}: chunk {first.chunk}{more}: {first.uri} has SHA-256 "
+            f"{first.sha256[:12]}…, {before[first.chunk][:12]}… was published; {remedy(store, header)}"
+        )
+
+
+def remedy(store: Store, header: PlanHeader) -> str:
+    """What to do about a damaged chunk of a plan, in words that end an error."""
+    try:
+        is_published = read_dataset(store, header.subset).plan_id == header.plan_id
+    except (CxgError, FileNotFoundError):
+        is_published = False
+    if is_published:
+        return f"{follow_up(store, 'verify', header.subset, '--repair')} makes it again"
+    return "delete it and run again"
+
+
+def read_dataset(store: Store, subset: str) -> Dataset:
+    """Reads which plan of a subset is published.
+
+    Raises:
+        FileNotFoundError: None is.
+        CxgError: dataset.json is not one of this version.
+    """
+    path = dataset_path(subset)
+    try:
+        fields = json.loads(store.get(path))
+        release, selection = Release.from_fields(fields.pop("release")), Selection.taken_out_of(fields)
+        return Dataset(release=release, selection=selection, **fields)
+    except (ValueError, TypeError, KeyError) as error:
+        raise CxgError(f"{store.uri(path)} is not a dataset.json of this version of cxg_assets: {error}") from error

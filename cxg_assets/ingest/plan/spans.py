@@ -1,0 +1,49 @@
+"""Spans: which chunks a worker reads together, in a single pass over the Census."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cxg_assets.ingest.plan.chunk_plan import Chunk
+
+SPAN_NNZ = 50_000_000
+"""Non-zeros of a span, about 30,000 cells: seconds of work, so that a lost worker costs little."""
+
+SPANS_PER_WORKER = 4
+"""A long run is cut into at least so many spans for each worker, so that all end at about the same time."""
+
+SHORT_SPAN_NNZ = 13_000_000
+"""Non-zeros of about four rows of X tiles. A span decodes the tiles at its two ends a second time (they belong to its
+neighbours too), so shorter ones are only made where a worker would have nothing to do."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Chunks in plan order that one worker reads in one pass; `attempt` counts from 1."""
+
+    chunks: tuple[Chunk, ...]
+    attempt: int = 1
+
+
+def plan_spans(chunks: Sequence[Chunk], n_workers: int, budget: int = SPAN_NNZ) -> list[Span]:
+    """Cuts chunks into spans of about equal work.
+
+    A worker's memory does not depend on the span: it holds blocks (see `reader.plan_blocks`), not spans.
+
+    Args:
+        chunks: The chunks to make, in plan order; they need not be neighbours.
+        n_workers: Workers that will share the spans.
+        budget: Non-zeros of a span; it may have up to a chunk more.
+
+    Returns:
+        Spans that cover the chunks in order; every span has at least one.
+    """
+    total = sum(chunk.nnz for chunk in chunks)
+    n_useful = max(n_workers, min(n_workers * SPANS_PER_WORKER, total // SHORT_SPAN_NNZ))
+    n_spans = max(n_useful, -(-total // budget))
+    taken: dict[int, list[Chunk]] = {}
+    nnz = 0
+    for chunk in chunks:
+        # The span in whose even share of the work the middle of the chunk lies.
+        taken.setdefault((2 * nnz + chunk.nnz) * n_spans // max(2 * total, 1), []).append(chunk)
+        nnz += chunk.nnz
+    return [Span(tuple(span)) for span in taken.values()]

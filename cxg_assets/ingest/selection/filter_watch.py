@@ -1,0 +1,168 @@
+"""What a filter meets on its way through obs or var: why it selects nothing, and which labels it overlooks."""
+
+from collections import Counter
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from cxg_assets.ingest.errors import shown_text
+from cxg_assets.ingest.selection.filter_grammar import Condition
+from cxg_assets.ingest.selection.filters import ValueFilter
+from cxg_assets.ingest.selection.label_hints import N_LISTED, unknown_label
+from cxg_assets.ingest.selection.label_traps import (
+    LABEL_OPERATORS,
+    SELECTING,
+    SEPARATOR,
+    compound_warning,
+    in_words,
+    overlooked,
+)
+
+MAX_LABELS = 100_000
+"""Different values of a column of plain text that are kept to look for near ones."""
+
+
+class FilterWatch:
+    """Looks at the batches that a filter is applied to.
+
+    Dictionaries are looked at once. Rows are counted again only where that tells something: by condition as long as
+    nothing is selected, by label where a compound value of the column holds a label of the filter. A file and a read
+    of the Census have one dictionary a column, so that codes of all batches mean the same.
+    """
+
+    def __init__(self, value_filter: ValueFilter) -> None:
+        """Nothing is seen yet."""
+        self.n_rows = 0
+        self._n_selected = self._n_evaluated = 0
+        self._passed = dict.fromkeys(value_filter.conditions, 0)
+        self._alone = {condition: value_filter.alone(condition) for condition in self._passed}
+        self._by_column: dict[str, list[Condition]] = {}
+        for condition in self._passed:
+            if condition.op in LABEL_OPERATORS and any(isinstance(value, str) for value in condition.values):
+                self._by_column.setdefault(condition.column, []).append(condition)
+        self._labels: dict[str, list[str]] = {}
+        self._distinct: dict[str, set[str]] = {}
+        self._overlooked: dict[Condition, list[str]] = {}
+        self._n_by_code: dict[str, npt.NDArray[np.int64]] = {}
+
+    def see(self, batch: pa.RecordBatch, n_selected: int) -> None:
+        """Looks at a batch that the filter was applied to.
+
+        Args:
+            batch: Rows with the columns of the filter.
+            n_selected: How many of them passed.
+        """
+        self._n_selected += n_selected
+        if not self._n_selected:
+            self._n_evaluated += batch.num_rows
+            for condition, alone in self._alone.items():
+                self._passed[condition] += int(alone.mask(batch).sum())
+        self.look_at(batch)
+
+    def look_at(self, batch: pa.RecordBatch) -> None:
+        """Looks at the labels of a batch alone, of those columns of the filter that it has."""
+        self.n_rows += batch.num_rows
+        for column in self._by_column:
+            if column not in batch.schema.names:
+                continue
+            values = batch.column(column)
+            if isinstance(values, pa.DictionaryArray):
+                self._see_codes(column, values)
+            elif not self._n_selected:
+                self._see_text(column, values)
+
+    @property
+    def counted_columns(self) -> tuple[str, ...]:
+        """Columns with a compound value that the filter overlooks: how many cells have it takes all rows of them."""
+        return tuple(self._n_by_code)
+
+    @property
+    def columns_of_plain_text(self) -> tuple[str, ...]:
+        """Columns that the filter asks for labels, and that have no dictionary."""
+        return tuple(column for column in self._by_column if column not in self._labels)
+
+    def unknown_labels(self, noun: str = "cell") -> list[str]:
+        """Labels that the filter asks for and no row has, with those that are near; a text for each, and bounded.
+
+        Args:
+            noun: What a row is: `cell` or `gene`.
+        """
+        return self._unknown_labels(noun, [item for item in self._unknown() if item[0].op in SELECTING])
+
+    def why_nothing(self, noun: str) -> str:
+        """Why nothing was selected.
+
+        Args:
+            noun: What a row is: `cell` or `gene`.
+        """
+        reasons = self.unknown_labels(noun) or self._compound_warnings(noun)
+        if not reasons and len(self._passed) > 1:
+            counts = [f"{shown_text(in_words(condition))}: {n:,}" for condition, n in self._passed.items()]
+            reasons = [f"{noun}s that pass each condition alone: {'; '.join(counts[:N_LISTED])}"]
+        return "; ".join(reasons) or "loosen it"
+
+    def warnings(self, noun: str = "cell") -> list[str]:
+        """What the filter overlooks, a line for each; of plain text, as older builds have it, nothing is known.
+
+        Args:
+            noun: What a row is: `cell` or `gene`.
+        """
+        unknown = self._unknown_labels(noun, [item for item in self._unknown() if item[0].column in self._labels])
+        return [f"value_filter: {warning}" for warning in (*unknown, *self._compound_warnings(noun))]
+
+    def _unknown_labels(self, noun: str, unknown: list[tuple[Condition, str]]) -> list[str]:
+        texts = [
+            unknown_label(noun, condition.column, label, self._known(condition.column))
+            for condition, label in unknown[:N_LISTED]
+        ]
+        more = len(unknown) - N_LISTED
+        return [*texts, f"{more:,} more labels of the filter are not there"] if more > 0 else texts
+
+    def _compound_warnings(self, noun: str) -> list[str]:
+        warnings = [
+            compound_warning(condition, values, self._n_by_label(condition.column), f"{self.n_rows:,} {noun}s")
+            for condition, values in self._overlooked.items()
+        ]
+        return [warning for warning in warnings if warning is not None]
+
+    def _see_codes(self, column: str, values: pa.DictionaryArray) -> None:
+        if column not in self._labels:
+            self._labels[column] = values.dictionary.to_pylist()
+            found = overlooked(self._by_column[column], self._labels[column])
+            self._overlooked |= found
+            if found:
+                self._n_by_code[column] = np.zeros(len(values.dictionary), np.int64)
+        if column in self._n_by_code:
+            n_by_code = self._n_by_code[column]
+            n_by_code += np.bincount(values.indices.drop_null().to_numpy(), minlength=len(n_by_code))
+
+    def _see_text(self, column: str, values: pa.Array) -> None:
+        distinct = self._distinct.setdefault(column, set())
+        if len(distinct) < MAX_LABELS:
+            distinct.update(values.unique().drop_null().to_pylist())
+
+    def _known(self, column: str) -> list[str]:
+        return self._labels[column] if column in self._labels else sorted(self._distinct.get(column, ()))
+
+    def _unknown(self) -> list[tuple[Condition, str]]:
+        """Labels of the filter that no row has, with their conditions; not those that are in compound values."""
+        found: list[tuple[Condition, str]] = []
+        for column, conditions in self._by_column.items():
+            if column not in self._labels and not self._n_evaluated:
+                continue  # plain text of which nothing was read
+            known = set(self._known(column))
+            for condition in conditions:
+                parts = {part for value in self._overlooked.get(condition, ()) for part in value.split(SEPARATOR)}
+                # A dictionary may have labels that no row has, and of plain text not all may be kept.
+                is_unused = bool(self._n_evaluated) and not self._passed[condition] and condition.op in SELECTING
+                is_complete = len(self._distinct.get(column, ())) < MAX_LABELS
+                for label in condition.values:
+                    if isinstance(label, str) and label not in parts:
+                        found += [(condition, label)] if is_unused or (is_complete and label not in known) else []
+        return found
+
+    def _n_by_label(self, column: str) -> Counter[str] | None:
+        if not self.n_rows:
+            return None
+        return Counter(dict(zip(self._labels[column], self._n_by_code[column].tolist(), strict=True)))

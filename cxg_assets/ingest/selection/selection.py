@@ -1,0 +1,247 @@
+"""What selected the cells and genes of a subset.
+
+It is kept with the subset, and plan and dataset embed it: what was made says what it was made of, whatever its YAML
+says by now. A YAML is only compared with it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.selection.filter_grammar import Source, parse_expression
+from cxg_assets.ingest.selection.filter_spelling import columns_of, plain_spelling
+from cxg_assets.ingest.selection.filters import ValueFilter, parse_filter
+from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
+
+SHOWN_CHARACTERS = 60
+"""Of each of two filters that an error shows."""
+
+SHOWN_NAMES = 3
+"""Of the genes or columns that an error names before it only counts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What a subset was selected by, in one fixed spelling: equal for two YAMLs that select the same.
+
+    Attributes:
+        organism: As the Census spells it.
+        value_filter: `ValueFilter.canonical` of the filter over obs; None keeps every cell.
+        genes: The canonical filter over var and the listed feature_ids, a gene file's too, sorted; None keeps every
+            gene.
+        obs_columns: obs columns of the chunks, in this order after `soma_joinid`.
+        max_obs: At most so many cells, the first that pass; None for no limit.
+        obs_types: `ValueFilter.column_types` of the filter over obs.
+        var_types: The same of the filter over var.
+        is_complete: False where a plan or dataset was made before selections were kept: it tells organism, filter (as
+            it was written) and perhaps the columns, nothing else.
+    """
+
+    organism: str
+    value_filter: str | None
+    genes: GeneSelection | None
+    obs_columns: tuple[str, ...]
+    max_obs: int | None
+    obs_types: Mapping[str, str] = field(default_factory=dict)
+    var_types: Mapping[str, str] = field(default_factory=dict)
+    is_complete: bool = True
+
+    @classmethod
+    def of(cls, spec: SubsetSpec, obs_filter: ValueFilter | None, var_filter: ValueFilter | None) -> "Selection":
+        """The selection of a spec.
+
+        Args:
+            spec: The subset.
+            obs_filter: Its `value_filter`, checked.
+            var_filter: Its `genes.value_filter`, checked.
+        """
+        genes = None
+        if spec.genes is not None:
+            canonical = None if var_filter is None else var_filter.canonical
+            genes = GeneSelection(value_filter=canonical, feature_ids=_sorted(spec.genes.feature_ids))
+        return cls(
+            organism=spec.organism,
+            value_filter=None if obs_filter is None else obs_filter.canonical,
+            genes=genes,
+            obs_columns=spec.obs_columns,
+            max_obs=spec.max_obs,
+            obs_types={} if obs_filter is None else obs_filter.column_types,
+            var_types={} if var_filter is None else var_filter.column_types,
+        )
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> "Selection":
+        """The selection that `dataclasses.asdict` and JSON made of one.
+
+        Raises:
+            KeyError: A field is missing.
+            TypeError: There are others than its fields.
+        """
+        genes = fields["genes"]
+        if genes is not None:
+            listed = genes["feature_ids"]
+            genes = GeneSelection(**{**genes, "feature_ids": None if listed is None else tuple(listed)})
+        return cls(**{**fields, "genes": genes, "obs_columns": tuple(fields["obs_columns"])})
+
+    @classmethod
+    def taken_out_of(cls, fields: dict[str, Any]) -> "Selection":
+        """The selection among the fields of a plan or dataset, which are left without it; also one of before.
+
+        Raises:
+            KeyError: A field is missing.
+            TypeError: There are others than its fields.
+        """
+        if "selection" in fields:
+            return cls.from_fields(fields.pop("selection"))
+        fields.pop("genes")  # in words
+        return cls(
+            organism=fields.pop("organism"),
+            value_filter=fields.pop("value_filter") or None,
+            genes=None,
+            obs_columns=tuple(fields.pop("obs_columns", ())),
+            max_obs=None,
+            is_complete=False,
+        )
+
+    def require_complete(self, subset: str) -> None:
+        """Refuses what was made before selections were kept: no chunk and no dataset could say what it is of.
+
+        Args:
+            subset: Name of the subset.
+
+        Raises:
+            BadInput: It was.
+        """
+        if not self.is_complete:
+            raise BadInput(
+                f"the plan of {subset} was made before plans kept what selected their cells; materialize "
+                "filtered_subset and chunk_plan again (cxg-assets ingest does)"
+            )
+
+    def require_selected_by(self, spec: SubsetSpec) -> None:
+        """Makes sure that a spec still selects what this selection did, compared by meaning.
+
+        Args:
+            spec: What the YAML says now.
+
+        Raises:
+            BadInput: It selects something else, or its filter is wrong; the message names the attributes that differ.
+        """
+        differences = self.differences(spec)
+        if differences:
+            raise BadInput(
+                f"{spec.name}: the YAML no longer selects what filtered_subset has: {'; '.join(differences)}. "
+                "Materialize filtered_subset again, then chunk_plan; or put the YAML back"
+            )
+
+    def differences(self, spec: SubsetSpec) -> list[str]:
+        """Attributes by which a spec selects something else, each with what it was and what it is now.
+
+        Args:
+            spec: What the YAML says now.
+
+        Raises:
+            BadInput: Its filter is wrong.
+        """
+        return list(self._differences(spec))
+
+    def _differences(self, spec: SubsetSpec) -> Iterator[str]:
+        if self.organism != spec.organism:
+            yield f"organism was {self.organism}, is now {spec.organism}"
+        yield from _filter_differences("value_filter", self.value_filter, spec.value_filter, self.obs_types)
+        (was_filter, was_ids), (filter_now, ids_now) = _genes(self.genes), _genes(spec.genes)
+        yield from _filter_differences("genes.value_filter", was_filter, filter_now, self.var_types)
+        yield from _list_differences("genes.feature_ids", was_ids, ids_now)
+        yield from _list_differences("obs_columns", self.obs_columns, spec.obs_columns)
+        if self.max_obs != spec.max_obs:
+            yield f"max_obs was {_number(self.max_obs)}, is now {_number(spec.max_obs)}"
+
+
+def genes_in_words(genes: GeneSelection | None, n_vars: int) -> str:
+    """The genes of a subset as chunks and cards tell them, like `412 with nnz >= 10`.
+
+    Args:
+        genes: What selected them.
+        n_vars: How many are kept.
+    """
+    if genes is None:
+        return f"all {n_vars}"
+    listed = "" if genes.feature_ids is None else f" of {len(genes.feature_ids)} listed"
+    passing = "" if genes.value_filter is None else f" with {genes.value_filter}"
+    return f"{n_vars}{listed}{passing}"
+
+
+def _genes(genes: GeneSelection | None) -> tuple[str | None, tuple[str, ...] | None]:
+    """Filter and feature_ids of a selection of genes, each None where it is not given."""
+    return (None, None) if genes is None else (genes.value_filter, _sorted(genes.feature_ids))
+
+
+def _filter_differences(attribute: str, was: str | None, now: str | None, types: Mapping[str, str]) -> Iterator[str]:
+    if now is not None:
+        now = _canonical_alike(now, types, attribute)
+    if was != now:
+        yield f"{attribute} was {_shown(was, now)}, is now {_shown(now, was)}"
+
+
+def _canonical_alike(text: str, column_types: Mapping[str, str], where: str) -> str:
+    """The canonical spelling of a filter, if it has the columns of another, else a spelling that one cannot have.
+
+    Raises:
+        BadInput: It is no filter, or compares one of these columns with a constant that it cannot hold.
+    """
+    columns = columns_of(parse_expression(Source(text=text.strip(), where=where)))
+    if not set(columns) <= column_types.keys():
+        return plain_spelling(text)
+    schema = pa.schema([pa.field(name, _type_named(column_types[name])) for name in columns])
+    return parse_filter(text, schema, where=where).canonical
+
+
+def _type_named(name: str) -> pa.DataType:
+    try:
+        return pa.type_for_alias(name)
+    except ValueError:
+        return pa.null()  # a list or the like, which filters compare with None only
+
+
+def _list_differences(attribute: str, was: tuple[str, ...] | None, now: tuple[str, ...] | None) -> Iterator[str]:
+    if was == now:
+        return
+    if was is None or now is None:
+        yield f"{attribute} was {_length(was)}, is now {_length(now)}"
+        return
+    taken, added = [name for name in was if name not in set(now)], [name for name in now if name not in set(was)]
+    changes = [f"{_some(names)} {what}" for names, what in ((taken, "taken out"), (added, "added")) if names]
+    yield f"{attribute}: {' and '.join(changes) or 'another order'}"
+
+
+def _length(names: tuple[str, ...] | None) -> str:
+    return "not given" if names is None else f"a list of {len(names):,}"
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - SHOWN_NAMES
+    shown = ", ".join(name[:SHOWN_CHARACTERS] for name in names[:SHOWN_NAMES])
+    return shown + (f" and {more:,} more" if more > 0 else "")
+
+
+def _shown(text: str | None, other: str | None) -> str:
+    """A filter, or of a long one the part that begins to differ from the other."""
+    if text is None:
+        return "not given"
+    start = 0
+    if len(text) > SHOWN_CHARACTERS and other is not None:
+        n_equal = next((n for n, pair in enumerate(zip(text, other, strict=False)) if pair[0] != pair[1]), len(other))
+        start = max(0, n_equal - SHOWN_CHARACTERS // 3)
+    piece = text[start : start + SHOWN_CHARACTERS]
+    return f"`{'…' if start else ''}{piece}{'…' if start + len(piece) < len(text) else ''}`"
+
+
+def _number(value: int | None) -> str:
+    return "not given" if value is None else f"{value:,}"
+
+
+def _sorted(feature_ids: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    return None if feature_ids is None else tuple(sorted(set(feature_ids)))

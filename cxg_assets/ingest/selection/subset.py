@@ -1,0 +1,269 @@
+"""The filtered subset: the cells of an index and the genes of var that a spec selects."""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from cxg_assets.ingest.census.release import Release
+from cxg_assets.ingest.errors import BadInput, CxgError, shown, shown_names
+from cxg_assets.ingest.selection.filter_watch import FilterWatch
+from cxg_assets.ingest.selection.filters import ValueFilter, parse_filter
+from cxg_assets.ingest.selection.genes import parse_gene_filter, select_genes
+from cxg_assets.ingest.selection.index import CensusIndex
+from cxg_assets.ingest.selection.label_traps import gene_name_warnings
+from cxg_assets.ingest.selection.selection import Selection
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, write_feather
+
+PLANNING_COLUMNS = ("nnz", "dataset_id")
+"""Columns carried in the subset besides the spec's: nnz sizes spans, dataset_id makes the citations."""
+
+ROWS_PER_BATCH = 16_384
+"""Of a subset's obs. A worker reads whole batches: with larger ones most of what it reads would be of other spans."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilteredSubset:
+    """What is known of a subset's two files; stored beside them as JSON.
+
+    Attributes:
+        release: The build of the Census.
+        selection: What selected its cells and genes.
+        fingerprint: SHA-256 (hex) over everything that decides the two files.
+        n_obs: Cells that passed.
+        n_obs_before: Cells of the index.
+        n_vars: Genes that passed.
+        n_vars_before: Genes of var.
+        layers: URIs of all X layers of the organism, by name: a plan may take any.
+    """
+
+    release: Release
+    selection: Selection
+    fingerprint: str
+    n_obs: int
+    n_obs_before: int
+    n_vars: int
+    n_vars_before: int
+    layers: dict[str, str]
+
+    def to_json(self) -> bytes:
+        """The inverse of `from_json`."""
+        return json.dumps(asdict(self), indent=1).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> "FilteredSubset":
+        """Reads what `to_json` wrote.
+
+        Raises:
+            CxgError: Another version of this program wrote it.
+        """
+        known = json.loads(text)
+        if set(known) != {field.name for field in fields(cls)}:
+            raise CxgError("subset.json is not one of this version of cxg_assets; materialize filtered_subset again")
+        release, selection = Release.from_fields(known["release"]), Selection.from_fields(known["selection"])
+        return cls(**known | {"release": release, "selection": selection})
+
+
+def parse_obs_filter(
+    value_filter: str | None, columns: Sequence[str], schema: pa.Schema, *, attribute: str = "obs_columns"
+) -> ValueFilter | None:
+    """Checks a filter and a choice of columns against the obs columns that exist.
+
+    Args:
+        value_filter: SOMA filter over obs; None keeps every cell.
+        columns: Columns to keep.
+        schema: Schema of obs.
+        attribute: What the user calls the columns, for the message.
+
+    Raises:
+        BadInput: The filter does not parse, or it or `columns` name a column that obs does not have.
+    """
+    unknown = [column for column in columns if column not in schema.names]
+    if unknown:
+        raise BadInput(f"{attribute}: obs has no {shown_names(unknown)}; it has {', '.join(schema.names)}")
+    return None if value_filter is None else parse_filter(value_filter, schema)
+
+
+def subset_columns(obs_columns: Sequence[str], schema: pa.Schema) -> list[str]:
+    """Columns of a subset's obs file.
+
+    Args:
+        obs_columns: obs columns of its chunks.
+        schema: Schema of the census index.
+    """
+    planning = [name for name in PLANNING_COLUMNS if name in schema.names and name not in obs_columns]
+    return ["soma_joinid", *obs_columns, *planning]
+
+
+def nothing_selected(value_filter: ValueFilter, watch: FilterWatch, organism: str = "") -> BadInput:
+    """The error of a filter that no cell passes.
+
+    Args:
+        value_filter: The filter.
+        watch: What it met.
+        organism: Whose cells they are.
+    """
+    cells = f"no cell of {watch.n_rows:,} {organism} cells".replace("  ", " ")
+    return BadInput(f"value_filter: {cells} passes {shown(value_filter.text)}; {watch.why_nothing('cell')}")
+
+
+def write_subset(
+    spec: SubsetSpec,
+    index: CensusIndex,
+    index_source: FeatherSource,
+    var: pa.Table,
+    layers: dict[str, str],
+    obs_path: Path,
+    var_path: Path,
+    warn: Callable[[str], None] | None = None,
+) -> FilteredSubset:
+    """Filters an index and var into the subset's two feather files, batch by batch.
+
+    Args:
+        spec: The subset.
+        index: What is known of the census index of the spec's organism.
+        index_source: Its file.
+        var: All genes of the organism.
+        layers: URIs of the X layers of the organism, by name.
+        obs_path: Written: soma_joinid, the spec's obs columns and `PLANNING_COLUMNS`, in soma_joinid order.
+        var_path: Written: all var columns of the genes that are kept, in var's order.
+        warn: Told of labels that the filters overlook, see `label_traps`.
+
+    Raises:
+        BadInput: The spec does not fit this Census, or selects no cell or no gene.
+    """
+    genes = select_genes(var, spec.genes)
+    with FeatherFile(index_source) as file:
+        schema = file.schema
+    value_filter = parse_obs_filter(spec.value_filter, spec.obs_columns, schema)
+    rows, warnings = _selected_rows(index_source, value_filter, spec.max_obs, spec.organism)
+    n_obs = sum(len(positions) for positions in rows)
+    if warn is not None:
+        for warning in (*warnings, *gene_name_warnings(spec.genes, var, genes)):
+            warn(warning)
+    selection = Selection.of(spec, value_filter, parse_gene_filter(spec.genes, var.schema))
+    columns = subset_columns(selection.obs_columns, schema)
+    subset = FilteredSubset(
+        release=index.release,
+        selection=selection,
+        fingerprint=_fingerprint(selection, index.release, genes, columns),
+        n_obs=n_obs,
+        n_obs_before=index.n_obs,
+        n_vars=genes.num_rows,
+        n_vars_before=var.num_rows,
+        layers=layers,
+    )
+    with FeatherFile(index_source, columns=columns) as file:
+        selected_schema = pa.schema([schema.field(name) for name in columns])
+        write_feather(obs_path, _take(file, rows, columns), selected_schema, ROWS_PER_BATCH)
+    write_feather(var_path, genes.to_batches(), genes.schema)
+    return subset
+
+
+def export_index(
+    index_source: FeatherSource,
+    value_filter: str | None,
+    columns: Sequence[str] | None,
+    output: Path,
+    warn: Callable[[str], None] | None = None,
+) -> int:
+    """Copies a part of a census index to a feather file of one's own; the file appears when it is whole.
+
+    Args:
+        index_source: A census index.
+        value_filter: SOMA filter over obs; None keeps every cell.
+        columns: Columns in order; None keeps all.
+        output: Written.
+        warn: Told of labels that the filter overlooks, see `label_traps`.
+
+    Raises:
+        BadInput: The filter is wrong or selects no cell, a column does not exist, or the output cannot be written.
+
+    Returns:
+        Rows written.
+    """
+    with FeatherFile(index_source) as file:
+        schema = file.schema
+    parsed = parse_obs_filter(value_filter, columns or (), schema, attribute="columns")
+    rows, warnings = _selected_rows(index_source, parsed, None)
+    if warn is not None:
+        for warning in warnings:
+            warn(warning)
+    names = list(columns or schema.names)
+    unfinished = output.with_name(f".{output.name}.{os.getpid()}")
+    try:
+        with FeatherFile(index_source, columns=names) as file:
+            n_obs = write_feather(unfinished, _take(file, rows, names), pa.schema([schema.field(n) for n in names]))
+        unfinished.replace(output)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise BadInput(f"output: {output} cannot be written: {error}") from error
+    return n_obs
+
+
+def _selected_rows(
+    index_source: FeatherSource, value_filter: ValueFilter | None, max_obs: int | None, organism: str = ""
+) -> tuple[list[np.ndarray], list[str]]:
+    """For each batch of the index the positions (int32) that pass, at most max_obs in all; and what is overlooked.
+
+    Only the filter's columns are decoded here, and `_take` skips batches without a hit.
+
+    Raises:
+        BadInput: No cell passes the filter.
+    """
+    if value_filter is None:
+        return _first_rows(index_source, max_obs), []
+    columns = tuple(value_filter.columns)
+    watch = FilterWatch(value_filter)
+    left = max_obs
+    rows: list[np.ndarray] = []
+    with FeatherFile(index_source, columns=columns) as file, contextlib.closing(file.batches()) as batches:
+        for batch in batches:
+            positions = np.flatnonzero(np.asarray(value_filter.mask(batch))).astype(np.int32)
+            watch.see(batch, len(positions))
+            if left is not None:
+                positions = positions[:left]
+                left -= len(positions)
+            rows.append(positions)
+            if left == 0:
+                break
+    if not any(len(positions) for positions in rows):
+        raise nothing_selected(value_filter, watch, organism)
+    return rows, watch.warnings()
+
+
+def _first_rows(index_source: FeatherSource, max_obs: int | None) -> list[np.ndarray]:
+    """For each batch of the index the positions (int32) of its rows, at most max_obs in all; no batch is read."""
+    with FeatherFile(index_source) as file:
+        size, n_rows = file.rows_per_batch, file.n_rows
+    wanted = n_rows if max_obs is None else min(max_obs, n_rows)
+    return [np.arange(min(size, wanted - start), dtype=np.int32) for start in range(0, wanted, size)] if wanted else []
+
+
+def _take(file: FeatherFile, rows: list[np.ndarray], columns: list[str]) -> Iterator[pa.RecordBatch]:
+    hits = [number for number, positions in enumerate(rows) if len(positions)]
+    with contextlib.closing(file.batches(hits)) as batches:
+        for number, batch in zip(hits, batches, strict=True):
+            yield batch.select(columns).take(pa.array(rows[number]))
+
+
+def _fingerprint(selection: Selection, release: Release, genes: pa.Table, columns: list[str]) -> str:
+    inputs = {
+        "release": release.fingerprint,
+        "organism": selection.organism,
+        "value_filter": selection.value_filter,
+        "max_obs": selection.max_obs,
+        "columns": columns,
+        "feature_ids": genes["feature_id"].to_pylist(),
+    }
+    if selection.genes is not None:
+        # Not only the genes that it kept: what chunks tell of their origin comes from the selection.
+        inputs["genes"] = asdict(selection.genes)
+    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()

@@ -1,0 +1,133 @@
+"""Proves that a destination can be used, before any work: lists it, and writes, reads and removes a small object."""
+
+import contextlib
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from cxg_assets.ingest.errors import BadInput, StoreError, Unreachable, shown_path
+from cxg_assets.ingest.storage.retry import Patience
+from cxg_assets.ingest.storage.store import StoreLocator
+
+SHORT = Patience(limit_seconds=10.0)
+"""Nobody waits for minutes to hear that a host name is wrong; a hiccup is still forgiven."""
+
+_NAME = ".cxg-probe-"
+
+_CONTENT = b"cxg_assets tests that it can write here"
+
+
+@dataclass(frozen=True)
+class Proven:
+    """A destination that can be used.
+
+    Attributes:
+        locator: The destination; what its S3 lacks is switched off.
+        lacks: What its S3 lacks, each as a sentence that says what follows.
+    """
+
+    locator: StoreLocator
+    lacks: tuple[str, ...] = ()
+
+
+def probe(locator: StoreLocator) -> Proven:
+    """Proves that a destination can be listed, written, read and cleaned up. Leaves nothing there.
+
+    In S3 it takes five requests; more where the S3 lacks something.
+
+    Raises:
+        BadInput: It cannot; the message has the reason.
+    """
+    if locator.url.startswith("s3://"):
+        with _named():
+            locator.open(SHORT).sizes(_NAME)
+    return probe_writing(locator)
+
+
+def probe_writing(locator: StoreLocator) -> Proven:
+    """Does it without listing, for who lists anyway.
+
+    Raises:
+        BadInput: It cannot be written, read or cleaned up; the message has the reason.
+    """
+    parts = urlsplit(locator.url)
+    if parts.scheme == "file":
+        _probe_folder(Path(unquote(parts.path)))
+        return Proven(locator)
+    path = f"{_NAME}{uuid.uuid4().hex}"
+    try:
+        with _named():
+            proven = _write(locator, path)
+    except BadInput:
+        with contextlib.suppress(StoreError, FileNotFoundError):
+            locator.open(SHORT).delete(path)  # it may be there, and only the answer was lost
+        raise
+    store = proven.locator.open(SHORT)
+    try:
+        with _named():
+            content = store.get(path)
+    finally:
+        with _named(f"; {store.uri(path)} stays there"):
+            store.delete(path)
+    if content != _CONTENT:
+        place = shown_path(locator.url)
+        raise BadInput(f"destination: {place} gave back other bytes than were written there; do not use it")
+    return proven
+
+
+def _write(locator: StoreLocator, path: str) -> Proven:
+    """Writes the probe, in the first way of these that the S3 knows."""
+    without_create = (
+        "it does not know conditional writes (If-None-Match): two runs at once may store a chunk twice, the same bytes"
+    )
+    without_checksums = "it does not know SHA-256 checksums: only cxg-assets verify finds what was damaged on the way"
+    ways = [
+        Proven(locator),
+        Proven(replace(locator, checksums=False), (without_checksums,)),
+        Proven(replace(locator, conditional_create=False), (without_create,)),
+        Proven(replace(locator, conditional_create=False, checksums=False), (without_create, without_checksums)),
+    ]
+    for way in ways[:-1]:
+        try:
+            return _settle(way, path, without_create)
+        except Unreachable:
+            raise
+        except StoreError:
+            # A refusal that is not about the two comes back in every way; the last one tells it.
+            continue
+    return _settle(ways[-1], path, without_create)
+
+
+def _settle(way: Proven, path: str, without_create: str) -> Proven:
+    """Writes the probe twice: the second must be refused, or the S3 ignores the condition."""
+    store = way.locator.open(SHORT)
+    store.put_chunk(path, _CONTENT, "probe")
+    if way.locator.conditional_create and store.put_chunk(path, _CONTENT, "probe").created:
+        return Proven(replace(way.locator, conditional_create=False), (*way.lacks, without_create))
+    return way
+
+
+@contextlib.contextmanager
+def _named(more: str = "") -> Iterator[None]:
+    try:
+        yield
+    except (StoreError, FileNotFoundError) as error:
+        raise BadInput(f"destination: {error}{more}") from error
+
+
+def _probe_folder(folder: Path) -> None:
+    """Writes and removes a file. Folders that are missing are tried elsewhere, below the first that is there.
+
+    Made in their own place and removed again, they would vanish under whoever else begins to write there.
+    """
+    try:
+        there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        with tempfile.TemporaryDirectory(prefix=_NAME, dir=there) as probed:
+            tried = Path(probed) / folder.relative_to(there)
+            tried.mkdir(parents=True, exist_ok=True)
+            (tried / _NAME).touch()
+    except OSError as error:
+        raise BadInput(f"destination: {shown_path(folder)} cannot be written: {error.strerror}") from error

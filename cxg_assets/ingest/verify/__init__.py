@@ -1,0 +1,1 @@
+"""Is it right? What checks, `verify` and `verify --deep` look at."""

@@ -1,0 +1,151 @@
+"""Compares chunks, value by value, with what the Census's own client returns for their cells and genes."""
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+import pyarrow as pa
+
+from cxg_assets.ingest.census.census import Census, CensusLocator
+from cxg_assets.ingest.chunks.h5ad_template import UNS_KEY
+from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.layout import subset_obs_path, subset_var_path
+from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan
+from cxg_assets.ingest.storage.feather import FeatherFile, feather_source
+from cxg_assets.ingest.storage.follow_up import follow_up
+from cxg_assets.ingest.storage.store import Store
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+SHOWN_CHARACTERS = 80
+"""Of each of two texts that differ."""
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What chunks are compared with.
+
+    Attributes:
+        census: The Census.
+        cells: soma_joinids of the subset, in plan order.
+        genes: soma_joinids of its genes, (n_vars,) int64.
+        ingest: The command that makes the subset's files again.
+    """
+
+    census: Census
+    cells: FeatherFile
+    genes: np.ndarray
+    ingest: str
+
+    def differences(self, data: bytes, plan: ChunkPlan, chunk: Chunk, rows: slice | None = None) -> list[str]:
+        """What of a chunk's file is not as the Census has it, each in words.
+
+        Args:
+            data: The file.
+            plan: The plan.
+            chunk: The chunk.
+            rows: Compare these of its cells, start … stop-1; None compares all.
+        """
+        cells = rows or slice(0, chunk.n_obs)
+        try:
+            adata = _read(data) if rows is None else _read_rows(data, rows)
+        except Exception as error:  # noqa: BLE001 - whatever anndata makes of a damaged file
+            return [f"it cannot be read by anndata: {' '.join(str(error).split())}"]
+        return list(self._compare(adata, plan, chunk, cells))
+
+    def _compare(self, adata: "AnnData", plan: ChunkPlan, chunk: Chunk, rows: slice) -> Iterator[str]:
+        import cellxgene_census
+        import pandas as pd
+
+        header = plan.header
+        with warnings.catch_warnings():
+            # tiledbsoma 2.3.0 hands AnnData an integer obs index, of which AnnData warns at every call.
+            warnings.filterwarnings("ignore", message="Transforming to str index")
+            expected = cellxgene_census.get_anndata(
+                self.census.root,
+                header.selection.organism,
+                X_name=header.layer,
+                obs_coords=self._joinids(plan, chunk, rows),
+                var_coords=self.genes,
+                obs_column_names=["soma_joinid", *header.selection.obs_columns],
+            )
+        for axis in ("obs", "var"):
+            mine, theirs = getattr(adata, axis).reset_index(drop=True), getattr(expected, axis).reset_index(drop=True)
+            try:
+                pd.testing.assert_frame_equal(mine, theirs)
+            except AssertionError as error:
+                yield f"{axis} differs from the Census: {' '.join(str(error).split())}"
+        if adata.obs_names.tolist() != expected.obs["soma_joinid"].astype(str).tolist():
+            yield "obs_names are not the soma_joinids of the cells"
+        if adata.shape != expected.shape:
+            yield f"X has shape {adata.shape}, the Census gives {expected.shape}"
+            return
+        for part in ("indptr", "indices", "data"):
+            if not np.array_equal(getattr(adata.X, part), getattr(expected.X, part)):
+                yield f"X differs from the Census in its {part}"
+        told = adata.uns[UNS_KEY]
+        if told["census_uri"] != self.census.uri:
+            yield f"made from {told['census_uri']}, compared with {self.census.uri}"
+        if header.selection.is_complete:
+            for name, value in header.provenance.items():
+                if told.get(name) != value:
+                    here, there = (str(text)[:SHOWN_CHARACTERS] for text in (told.get(name), value))
+                    yield f"uns tells that its {name} is {here!r}, the plan says {there!r}"
+
+    def _joinids(self, plan: ChunkPlan, chunk: Chunk, rows: slice) -> np.ndarray:
+        """soma_joinids of some rows of a chunk, (n_obs,) int64."""
+        try:
+            found = self.cells.rows(chunk.row_start + rows.start, chunk.row_start + rows.stop)
+            return found["soma_joinid"].to_numpy()
+        except (pa.ArrowException, OSError) as error:
+            header = plan.header
+            raise CxgError(
+                f"{subset_obs_path(header.subset, header.subset_fingerprint)} is damaged ({error}); "
+                f"{self.ingest} makes it again"
+            ) from error
+
+
+@contextlib.contextmanager
+def open_truth(store: Store, plan: ChunkPlan, census: CensusLocator) -> Iterator[Truth]:
+    """Opens the Census, and the cells and genes that the subset selected from it.
+
+    Raises:
+        FileNotFoundError: A file of the subset is not there.
+        ArrowInvalid: A file of the subset is damaged.
+        CxgError: The Census cannot be opened.
+    """
+    header = plan.header
+    obs_path, var_path = (path(header.subset, header.subset_fingerprint) for path in (subset_obs_path, subset_var_path))
+    # var is a few megabytes: in memory it needs no room on a disk that may be full.
+    genes = pa.ipc.open_file(pa.BufferReader(store.get(var_path))).read_all()["soma_joinid"].to_numpy()
+    with (
+        FeatherFile(feather_source(store, obs_path), columns=("soma_joinid",)) as cells,
+        census.open() as opened,
+    ):
+        yield Truth(opened, cells, genes, follow_up(store, "ingest", header.subset))
+
+
+def _read(data: bytes) -> "AnnData":
+    import anndata
+
+    file: Any = io.BytesIO(data)  # anndata reads file objects, but only says so of paths
+    return anndata.read_h5ad(file)
+
+
+def _read_rows(data: bytes, rows: slice) -> "AnnData":
+    """Some cells of a file, without decoding the others' X."""
+    from anndata import AnnData
+    from anndata.io import read_elem, sparse_dataset
+
+    with h5py.File(io.BytesIO(data)) as opened:
+        file: Any = opened
+        parts: dict[str, Any] = {name: read_elem(file[name]) for name in ("obs", "var", "uns")}
+        return AnnData(
+            X=sparse_dataset(file["X"])[rows], obs=parts["obs"].iloc[rows], var=parts["var"], uns=parts["uns"]
+        )

@@ -1,0 +1,223 @@
+"""Looks at a filtered subset: whether it has what it says, and whether its cells are those that were asked for."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from cxg_assets.ingest.census.distinct import is_in_order, n_repeated, sort_cells
+from cxg_assets.ingest.census.repeated_cells import CELL, has_none
+from cxg_assets.ingest.census.row_hashes import hash_rows
+from cxg_assets.ingest.layout import index_path, subset_obs_path
+from cxg_assets.ingest.selection.subset import FilteredSubset
+from cxg_assets.ingest.storage.store import Store
+
+PRIMARY = "is_primary_data"
+BATCHES_AT_ONCE = 64
+"""Batches of an index whose joinids are looked at before what else is needed of them is fetched, several at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubsetAudits:
+    """What was found out of one subset.
+
+    Attributes:
+        contents: As many cells and genes as it says, all of them in the index.
+        primary: Primary cells only, where its filter asks for them.
+        duplicates: No cell twice.
+    """
+
+    contents: Audit
+    primary: Audit
+    duplicates: Audit
+
+
+def audit_subset(
+    subset: FilteredSubset, name: str, store: Store, index: CensusIndex, index_store: Store
+) -> SubsetAudits:
+    """Compares the cells of a subset's obs file with the index.
+
+    Memory: 17 bytes a cell of the subset and a batch of the index, decoded. Of an index in S3 all joinids are fetched,
+    and of what else is looked at the batches with a cell of the subset; what tells cells apart only where the index
+    has one twice.
+
+    Args:
+        subset: What is known of the subset; it is judged by the filter that selected it.
+        name: Its name.
+        store: Its destination.
+        index: What is known of the index.
+        index_store: The default store.
+
+    Raises:
+        FileNotFoundError: A file is not there.
+        CxgError: The subset's obs file cannot be read.
+    """
+    joinids = read_joinids(store, subset_obs_path(name, subset.fingerprint))
+    sort_cells(joinids)
+    source = feather_source(index_store, index_path(index.release.version, index.organism))
+    with FeatherFile(source) as opened:
+        names = set(opened.schema.names)
+        # Where no cell of the whole index is there twice, none of the subset is; to see it again is most of what is
+        # read.
+        is_known = has_none(opened.note)
+    found = _look_up(joinids, source, [name for name in (PRIMARY, *(() if is_known else CELL)) if name in names])
+    return SubsetAudits(
+        contents=_contents(subset, len(joinids), found.n_unknown),
+        primary=_primary(subset.selection.value_filter, found.n_not_primary if PRIMARY in names else None),
+        duplicates=_duplicates(joinids, found.n_same_cell if names.issuperset(CELL) else None),
+    )
+
+
+def asks_for_primary(value_filter: str | None) -> bool:
+    """Whether only primary cells can pass a filter."""
+    if value_filter is None:
+        return False
+    return _demands_primary(parse_expression(Source(text=value_filter.strip(), where="value_filter")))
+
+
+def _demands_primary(node: Node) -> bool:
+    if isinstance(node, Condition):
+        is_true = (node.op, node.values) in (("==", (True,)), ("!=", (False,)))
+        return node.column == PRIMARY and is_true
+    demands = [_demands_primary(term) for term in node.terms]
+    return any(demands) if node.joiner == "and" else all(demands)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """What an index says of a subset's cells.
+
+    Attributes:
+        n_unknown: Cells that it does not have.
+        n_not_primary: Cells that are there and not primary.
+        n_same_cell: Cells whose `CELL` is that of another.
+    """
+
+    n_unknown: int
+    n_not_primary: int
+    n_same_cell: int
+
+
+def _look_up(joinids: np.ndarray, index: FeatherSource, columns: list[str]) -> _Found:
+    """Finds cells in an index, batch by batch; batches without one of them are not decoded but for their joinids.
+
+    Memory: 9 bytes a cell and a batch.
+
+    Args:
+        joinids: (n_obs,) int64 in order.
+        index: Its file.
+        columns: What is looked up: `PRIMARY` and `CELL`, or what of them the index has.
+    """
+    is_found = np.zeros(len(joinids), np.bool_)
+    hashes = np.empty(len(joinids) if set(CELL) <= set(columns) else 0, np.uint64)
+    n_not_primary = n_hashes = 0
+    with FeatherFile(index, columns=("soma_joinid",)) as places, FeatherFile(index, columns=columns) as looked_up:
+        for rows, whole in _hits(joinids, is_found, places, looked_up):
+            if not columns:
+                continue
+            batch = whole.take(pa.array(rows))
+            if PRIMARY in columns:
+                n_not_primary += len(rows) - int(np.sum(batch[PRIMARY].to_numpy(zero_copy_only=False).astype(bool)))
+            if len(hashes):
+                hashes[n_hashes : n_hashes + len(rows)] = hash_rows([batch[name] for name in CELL])
+                n_hashes += len(rows)
+    hashes = hashes[:n_hashes]
+    sort_cells(hashes)
+    return _Found(
+        n_unknown=len(joinids) - int(np.count_nonzero(is_found)),
+        n_not_primary=n_not_primary,
+        n_same_cell=n_repeated(hashes),
+    )
+
+
+def _hits(
+    joinids: np.ndarray, is_found: np.ndarray, places: FeatherFile, looked_up: FeatherFile
+) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
+    """For each batch of an index that has any of the cells, their rows and what is looked up.
+
+    Args:
+        joinids: (n_obs,) int64 in order.
+        is_found: (n_obs,) bool, written.
+        places: The index with its joinids.
+        looked_up: The index with the columns that are looked up; may have none.
+    """
+    for first in range(0, places.n_batches, BATCHES_AT_ONCE):
+        numbers = range(first, min(first + BATCHES_AT_ONCE, places.n_batches))
+        found = {
+            number: _rows_of(joinids, batch["soma_joinid"].to_numpy(), is_found)
+            for number, batch in zip(numbers, places.batches(numbers), strict=True)
+        }
+        hits = [number for number, rows in found.items() if len(rows)]
+        for number, batch in zip(hits, looked_up.batches(hits), strict=True):
+            yield found[number], batch
+
+
+def _rows_of(joinids: np.ndarray, known: np.ndarray, is_found: np.ndarray) -> np.ndarray:
+    """The rows of a batch of the index, each once, of the cells that are looked for and not found yet; marks them.
+
+    Args:
+        joinids: (n_obs,) int64 in order.
+        known: (n_rows,) int64, joinids of the batch; in order in every index that `write_index` wrote.
+        is_found: (n_obs,) bool, written.
+    """
+    if not len(known):
+        return np.empty(0, np.int64)
+    order = None
+    if not is_in_order(known):
+        order = np.argsort(known, kind="stable")
+        known = known[order]
+    here = slice(*np.searchsorted(joinids, (known[0], known[-1] + 1)))
+    rows = np.searchsorted(known, joinids[here])
+    is_here = (known[rows] == joinids[here]) & ~is_found[here]
+    is_found[here] |= is_here
+    rows = rows[is_here]
+    rows = rows[np.append(True, rows[1:] > rows[:-1])[: len(rows)]]
+    return rows if order is None else order[rows]
+
+
+def _contents(subset: FilteredSubset, n_obs: int, n_unknown: int) -> Audit:
+    facts: dict[str, Fact] = {
+        "n_obs": n_obs,
+        "n_vars": subset.n_vars,
+        "n_obs_before": subset.n_obs_before,
+        "n_vars_before": subset.n_vars_before,
+    }
+    wrong = [
+        "the subset has no cells; loosen value_filter" if n_obs == 0 else "",
+        "the subset has no genes; loosen genes" if subset.n_vars == 0 else "",
+        f"obs.feather has {n_obs:,} cells, subset.json says {subset.n_obs:,}; materialize filtered_subset again"
+        if n_obs != subset.n_obs
+        else "",
+        f"{n_unknown:,} cells are not in the census index; materialize filtered_subset again" if n_unknown else "",
+    ]
+    return Audit(wrong="; ".join(what for what in wrong if what), facts=facts)
+
+
+def _primary(value_filter: str | None, n_not_primary: int | None) -> Audit:
+    is_asked = asks_for_primary(value_filter)
+    facts: dict[str, Fact] = {"asked_for": "primary cells only" if is_asked else "no matter whether they are primary"}
+    if n_not_primary is None:
+        return Audit(facts=facts | {"not_looked_at": f"obs of this build has no {PRIMARY}"})
+    facts |= {"n_not_primary": n_not_primary}
+    if is_asked and n_not_primary:
+        return Audit(
+            wrong=f"{n_not_primary:,} cells are not primary, and value_filter asks for {PRIMARY} == True; "
+            "materialize filtered_subset again",
+            facts=facts,
+        )
+    return Audit(facts=facts)
+
+
+def _duplicates(joinids: np.ndarray, n_cells: int | None) -> Audit:
+    n_joinids = n_repeated(joinids)
+    facts: dict[str, Fact] = {"n_obs": len(joinids), "n_same_soma_joinid": n_joinids}
+    wrong = [f"{n_joinids:,} cells have the soma_joinid of another" if n_joinids else ""]
+    if n_cells is None:
+        facts |= {"not_looked_at": f"obs of this build has no {' and '.join(CELL)}"}
+    else:
+        facts |= {"n_same_observation_joinid_in_dataset": n_cells}
+        wrong.append(f"{n_cells:,} cells have dataset_id and observation_joinid of another" if n_cells else "")
+    found = "; ".join(what for what in wrong if what)
+    advice = ". Look at them in the census index; exclude their datasets by dataset_id, or ask for primary cells only"
+    return Audit(wrong=found + advice if found else "", facts=facts)

@@ -1,0 +1,50 @@
+"""Refuses to go on with another build of the Census than before, when nobody said so."""
+
+from dagster import DagsterInstance
+
+from cxg_assets.ingest.census.release import Release
+from cxg_assets.ingest.dataset.publish import read_dataset
+from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.storage.store import Store
+from cxg_assets.names import census_index_key
+from cxg_assets.ui.metadata import release_from
+
+
+def refuse_mixed_builds(release: Release, spec: SubsetSpec, instance: DagsterInstance | None, store: Store) -> None:
+    """Refuses an alias like `stable` that leads to another build than the one in use; a build by its name is fine.
+
+    Args:
+        release: What is asked for, as it is now.
+        spec: The subset.
+        instance: Knows which build the subset's index was made from; None when there is none yet.
+        store: The subset's destination; on a machine that knows nothing, what is published there counts.
+
+    Raises:
+        BadInput: The alias has moved.
+    """
+    is_alias = release.region is not None and release.name != release.build
+    if not is_alias:
+        return
+    indexed = None if instance is None else _indexed(instance, spec.organism)
+    before = indexed or _published(store, spec.name)
+    if before is None or before.region is None or before.version == release.version:
+        return
+    raise BadInput(
+        f"census_version: {release.name} is build {release.build} now; {spec.name} was made from build {before.build}, "
+        f"and a dataset is of one build. Give --census-version {before.build} to go on with that one, or "
+        f"--census-version {release.build} to make everything from the new one"
+    )
+
+
+def _indexed(instance: DagsterInstance, organism: str) -> Release | None:
+    event = instance.get_latest_materialization_event(census_index_key(organism))
+    made = None if event is None else event.asset_materialization
+    return None if made is None else release_from(made.metadata)
+
+
+def _published(store: Store, subset: str) -> Release | None:
+    try:
+        return read_dataset(store, subset).release
+    except FileNotFoundError:
+        return None

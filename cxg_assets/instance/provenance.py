@@ -1,0 +1,96 @@
+"""What an asset was made from: the data version of each upstream asset, which is also its name in the store."""
+
+from collections.abc import Mapping
+
+import dagster as dg
+from dagster import DagsterInstance
+
+from cxg_assets.ingest.census.release import Release
+from cxg_assets.names import CENSUS_RELEASE
+from cxg_assets.ui.metadata import release_from, release_metadata
+
+DATA_VERSION_TAG = "dagster/data_version"
+IS_USER_PROVIDED_TAG = "dagster/data_version_is_user_provided"
+CODE_VERSION_TAG = "dagster/code_version"
+INPUT_VERSION_TAG = "dagster/input_data_version/"
+POINTER_TAG = "dagster/input_event_pointer/"
+"""Both followed by the upstream asset."""
+
+
+def latest_data_version(instance: DagsterInstance, key: dg.AssetKey) -> str:
+    """Data version of an asset's latest materialization.
+
+    Raises:
+        Failure: It was never materialized.
+    """
+    event = instance.get_latest_materialization_event(key)
+    tags = {} if event is None or event.asset_materialization is None else event.asset_materialization.tags or {}
+    if DATA_VERSION_TAG not in tags:
+        raise dg.Failure(f"{key.to_user_string()} was never materialized; materialize it first", allow_retries=False)
+    return tags[DATA_VERSION_TAG]
+
+
+def observed_release(instance: DagsterInstance, asked: str, run_id: str = "") -> Release | None:
+    """The release that was observed last, if it was asked for by this name.
+
+    Args:
+        instance: Where the observations are.
+        asked: `CensusResource.asked`.
+        run_id: Only if it was observed in this run.
+    """
+    records = instance.fetch_observations(CENSUS_RELEASE, limit=1).records
+    if records and run_id not in ("", records[0].run_id):
+        return None
+    event = records[0].asset_observation if records else None
+    release = None if event is None else release_from(event.metadata)
+    return release if release is not None and release.name == asked else None
+
+
+def release_observation(release: Release) -> dg.AssetObservation:
+    """The event by which a step tells that it looked for itself which build it is."""
+    return dg.AssetObservation(
+        CENSUS_RELEASE,
+        metadata=release_metadata(release),
+        tags={DATA_VERSION_TAG: release.version, IS_USER_PROVIDED_TAG: "true"},
+    )
+
+
+def made_from_tags(release: Release, upstream: Mapping[dg.AssetKey, str] | None = None) -> dict[str, str]:
+    """The tags that say what an asset was made from.
+
+    Dagster would put what is the latest when it records: the release that was observed last may be newer than the
+    index that a subset is made from, and a plan may be made again while files of the one before are.
+
+    Args:
+        release: The release.
+        upstream: Data version of what was read, by asset.
+    """
+    versions = {CENSUS_RELEASE: release.version, **(upstream or {})}
+    return {f"{INPUT_VERSION_TAG}{key.to_user_string()}": version for key, version in versions.items()}
+
+
+def provenance_tags(
+    instance: DagsterInstance, spec: dg.AssetSpec, release: Release, upstream: Mapping[dg.AssetKey, str]
+) -> dict[str, str]:
+    """The tags by which Dagster tells whether a logged materialization is stale.
+
+    Dagster sets them itself for an asset's own output, not for events that a step logs. Valid for upstream assets
+    without partitions. Call it once, before the work: it says what the work was based on.
+
+    Args:
+        instance: Where the upstream materializations are.
+        spec: The asset that is logged; its code_version and deps count.
+        release: The release that it is made from.
+        upstream: Data version of what else was read, by asset.
+    """
+    tags = {IS_USER_PROVIDED_TAG: "true"}
+    if spec.code_version is not None:
+        tags[CODE_VERSION_TAG] = spec.code_version
+    for dep in spec.deps:
+        records = instance.fetch_materializations(dep.asset_key, limit=1).records
+        event = records[0].asset_materialization if records else None
+        version = (event.tags or {}).get(DATA_VERSION_TAG, "INITIAL") if event is not None else "INITIAL"
+        name = dep.asset_key.to_user_string()
+        tags[f"{INPUT_VERSION_TAG}{name}"] = version
+        tags[f"{POINTER_TAG}{name}"] = str(records[0].storage_id) if records else "NULL"
+    return tags | made_from_tags(release, upstream)

@@ -1,0 +1,99 @@
+"""What the UI says of each asset of a subset before it is made: in the subset's own words, from its YAML."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from cxg_assets.ingest.layout import dataset_path
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.names import chunk_plan_key, dataset_key, filtered_subset_key, h5ad_chunks_key
+from cxg_assets.ui.labels import Labels
+from cxg_assets.ui.schemas import chunk_obs_schema, chunk_table_schema, place_metadata, same_columns
+
+
+def explained(
+    assets: Sequence[dg.AssetsDefinition], spec: SubsetSpec, destination: str, labels: Labels
+) -> list[dg.AssetsDefinition]:
+    """The assets of a subset with description, owners, tags, standard metadata and links to their code.
+
+    Args:
+        assets: As they were built.
+        spec: The subset.
+        destination: URL of its store; empty for the default store.
+        labels: Its owners and tags.
+    """
+    descriptions = _descriptions(spec, destination)
+    metadata = _metadata(spec, destination)
+
+    def explain(asset: dg.AssetSpec) -> dg.AssetSpec:
+        told = asset.replace_attributes(description=descriptions[asset.key])
+        return told.merge_attributes(owners=labels.owners, tags=labels.tags, metadata=metadata[asset.key])
+
+    linked = dg.with_source_code_references([asset.map_asset_specs(explain) for asset in assets])
+    return [asset for asset in linked if isinstance(asset, dg.AssetsDefinition)]
+
+
+def _descriptions(spec: SubsetSpec, destination: str) -> Mapping[dg.AssetKey, str]:
+    cells = f"pass `{spec.value_filter}`" if spec.value_filter else "there are; no filter is given"
+    limit = f" The first {spec.max_obs:,} of them are taken." if spec.max_obs is not None else ""
+    columns = ", ".join(f"`{name}`" for name in ("soma_joinid", *spec.obs_columns))
+    place = f"`{destination}`" if destination else "the default store (`CXG_STORE_URL`)"
+    return {
+        filtered_subset_key(spec.name): (
+            f"The cells and genes of **{spec.name}**.\n\n"
+            f"- **Cells**: all `{spec.organism}` cells that {cells}.{limit}\n"
+            f"- **Genes**: {_genes(spec)}.\n\n"
+            f"Two feather files at {place}: obs with {columns}, and var of the genes. The filter is applied to the "
+            "census index, not to the Census itself."
+        ),
+        chunk_plan_key(spec.name): (
+            f"Which cell of **{spec.name}** goes to which file: {spec.chunk_size:,} cells a file, in the order of "
+            "soma_joinid, with a fingerprint of everything that decides a file. One parquet row a chunk, which "
+            f"becomes a partition of `{spec.name}/h5ad_chunks`."
+        ),
+        h5ad_chunks_key(spec.name): (
+            f"The cells of **{spec.name}** as h5ad files of {spec.chunk_size:,} cells at {place}, one a partition, "
+            "each recorded the moment it has landed.\n\n"
+            f"- **X**: layer `{spec.layer}`, {_genes(spec)}, compressed with {spec.compression}.\n"
+            f"- **obs**: {columns}.\n\n"
+            "That is what the YAML asks for now. By what the files that are there were selected is told by the "
+            f"metadata of `{spec.name}/chunk_plan` and by each file.\n\n"
+            "A file holds what `cellxgene_census.get_anndata` returns for its cells and genes. What has landed is not "
+            f"made again. To make what is missing in one run, however scattered: job `{spec.name}_missing_chunks`."
+        ),
+        dataset_key(spec.name): (
+            f"**{spec.name}** as published at {place}: manifest, dataset card, citations, and `dataset.json`, which "
+            "points to them and is written last.\n\n"
+            "It is published only when its blocking checks pass, and those of the index, subset and plan that it is "
+            "made from. Until then what was published before stays. Materialize it again to run its checks again."
+        ),
+    }
+
+
+def _metadata(spec: SubsetSpec, destination: str) -> Mapping[dg.AssetKey, Mapping[str, Any]]:
+    subset = filtered_subset_key(spec.name)
+    columns = ("soma_joinid", *spec.obs_columns)
+    return {
+        subset: place_metadata(destination, f"{spec.name}/subset"),
+        chunk_plan_key(spec.name): {
+            "dagster/column_schema": chunk_table_schema(),
+            **place_metadata(destination, spec.name),
+        },
+        h5ad_chunks_key(spec.name): {
+            "dagster/column_schema": chunk_obs_schema(spec.obs_columns),
+            "dagster/column_lineage": same_columns(subset, columns),
+            **place_metadata(destination, spec.name),
+        },
+        dataset_key(spec.name): place_metadata(destination, dataset_path(spec.name)),
+    }
+
+
+def _genes(spec: SubsetSpec) -> str:
+    """The gene selection as the YAML says it."""
+    genes = spec.genes
+    if genes is None:
+        return "all genes"
+    listed = "" if genes.feature_ids is None else f"{len(genes.feature_ids):,} listed genes"
+    passing = "" if genes.value_filter is None else f"genes that pass `{genes.value_filter}`"
+    return " that are also ".join(part for part in (listed, passing) if part)

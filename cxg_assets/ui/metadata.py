@@ -1,0 +1,283 @@
+"""Engine values as Dagster metadata, and chunk reports back from it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from cxg_assets.ingest.census.release import Release
+from cxg_assets.ingest.chunks.amplification import Decoding
+from cxg_assets.ingest.chunks.report import ChunkReport, RunSummary
+from cxg_assets.ingest.dataset.publish import Dataset
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
+from cxg_assets.ingest.quantities import counted, duration, size
+from cxg_assets.ingest.selection.index import CensusIndex
+from cxg_assets.ingest.selection.selection import genes_in_words
+from cxg_assets.ingest.selection.subset import PLANNING_COLUMNS, FilteredSubset, subset_columns
+from cxg_assets.names import census_index_key, filtered_subset_key, h5ad_chunks_key
+from cxg_assets.ui.schemas import (
+    chunk_obs_schema,
+    chunk_table_lineage,
+    chunk_table_schema,
+    obs_schema,
+    same_columns,
+    storage_metadata,
+)
+
+Metadata = dict[str, Any]
+
+_REPORT_FIELDS = tuple(field.name for field in sorted(fields(ChunkReport), key=lambda field: field.type is str))
+"""Numbers before names and checksums, which nobody compares."""
+
+_OF_THE_WRITING = ("read_seconds", "encode_seconds", "upload_seconds", "read_retries", "upload_retries", "nnz_decoded")
+"""Fields of a chunk's report that tell of the run that wrote it, and not of the file."""
+
+WHEN_WRITTEN = "figures_when_written"
+"""Key of those fields, as JSON, where a later run found the chunk: Dagster plots them as figures of the newest run."""
+
+_MAY_BE_UNKNOWN = {"read_seconds", "encode_seconds", "upload_seconds", "nnz_decoded", "landed_at"}
+"""Fields of a chunk's report that are 0 when nobody knows them."""
+
+
+def release_metadata(release: Release) -> Metadata:
+    """Of `census_release`."""
+    return {
+        "dagster/uri": release.uri,
+        "release": release.name,
+        "census_build": release.build,
+        "census_uri": release.uri,
+        "census_region": release.region or "",
+        "census_schema_version": release.schema_version,
+        "census_flags": list(release.flags),
+        "census_total_cell_count": release.total_cell_count,
+        "census_unique_cell_count": release.unique_cell_count,
+        "census_fingerprint": release.fingerprint,
+        "read_at": dg.MetadataValue.timestamp(release.timestamp_ms / 1000),
+    }
+
+
+def release_from(metadata: Mapping[str, dg.MetadataValue]) -> Release | None:
+    """The release that `release_metadata` was made from; None if an earlier version of cxg_assets told less of it."""
+    if "read_at" not in metadata:
+        return None
+    value: dict[str, Any] = {name: item.value for name, item in metadata.items()}
+    return Release(
+        name=value["release"],
+        build=value["census_build"],
+        uri=value["census_uri"],
+        region=value["census_region"] or None,
+        schema_version=value["census_schema_version"],
+        fingerprint=value["census_fingerprint"],
+        timestamp_ms=round(value["read_at"] * 1000),
+        flags=tuple(value["census_flags"]),
+        total_cell_count=value["census_total_cell_count"],
+        unique_cell_count=value["census_unique_cell_count"],
+    )
+
+
+def index_metadata(index: CensusIndex, uri: str, schema: pa.Schema) -> Metadata:
+    """Of `census_index`.
+
+    Args:
+        index: What is known of it.
+        uri: Of its file.
+        schema: Schema of obs.
+    """
+    return {
+        **release_metadata(index.release),
+        "dagster/row_count": index.n_obs,
+        "dagster/uri": uri,
+        "dagster/size_bytes": index.n_bytes,
+        **storage_metadata(uri),
+        "dagster/column_schema": obs_schema(schema),
+        "n_obs": index.n_obs,
+        "n_bytes": index.n_bytes,
+        "obs_columns": list(index.columns),
+    }
+
+
+def subset_metadata(
+    subset: FilteredSubset,
+    uri: str,
+    n_bytes: int,
+    index_schema: pa.Schema,
+    warnings: Sequence[str],
+) -> Metadata:
+    """Of `filtered_subset`.
+
+    Args:
+        subset: What was selected.
+        uri: Of the obs file.
+        n_bytes: Size of the obs file.
+        index_schema: Schema of the census index, which the columns come from.
+        warnings: Labels that the filters overlook.
+    """
+    selection = subset.selection
+    columns = subset_columns(selection.obs_columns, index_schema)
+    return {
+        "dagster/row_count": subset.n_obs,
+        "dagster/uri": uri,
+        "dagster/size_bytes": n_bytes,
+        **storage_metadata(uri),
+        "dagster/column_schema": obs_schema(pa.schema([index_schema.field(name) for name in columns])),
+        "dagster/column_lineage": same_columns(census_index_key(selection.organism), columns),
+        # What people compare comes first.
+        "n_obs": subset.n_obs,
+        "n_obs_before": subset.n_obs_before,
+        "n_vars": subset.n_vars,
+        "n_vars_before": subset.n_vars_before,
+        "resolved_filter": selection.value_filter or "none: every cell",
+        "gene_selection": genes_in_words(selection.genes, subset.n_vars),
+        "max_obs": "no limit" if selection.max_obs is None else selection.max_obs,
+        "layers": list(subset.layers),
+        "fingerprint": subset.fingerprint,
+        "census_build": subset.release.build,
+        "warnings": "\n".join(warnings) or "none",
+    }
+
+
+def plan_metadata(plan: ChunkPlan, uri: str) -> Metadata:
+    """Of `chunk_plan`."""
+    header = plan.header
+    columns = ("soma_joinid", *header.selection.obs_columns, *PLANNING_COLUMNS)
+    return {
+        "dagster/row_count": len(plan.chunks),
+        "dagster/uri": uri,
+        **storage_metadata(uri),
+        "dagster/column_schema": chunk_table_schema(),
+        "dagster/column_lineage": chunk_table_lineage(filtered_subset_key(header.subset), columns),
+        "n_chunks": len(plan.chunks),
+        "n_obs": header.n_obs,
+        "chunk_size": header.chunk_size,
+        "plan_id": header.plan_id,
+        "expected_nnz": sum(chunk.nnz for chunk in plan.chunks),
+        "amplification": round(plan.amplification, 3),
+        "layer": header.layer,
+        "compression": header.compression,
+        "resolved_filter": header.selection.value_filter or "none: every cell",
+        "genes": genes_in_words(header.selection.genes, header.n_vars),
+    }
+
+
+def chunk_metadata(report: ChunkReport, *, already_stored: bool = False) -> Metadata:
+    """Of one partition of `h5ad_chunks`; numbers are numbers, so that Dagster plots them.
+
+    What is not known of a chunk that was found already stored is left out: as zeros it would bend the plots.
+
+    Args:
+        report: The chunk's.
+        already_stored: It lay there when the run began, which wrote nothing: what it took to write it is not told as
+            if it had been now.
+    """
+    # What people compare comes first.
+    metadata: Metadata = {
+        "dagster/partition_row_count": report.n_obs,
+        "n_obs": report.n_obs,
+        "n_bytes": report.n_bytes,
+        "bytes_per_cell": round(report.n_bytes / report.n_obs, 1),
+    }
+    known = {name: value for name in _REPORT_FIELDS if (value := getattr(report, name)) or name not in _MAY_BE_UNKNOWN}
+    seconds = report.read_seconds + report.encode_seconds + report.upload_seconds
+    # A worker overlaps the three, so its throughput is higher than that of one chunk after the other.
+    speed = {"cells_per_second": round(report.n_obs / seconds, 1)} if seconds else {}
+    if already_stored:
+        metadata["already_stored"] = True
+        written = {name: known.pop(name) for name in _OF_THE_WRITING if name in known}
+        if seconds:
+            metadata[WHEN_WRITTEN] = dg.MetadataValue.json(speed | written)
+    else:
+        metadata |= speed
+    metadata |= known
+    if report.landed_at:
+        metadata["landed_at"] = dg.MetadataValue.timestamp(report.landed_at)
+    return metadata
+
+
+def report_from(metadata: Mapping[str, dg.MetadataValue]) -> ChunkReport:
+    """The report that `chunk_metadata` was made from."""
+    told: dict[str, Any] = {name: item.value for name, item in metadata.items()}
+    told |= told.get(WHEN_WRITTEN, {})
+    known = {field.name: told[field.name] for field in fields(ChunkReport) if field.name in told}
+    return ChunkReport(**known)  # type: ignore[arg-type]
+
+
+def summary_from(metadata: Mapping[str, dg.MetadataValue]) -> RunSummary:
+    """The summary that `summary_metadata` was made from."""
+    told = {field.name: metadata[field.name].value for field in fields(RunSummary) if field.name in metadata}
+    return RunSummary(**told)  # type: ignore[arg-type]
+
+
+def summary_metadata(summary: RunSummary) -> Metadata:
+    """Of a run over chunks."""
+    rows = {"Outcome": summary.nothing_written} if summary.nothing_written else {}
+    rows |= {
+        "Files": f"{summary.n_files:,} written, {summary.n_skipped:,} already stored, {summary.n_failed:,} failed",
+        "Observations": f"{summary.n_obs:,}",
+    }
+    if summary.n_files:
+        rows |= {
+            "Elapsed": duration(summary.ingest_seconds),
+            "Throughput": f"{summary.cells_per_second:,.0f} cells/s, "
+            f"{summary.hours_per_million_obs:.3f} hours per 1M observations",
+            "Size": f"{size(summary.total_bytes)}, {size(summary.mean_file_bytes)} a file on average",
+            "Workers": f"{summary.workers:,}, {summary.workers_lost:,} lost, "
+            f"{counted(summary.retries, 'chunk')} tried again",
+        }
+    return {
+        "summary": _table(rows),
+        **{field.name: getattr(summary, field.name) for field in fields(summary)},
+        "mean_file_bytes": summary.mean_file_bytes,
+        "cells_per_second": summary.cells_per_second,
+        "hours_per_million_obs": summary.hours_per_million_obs,
+    }
+
+
+def decoding_metadata(decoding: Decoding) -> Metadata:
+    """Of chunks of which it is known what was decoded for them."""
+    return {
+        "nnz_decoded": int(decoding.nnz_decoded.sum()),
+        "amplification": decoding.amplification,
+        "amplification_expected": decoding.amplification_expected,
+    }
+
+
+def dataset_metadata(dataset: Dataset, uri: str) -> Metadata:
+    """Of `dataset`."""
+    mean_file_bytes = dataset.n_bytes / dataset.n_chunks
+    selection = dataset.selection
+    columns = ("soma_joinid", *selection.obs_columns)
+    return {
+        "summary": _table(
+            {
+                "Observations": f"{dataset.n_obs:,}",
+                "Genes": f"{dataset.n_vars:,}",
+                "Files": f"{dataset.n_chunks:,}",
+                "Size": f"{size(dataset.n_bytes)}, {size(mean_file_bytes)} a file on average",
+                "Layer": f"X/{dataset.layer}, {dataset.nnz:,} non-zeros",
+                "Census build": dataset.release.build,
+            }
+        ),
+        "dagster/row_count": dataset.n_obs,
+        "dagster/uri": uri,
+        "dagster/column_schema": chunk_obs_schema(selection.obs_columns),
+        "dagster/column_lineage": same_columns(h5ad_chunks_key(dataset.subset), columns),
+        "plan_id": dataset.plan_id,
+        "n_obs": dataset.n_obs,
+        "n_vars": dataset.n_vars,
+        "nnz": dataset.nnz,
+        "n_chunks": dataset.n_chunks,
+        "n_bytes": dataset.n_bytes,
+        "mean_file_bytes": mean_file_bytes,
+        "bytes_per_cell": round(dataset.n_bytes / dataset.n_obs, 1),
+        "census_build": dataset.release.build,
+        "published_at": dataset.published_at,
+        "resolved_filter": selection.value_filter or "none: every cell",
+        "genes": genes_in_words(selection.genes, dataset.n_vars),
+    }
+
+
+def _table(rows: Mapping[str, str]) -> dg.MetadataValue:
+    """Names and values as a Markdown table; below 1,000 characters the UI shows it without a click."""
+    return dg.MetadataValue.md("\n".join(["| | |", "| --- | --- |", *(f"| {k} | {v} |" for k, v in rows.items())]))

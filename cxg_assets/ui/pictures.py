@@ -1,0 +1,84 @@
+"""Which pictures go to which event. Drawing is an extra: what goes wrong with it never fails a run."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from cxg_assets.ingest.chunks.amplification import decoding
+from cxg_assets.ingest.chunks.report import ChunkReport
+from cxg_assets.ingest.layout import subset_obs_path
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
+from cxg_assets.ingest.selection.label_counts import count_labels
+from cxg_assets.ingest.storage.feather import feather_source
+from cxg_assets.ingest.storage.store import Store
+from cxg_assets.ui import plots
+from cxg_assets.ui.metadata import Metadata, decoding_metadata
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LABEL_COLUMNS = ("tissue", "cell_type")
+"""Columns of obs whose labels are counted, where the subset has them."""
+
+
+def run_pictures(plan: ChunkPlan, reports: Sequence[ChunkReport], began_at: float) -> Metadata:
+    """Figures and pictures of the chunks that a run made.
+
+    Args:
+        plan: The plan.
+        reports: Of the chunks that landed in the run.
+        began_at: When the first span was dispatched, in seconds since 1970.
+    """
+    if not reports:
+        return {}
+    return {
+        "throughput": _picture(plots.throughput(reports, began_at), "Cells a second over time, by worker"),
+        **_of_chunks(plan, reports),
+    }
+
+
+def dataset_pictures(store: Store, plan: ChunkPlan, reports: Sequence[ChunkReport]) -> Metadata:
+    """Figures and pictures of a whole dataset, whichever runs made its chunks.
+
+    Args:
+        store: The destination.
+        plan: The plan.
+        reports: One for each of its chunks.
+    """
+    header = plan.header
+    obs = feather_source(store, subset_obs_path(header.subset, header.subset_fingerprint))
+    counts = count_labels(obs, LABEL_COLUMNS)
+    pictures = {
+        f"cells_by_{column}": _picture(plots.cells_by(column, of_column), f"Cells by {column}")
+        for column, of_column in counts.items()
+    }
+    return {**pictures, **_of_chunks(plan, reports)}
+
+
+def drawn(log: dg.DagsterLogManager, draw: Callable[[], Metadata]) -> Metadata:
+    """What was drawn; nothing, with a warning in the log, where that failed.
+
+    Args:
+        log: The step's.
+        draw: Draws.
+    """
+    try:
+        return draw()
+    except Exception as error:  # noqa: BLE001 - whatever it was, the chunks have landed
+        log.warning(f"the pictures could not be drawn, and nothing else is missing: {type(error).__name__}: {error}")
+        return {}
+
+
+def _of_chunks(plan: ChunkPlan, reports: Sequence[ChunkReport]) -> Metadata:
+    sizes = plots.file_sizes([report.n_bytes for report in reports])
+    found: Metadata = {"file_sizes": _picture(sizes, "Sizes of the files")}
+    made = decoding(plan.chunks, reports)
+    if len(made.n_obs):
+        found["decoded_cells"] = _picture(plots.decoded_cells(made), "Cells decoded for each cell wanted")
+        found |= decoding_metadata(made)
+    return found
+
+
+def _picture(figure: "Figure", alt: str) -> dg.MetadataValue:
+    return dg.MetadataValue.md(plots.as_markdown(figure, alt))

@@ -1,0 +1,227 @@
+"""Pictures of what a run made, for the pages of the Dagster UI.
+
+The background is transparent, and every colour can be told from the white of the UI's light theme and from the
+near-black of its dark one. Colours are those of Okabe and Ito, which colour-blind people can tell apart. What is drawn
+is bounded (bins, the largest of many), so that a picture of 100,000 chunks is as small as that of one.
+
+matplotlib is imported when the first picture is drawn: it takes a second, and only a run's end needs it.
+"""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cxg_assets.ingest.chunks.amplification import Decoding
+from cxg_assets.ingest.chunks.report import ChunkReport
+from cxg_assets.ingest.quantities import byte_unit, size
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+TEXT = "#777c82"
+"""Grey with a contrast of 4.2 to 1 against white, and as much against the dark theme."""
+
+BLUE, ORANGE, GREEN, PINK, SKY, VERMILION = "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"
+
+WORKER_COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILION)
+"""One for each worker that is drawn by itself; the others are drawn together."""
+
+N_BINS = 60
+"""Bins of a histogram, and of the chunks of a plan."""
+
+N_LABELS = 15
+"""Bars of labels; the rest is one bar."""
+
+LABEL_LENGTH = 36
+"""Characters of a label that are shown."""
+
+WIDTH, DPI = 8.0, 100
+"""Inches, and pixels to the inch."""
+
+
+def as_markdown(figure: "Figure", alt: str) -> str:
+    """A picture as Markdown that carries it, which the UI renders.
+
+    Args:
+        figure: The picture.
+        alt: What it shows, for those who do not see it.
+    """
+    return f"![{alt}](data:image/png;base64,{base64.b64encode(as_png(figure)).decode()})"
+
+
+def as_png(figure: "Figure") -> bytes:
+    """A picture as a PNG with a palette: a third of the size."""
+    from PIL import Image
+
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=DPI, transparent=True)
+    small = io.BytesIO()
+    Image.open(drawn).quantize(128, method=Image.Quantize.FASTOCTREE).save(small, format="png", optimize=True)
+    return small.getvalue()
+
+
+def throughput(reports: Sequence[ChunkReport], began_at: float) -> "Figure":
+    """Cells a second over the time of a run, by worker.
+
+    The cells of a chunk are spread over the time since its worker's chunk before.
+
+    Args:
+        reports: Of chunks that were made in the run; at least one.
+        began_at: When the run began, in seconds since 1970.
+    """
+    landed = np.array([report.landed_at for report in reports]) - began_at
+    n_obs = np.array([report.n_obs for report in reports], np.float64)
+    names, worker = np.unique([report.worker for report in reports], return_inverse=True)
+    # Clocks of other machines may be behind ours.
+    seconds = max(float(landed.max()), 1e-3)
+    edges = np.linspace(0, seconds, N_BINS + 1)
+
+    def rate(number: int) -> np.ndarray:
+        times, cells = landed[worker == number], n_obs[worker == number]
+        order = np.argsort(times, kind="stable")
+        total = np.append(0.0, np.cumsum(cells[order]))
+        return np.diff(np.interp(edges, np.append(0.0, np.clip(times[order], 0, seconds)), total)) / edges[1]
+
+    largest_first = np.argsort(-np.bincount(worker, weights=n_obs), kind="stable")
+    n_alone = len(names) if len(names) <= len(WORKER_COLOURS) else len(WORKER_COLOURS) - 1
+    rates = [rate(number) for number in largest_first]
+    drawn, others, labels = rates[:n_alone], rates[n_alone:], [str(names[n]) for n in largest_first[:n_alone]]
+    if others:
+        drawn.append(np.sum(others, axis=0))
+        labels.append(f"{len(others):,} other workers")
+    unit, unit_name = next(((u, n) for u, n in ((3_600, "hours"), (60, "minutes")) if seconds >= 2 * u), (1, "seconds"))
+
+    figure, axes = _figure(3.6)
+    # Steps, as a bin's rate is that of all its time.
+    axes.stackplot(
+        edges / unit, *(np.append(r, r[-1:]) for r in drawn), step="post", labels=labels, colors=WORKER_COLOURS
+    )
+    axes.set_title(f"Throughput by worker: {n_obs.sum() / seconds:,.0f} cells/s on average")
+    axes.set_xlabel(f"Time ({unit_name})")
+    axes.set_ylabel("Cells a second")
+    axes.set_xlim(0, seconds / unit)
+    axes.set_ylim(bottom=0)
+    _counts(axes.yaxis)
+    _legend(figure)
+    return figure
+
+
+def file_sizes(n_bytes: Sequence[int]) -> "Figure":
+    """How large the files are.
+
+    Args:
+        n_bytes: Size of each; at least one.
+    """
+    sizes = np.array(n_bytes, np.float64)
+    unit, name = byte_unit(float(sizes.max()))
+    counts, edges = np.histogram(sizes / unit, bins=min(N_BINS, max(len(sizes), 1)))
+
+    figure, axes = _figure(2.8)
+    axes.stairs(counts, edges, fill=True, color=BLUE)
+    number = f"{len(sizes):,} file{'s' if len(sizes) > 1 else ''}"
+    axes.set_title(f"File sizes: {number}, {size(float(sizes.mean()))} on average")
+    axes.set_xlabel(f"File size ({name})")
+    axes.set_ylabel("Files")
+    axes.set_ylim(bottom=0)
+    _counts(axes.yaxis)
+    return figure
+
+
+def cells_by(column: str, counts: Mapping[str, int]) -> "Figure":
+    """How many cells carry each label, most frequent first.
+
+    Args:
+        column: The column of obs.
+        counts: Cells of each label; at least one.
+    """
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    shown = ordered if len(ordered) <= N_LABELS + 1 else ordered[:N_LABELS]
+    labels = [name if len(name) <= LABEL_LENGTH else f"{name[: LABEL_LENGTH - 1]}…" for name, _ in shown]
+    cells = [count for _, count in shown]
+    if len(shown) < len(ordered):
+        labels.append(f"{len(ordered) - len(shown):,} others")
+        cells.append(sum(count for _, count in ordered[len(shown) :]))
+
+    figure, axes = _figure(1.1 + 0.24 * len(labels))
+    bars = axes.barh(range(len(labels)), cells, color=BLUE, height=0.75)
+    if len(shown) < len(ordered):
+        bars[-1].set_color(SKY)
+    # The text of a label is nobody's formula.
+    axes.set_yticks(range(len(labels)), labels, parse_math=False)
+    axes.invert_yaxis()
+    # Room for the figure at the end of the longest bar.
+    axes.set_xlim(0, 1.15 * max(cells))
+    axes.bar_label(bars, [f"{count:,}" for count in cells], padding=4, color=TEXT, fontsize=8)
+    axes.set_title(f"Cells by {column}: {sum(cells):,} cells, {len(ordered):,} label{'s' if len(ordered) > 1 else ''}")
+    axes.set_xlabel("Cells")
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+    _counts(axes.xaxis)
+    return figure
+
+
+def decoded_cells(decoding: Decoding) -> "Figure":
+    """Cells decoded for each cell wanted, over the chunks: expected, and as TileDB counted.
+
+    Args:
+        decoding: Of at least one chunk.
+    """
+    n_chunks = len(decoding.n_obs)
+    edges = np.unique(np.linspace(0, n_chunks, min(N_BINS, n_chunks) + 1).astype(np.int64))
+
+    def per_bin(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        return np.add.reduceat(values, edges[:-1]) / np.maximum(np.add.reduceat(wanted, edges[:-1]), 1)
+
+    figure, axes = _figure(3.2)
+    decoded = per_bin(decoding.nnz_decoded, decoding.nnz_wanted)
+    axes.stairs(decoded, edges, fill=True, color=SKY, label=f"decoded: {decoding.amplification:,.2f} on average")
+    expected = per_bin(decoding.n_obs_expected, decoding.n_obs)
+    label = f"expected by the plan: {decoding.amplification_expected:,.2f}"
+    axes.stairs(expected, edges, color=VERMILION, linewidth=1.6, baseline=None, label=label)
+    axes.set_title("Cells decoded for each cell wanted")
+    axes.set_xlabel("Chunks, in the order of the plan")
+    axes.set_ylabel("Cells decoded")
+    axes.set_xlim(0, n_chunks)
+    axes.set_ylim(0, 1.05 * float(max(decoded.max(), expected.max(), 1)))
+    _counts(axes.xaxis)
+    _legend(figure)
+    return figure
+
+
+def _figure(height: float) -> tuple["Figure", "Axes"]:
+    """A figure without pyplot, which would keep it for ever."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.title.set_color(TEXT)
+    axes.title.set_fontsize(11)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.label.set_color(TEXT)
+    axes.tick_params(colors=TEXT, labelsize=9)
+    axes.grid(color=TEXT, alpha=0.25, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side, spine in axes.spines.items():
+        spine.set_color(TEXT)
+        spine.set_visible(side in ("left", "bottom"))
+    return figure, axes
+
+
+def _counts(axis: "Axis") -> None:
+    """Whole numbers at the ticks of an axis, written with commas."""
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+    axis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+
+
+def _legend(figure: "Figure") -> None:
+    """Below the axes: on what is drawn, grey could not be read."""
+    legend = figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8, labelcolor=TEXT)
+    for text in legend.get_texts():
+        text.set_parse_math(False)

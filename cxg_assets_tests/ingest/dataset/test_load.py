@@ -1,0 +1,265 @@
+"""What was published is read back as it is in the files, from a folder and from S3, and nothing else is."""
+
+import gc
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import anndata
+import boto3
+import h5py
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from cxg_assets.ingest.dataset import load
+from cxg_assets.ingest.dataset.publish import publish, read_dataset
+from cxg_assets.ingest.errors import BadInput, CxgError
+from cxg_assets.ingest.layout import dataset_path, manifest_path, subset_obs_path
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.storage import scratch
+from cxg_assets.ingest.storage.store import Store, StoreLocator
+from cxg_assets.ingest.verify.dataset import verify
+from cxg_assets_tests.conftest import BLOOD_NORMAL, S3_SETTINGS, Ingest
+from cxg_assets_tests.ingested import Ingested
+
+
+@dataclass(frozen=True)
+class Published:
+    """One published subset in two places; the files of the folder are the reference for both."""
+
+    folder: Ingested
+    store: Store
+
+    @property
+    def plan(self) -> ChunkPlan:
+        return self.folder.plan
+
+    @property
+    def keys(self) -> list[str]:
+        return [chunk.key for chunk in self.plan.chunks]
+
+    @property
+    def files(self) -> list[Any]:
+        return [self.folder.read(chunk) for chunk in self.plan.chunks]
+
+
+@pytest.fixture(scope="module")
+def in_folder(ingest: Ingest, spec: Callable[..., SubsetSpec], tmp_path_factory: pytest.TempPathFactory) -> Ingested:
+    small = spec(value_filter=BLOOD_NORMAL, chunk_size=40, max_obs=230)
+    made = ingest(small, tmp_path_factory.mktemp("load").as_uri())
+    publish(made.store, made.plan, made.reports, made.census)
+    return made
+
+
+@pytest.fixture(scope="module")
+def in_s3(in_folder: Ingested, ingest: Ingest, s3_endpoint: str) -> Ingested:
+    settings = replace(S3_SETTINGS, endpoint_url=s3_endpoint)
+    client = boto3.client(
+        "s3",
+        endpoint_url=s3_endpoint,
+        region_name=settings.region,
+        aws_access_key_id=settings.access_key_id,
+        aws_secret_access_key=settings.secret_access_key,
+    )
+    client.create_bucket(Bucket="loads")
+    made = ingest(in_folder.spec, StoreLocator(url="s3://loads/store", s3=settings))
+    publish(made.store, made.plan, made.reports, made.census)
+    return made
+
+
+@pytest.fixture(params=["folder", "s3"])
+def published(request: pytest.FixtureRequest, in_folder: Ingested, in_s3: Ingested) -> Published:
+    return Published(in_folder, in_folder.store if request.param == "folder" else in_s3.store)
+
+
+@pytest.fixture
+def damaged(in_folder: Ingested, tmp_path: Path) -> Ingested:
+    """A copy of the folder that a test may change."""
+    shutil.copytree(Path(in_folder.store.url.removeprefix("file://")), tmp_path / "copy")
+    return replace(in_folder, store=StoreLocator(url=(tmp_path / "copy").as_uri()).open())
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for temporary files of the test's own."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    gc.collect()
+
+
+def assert_same(loaded: Any, expected: Any) -> None:
+    pd.testing.assert_frame_equal(loaded.obs, expected.obs)
+    pd.testing.assert_frame_equal(loaded.var, expected.var)
+    assert loaded.X.dtype == expected.X.dtype
+    assert (loaded.X != expected.X).nnz == 0
+    assert loaded.uns == expected.uns
+
+
+def test_the_published_plan_is_the_one_that_dataset_json_names(published: Published) -> None:
+    assert load.load_published_plan(published.store, "blood_normal") == published.plan
+
+
+def test_a_chunk_in_memory_is_what_read_h5ad_reads(published: Published) -> None:
+    checksums = load.published_checksums(published.store, published.plan)
+    assert sorted(checksums) == published.keys
+    for key, expected in zip(published.keys, published.files, strict=True):
+        assert_same(load.read_chunk(published.store, published.plan, key, checksums), expected)
+
+
+def test_a_lazy_chunk_decodes_only_when_asked_and_gives_the_same(published: Published) -> None:
+    lazy: Any = load.open_chunk(published.store, published.plan, "00002")
+    expected = published.files[2]
+    assert type(lazy.X).__module__.startswith("dask.")
+    read = lazy.to_memory()
+    assert (read.X != expected.X).nnz == 0
+    # to_memory drops categories without a cell.
+    pd.testing.assert_frame_equal(read.obs.astype(str), expected.obs.astype(str))
+
+
+@pytest.mark.parametrize("in_memory", [False, True], ids=["in files", "in memory"])
+def test_the_collection_is_all_chunks_joined_in_plan_order(published: Published, in_memory: bool) -> None:
+    collection: Any = load.open_dataset(published.store, "blood_normal", in_memory=in_memory)
+    expected: Any = anndata.concat(published.files, merge="same")
+    assert collection.shape == expected.shape == (230, published.plan.header.n_vars)
+    assert collection.obs_names.is_unique
+    assert list(collection.obs_names) == list(expected.obs_names)
+    assert list(collection.var_names) == list(expected.var_names)
+    pd.testing.assert_frame_equal(collection.obs, expected.obs)
+    rows = np.random.default_rng(3).permutation(230)[:90]
+    assert (collection[rows].X != expected[rows].X).nnz == 0
+
+
+def test_a_local_copy_goes_with_what_was_opened(in_s3: Ingested, temporary: Path) -> None:
+    opened: Any = load.open_dataset(in_s3.store, "blood_normal")
+    chunk: Any = load.open_chunk(in_s3.store, in_s3.plan, "00000")
+    table = load.open_table(in_s3.store, subset_obs_path("blood_normal", in_s3.subset.fingerprint))
+    assert len(list(temporary.glob(f"{scratch.PREFIX}*"))) == len(in_s3.plan.chunks) + 2
+    assert table.count_rows() == 230
+    del opened, chunk, table
+    gc.collect()
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_table_is_the_obs_of_the_chunks(published: Published) -> None:
+    path = subset_obs_path("blood_normal", published.folder.subset.fingerprint)
+    frame = load.read_table(published.store, path).to_pandas()
+    joined: Any = anndata.concat(published.files)
+    expected = joined.obs.reset_index(drop=True)
+    pd.testing.assert_frame_equal(frame[list(expected.columns)], expected)
+    few = load.read_table(published.store, path, ["donor_id", "soma_joinid"])
+    assert few.column_names == ["donor_id", "soma_joinid"]
+    dataset = load.open_table(published.store, path)
+    pd.testing.assert_frame_equal(dataset.to_table().to_pandas(), frame)
+
+
+def test_a_column_that_is_not_there_is_named(published: Published) -> None:
+    path = subset_obs_path("blood_normal", published.folder.subset.fingerprint)
+    with pytest.raises(BadInput, match=r"^columns: there is no cell_typ; there are soma_joinid, cell_type, "):
+        load.read_table(published.store, path, ["cell_typ"])
+
+
+def test_what_is_not_published_is_said_to_be_not(store_url: str) -> None:
+    with pytest.raises(BadInput, match=r"lung_t is not published at .* cxg-assets ingest lung_t makes and publishes"):
+        load.open_dataset(StoreLocator(url=store_url).open(), "lung_t")
+
+
+def test_a_chunk_that_has_not_landed_is_named(damaged: Ingested) -> None:
+    damaged.file(damaged.plan.chunks[3]).unlink()
+    said = rf"blood_normal, plan {damaged.plan.header.plan_id}: chunk 00003 has not landed at {damaged.store.url}; "
+    with pytest.raises(BadInput, match=said):
+        load.read_chunk(damaged.store, damaged.plan, "00003")
+    with pytest.raises(BadInput, match=said):
+        load.open_chunk(damaged.store, damaged.plan, "00003")
+    with pytest.raises(BadInput, match=said):
+        load.open_dataset(damaged.store, "blood_normal")
+
+
+def test_a_chunk_of_another_plan_is_named(in_folder: Ingested) -> None:
+    with pytest.raises(BadInput, match=r"chunk 00009 is not in plan"):
+        load.read_chunk(in_folder.store, in_folder.plan, "00009")
+
+
+def test_a_file_that_is_another_chunk_is_refused(damaged: Ingested) -> None:
+    first, second = damaged.plan.chunks[:2]
+    shutil.copy(damaged.file(first), damaged.file(second))
+    for read in (load.read_chunk, load.open_chunk):
+        with pytest.raises(CxgError, match=r"00001-.*h5ad has fingerprint .* it was made from other inputs"):
+            read(damaged.store, damaged.plan, "00001")
+    with pytest.raises(CxgError, match="it was made from other inputs"):
+        load.open_dataset(damaged.store, "blood_normal")
+
+
+def test_a_value_that_was_changed_since_publishing_is_refused_in_memory(damaged: Ingested) -> None:
+    with h5py.File(damaged.file(damaged.plan.chunks[1]), "r+") as file:
+        counts: Any = file["X/data"]
+        counts[0] += 1
+    checksums = load.published_checksums(damaged.store, damaged.plan)
+    with pytest.raises(CxgError, match=r"is not the file that was published: its SHA-256 is another; cxg-assets"):
+        load.read_chunk(damaged.store, damaged.plan, "00001", checksums)
+    with pytest.raises(CxgError, match="is not the file that was published"):
+        load.open_dataset(damaged.store, "blood_normal", in_memory=True)
+
+
+def test_a_plan_that_was_not_published_has_no_checksums(damaged: Ingested) -> None:
+    damaged.store.delete(manifest_path("blood_normal", damaged.plan.header.plan_id))
+    assert load.published_checksums(damaged.store, damaged.plan) == {}
+
+
+def test_more_files_than_a_process_may_open_are_refused_before_any_is(
+    in_folder: Ingested, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "SPARE_FILES", 10**12)
+    said = r"blood_normal has 6 files, and this process may open [0-9,]+; start it after `ulimit -n 1000000000006`"
+    with pytest.raises(BadInput, match=said):
+        load.open_dataset(in_folder.store, "blood_normal")
+
+
+@pytest.fixture
+def of_before(damaged: Ingested) -> Ingested:
+    """The published subset as it was stored before plan and dataset.json had the selection."""
+    store, header = damaged.store, damaged.plan.header
+    flat = {
+        "organism": header.selection.organism,
+        "value_filter": header.selection.value_filter,
+        "genes": header.provenance["genes"],
+    }
+    path = dataset_path(header.subset)
+    dataset = json.loads(store.get(path))
+    del dataset["selection"]
+    store.put(path, json.dumps(dataset | flat).encode())
+    file = damaged.file(damaged.plan.chunks[0]).parent / "plan.parquet"
+    table = pq.read_table(file)
+    fields = json.loads((table.schema.metadata or {})[b"cxg_assets"])
+    del fields["selection"]
+    fields |= flat | {"obs_columns": header.selection.obs_columns}
+    pq.write_table(table.replace_schema_metadata({"cxg_assets": json.dumps(fields)}), file)
+    return damaged
+
+
+def test_what_was_published_before_selections_were_kept_is_loaded_and_verified(of_before: Ingested) -> None:
+    store = of_before.store
+    collection = load.open_dataset(store, "blood_normal", in_memory=True)
+    assert collection.shape == (of_before.plan.header.n_obs, of_before.plan.header.n_vars)
+    assert load.load_published_plan(store, "blood_normal").chunks == of_before.plan.chunks
+    assert verify(store, read_dataset(store, "blood_normal"), of_before.census) == []
+
+
+def test_nothing_new_is_made_of_a_plan_that_does_not_say_what_selected_its_cells(of_before: Ingested) -> None:
+    plan = load.load_published_plan(of_before.store, "blood_normal")
+    pointer = of_before.store.get(dataset_path("blood_normal"))
+
+    with pytest.raises(BadInput, match="materialize filtered_subset and chunk_plan again"):
+        plan.require_known_format()
+    with pytest.raises(BadInput, match="made before plans kept what selected their cells"):
+        publish(of_before.store, plan, of_before.reports, of_before.census)
+
+    assert of_before.store.get(dataset_path("blood_normal")) == pointer
