@@ -21,9 +21,11 @@ from cxg_assets.ingest.census.release import read_release
 from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
 from cxg_assets.ingest.chunks.worker import IngestJob, Worker
 from cxg_assets.ingest.chunks.worker_environment import WORKER_ENVIRONMENT
-from cxg_assets.ingest.pipeline import make_index, make_subset, store_plan
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
+from cxg_assets.ingest.plan.making import store_plan
 from cxg_assets.ingest.plan.spans import Span, plan_spans
+from cxg_assets.ingest.selection.index import make_index
+from cxg_assets.ingest.selection.subset import make_subset
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
 from cxg_assets.ingest.storage.store import StoreLocator
 

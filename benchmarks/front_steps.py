@@ -19,18 +19,10 @@ from typing import Any
 
 from cxg_assets.ingest.census.release import Release, read_release
 from cxg_assets.ingest.chunks.report import ChunkReport
-from cxg_assets.ingest.pipeline import (
-    landed_sizes,
-    load_index,
-    load_plan,
-    load_subset,
-    make_index,
-    make_subset,
-    store_plan,
-)
-from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
-from cxg_assets.ingest.selection.index import CensusIndex
-from cxg_assets.ingest.selection.subset import FilteredSubset
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, landed_sizes, load_plan
+from cxg_assets.ingest.plan.making import store_plan
+from cxg_assets.ingest.selection.index import CensusIndex, load_index, make_index
+from cxg_assets.ingest.selection.subset import FilteredSubset, load_subset, make_subset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets.ingest.verify.audit import Audit, audit_plan

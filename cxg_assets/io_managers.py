@@ -10,8 +10,8 @@ Metadata of the input chooses the rest: `load` is `memory` or `lazy` (of chunks 
 `lazy`), `columns` is a list of columns of a table. The assets store what they make themselves: nothing is written here.
 
 Index and chunks need the Dagster instance that knows of them (`DAGSTER_HOME`, or `instance=`), as releases and
-partitions are on record there. Subset and dataset do not: what is published is found in the store. `ingest/dataset/load.py` has
-it all without Dagster.
+partitions are on record there. Subset and dataset do not: what is published is found in the store.
+`ingest/dataset/load.py` has it all without Dagster.
 """
 
 from typing import TYPE_CHECKING, Any

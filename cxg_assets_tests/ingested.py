@@ -11,10 +11,11 @@ from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
 from cxg_assets.ingest.chunks.worker import IngestJob, Worker
-from cxg_assets.ingest.pipeline import make_index, make_subset, store_plan
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan
+from cxg_assets.ingest.plan.making import store_plan
 from cxg_assets.ingest.plan.spans import Span, plan_spans
-from cxg_assets.ingest.selection.subset import FilteredSubset
+from cxg_assets.ingest.selection.index import make_index
+from cxg_assets.ingest.selection.subset import FilteredSubset, make_subset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import Store, StoreLocator
 

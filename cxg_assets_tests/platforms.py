@@ -14,8 +14,7 @@ from dagster_aws.s3 import S3Resource
 
 from cxg_assets.code_location import OBSERVE_JOB, complete
 from cxg_assets.components.census_subset import subset_definitions
-from cxg_assets.ingest.pipeline import load_plan
-from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan
+from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, load_plan
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.instance.provenance import latest_data_version

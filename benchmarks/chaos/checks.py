@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from benchmarks.chaos.look import chunks, open_store, record, unfinished_uploads, wait_for_processes
 from benchmarks.chaos.world import ChaosError, World
 from benchmarks.contenders import SUBSET
-from cxg_assets.ingest.dataset.publish import read_dataset
+from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.verify.dataset import verify
 
 

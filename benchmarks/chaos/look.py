@@ -12,9 +12,9 @@ from dagster import DagsterInstance
 
 from benchmarks.chaos.world import PREFIX, ChaosError, World, wait_until
 from benchmarks.contenders import SUBSET
-from cxg_assets.ingest.dataset.publish import read_dataset
 from cxg_assets.ingest.layout import dataset_path, plan_folder
-from cxg_assets.ingest.pipeline import load_plan
+from cxg_assets.ingest.plan.chunk_plan import load_plan
+from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets.ingest.verify.dataset import verify
 from cxg_assets.instance.provenance import latest_data_version

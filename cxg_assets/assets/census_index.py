@@ -8,7 +8,7 @@ from cxg_assets.assets.conditions import follows
 from cxg_assets.checks.release import just_observed
 from cxg_assets.ingest.census.census import keep_open
 from cxg_assets.ingest.layout import index_path
-from cxg_assets.ingest.pipeline import make_index
+from cxg_assets.ingest.selection.index import make_index
 from cxg_assets.instance.provenance import made_from_tags, observed_release, release_observation
 from cxg_assets.instance.step_failures import as_failure
 from cxg_assets.names import CENSUS_GROUP, CENSUS_POOL, CENSUS_RELEASE, INDEX_IO_MANAGER, census_index_key

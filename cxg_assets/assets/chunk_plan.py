@@ -4,7 +4,8 @@ import dagster as dg
 
 from cxg_assets.assets.conditions import follows
 from cxg_assets.ingest.layout import plan_path
-from cxg_assets.ingest.pipeline import load_subset, store_plan
+from cxg_assets.ingest.plan.making import store_plan
+from cxg_assets.ingest.selection.subset import load_subset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.instance.partitions import register_partitions
 from cxg_assets.instance.provenance import latest_data_version, made_from_tags

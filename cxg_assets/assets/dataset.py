@@ -10,7 +10,7 @@ from cxg_assets.checks.dataset import GATE, gate_found, require_upstream_passed
 from cxg_assets.ingest.census.census import keep_open
 from cxg_assets.ingest.dataset.publish import publish
 from cxg_assets.ingest.layout import dataset_path
-from cxg_assets.ingest.pipeline import landed_sizes, load_plan
+from cxg_assets.ingest.plan.chunk_plan import landed_sizes, load_plan
 from cxg_assets.ingest.plan.plan_mark import marked
 from cxg_assets.ingest.verify.chunks import audit_chunks
 from cxg_assets.instance.partitions import chunk_record

@@ -5,8 +5,9 @@ import dagster as dg
 from cxg_assets.assets.conditions import follows
 from cxg_assets.ingest.census.census import keep_open
 from cxg_assets.ingest.layout import subset_obs_path
-from cxg_assets.ingest.pipeline import load_index, make_subset
 from cxg_assets.ingest.plan.preflight import check_subset
+from cxg_assets.ingest.selection.index import load_index
+from cxg_assets.ingest.selection.subset import make_subset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.probe import probe
 from cxg_assets.instance.provenance import latest_data_version, made_from_tags

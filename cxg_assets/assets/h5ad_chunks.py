@@ -8,7 +8,7 @@ from cxg_assets.assets.conditions import follows
 from cxg_assets.assets.recording import ChunkRecorder, StepContext, make_chunks
 from cxg_assets.ingest.chunks.worker import IngestJob
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.pipeline import load_plan, require_plan
+from cxg_assets.ingest.plan.chunk_plan import load_plan, require_plan
 from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION
 from cxg_assets.ingest.plan.plan_mark import marked
 from cxg_assets.instance.dead_runs import process_tag

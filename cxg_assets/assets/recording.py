@@ -19,8 +19,7 @@ from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport, RunSummar
 from cxg_assets.ingest.chunks.stored_chunk import read_report
 from cxg_assets.ingest.chunks.worker import IngestJob
 from cxg_assets.ingest.errors import Unreachable
-from cxg_assets.ingest.pipeline import stored_chunks
-from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan
+from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, stored_chunks
 from cxg_assets.ingest.plan.spans import plan_spans
 from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.storage.probe import probe_writing

@@ -12,9 +12,8 @@ from cxg_assets.checks.plan import COVERS_SUBSET
 from cxg_assets.checks.release import NOT_RETRACTED
 from cxg_assets.checks.subset import NOT_EMPTY, PRIMARY_ONLY
 from cxg_assets.ingest.dataset.manifest import read_manifest, total
-from cxg_assets.ingest.dataset.publish import read_dataset
-from cxg_assets.ingest.pipeline import landed_sizes, load_plan
-from cxg_assets.ingest.plan.chunk_plan import PlanHeader
+from cxg_assets.ingest.plan.chunk_plan import PlanHeader, landed_sizes, load_plan
+from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.verify.audit import Audit, Fact
 from cxg_assets.ingest.verify.chunks import N_CELLS, N_COMPARED, N_SAMPLED, SAMPLED_BYTES, ChunkAudits

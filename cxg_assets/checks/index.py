@@ -6,7 +6,7 @@ import dagster as dg
 
 from cxg_assets.checks.check import Check, results
 from cxg_assets.ingest.census.census import keep_open
-from cxg_assets.ingest.pipeline import load_index
+from cxg_assets.ingest.selection.index import load_index
 from cxg_assets.ingest.verify.audit import audit_index
 from cxg_assets.instance.provenance import latest_data_version
 from cxg_assets.instance.step_failures import as_failure

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from cxg_assets.checks.check import Check, results
-from cxg_assets.ingest.pipeline import load_plan
+from cxg_assets.ingest.plan.chunk_plan import load_plan
 from cxg_assets.ingest.verify.audit import audit_plan
 from cxg_assets.instance.provenance import latest_data_version
 from cxg_assets.instance.step_failures import as_failure

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import dagster as dg
 
 from cxg_assets.checks.check import Check, results
-from cxg_assets.ingest.pipeline import load_index, load_subset
+from cxg_assets.ingest.selection.index import load_index
+from cxg_assets.ingest.selection.subset import load_subset
 from cxg_assets.ingest.verify.selection import audit_subset
 from cxg_assets.instance.provenance import latest_data_version
 from cxg_assets.instance.step_failures import as_failure

@@ -13,9 +13,9 @@ from cxg_assets.cli.run import cells_bar, run_job
 from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import subset_definitions
 from cxg_assets.ingest.census.census import keep_open
-from cxg_assets.ingest.dataset.publish import Dataset
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.pipeline import load_plan
+from cxg_assets.ingest.plan.chunk_plan import load_plan
+from cxg_assets.ingest.plan.published import Dataset
 from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.instance.partitions import chunk_record

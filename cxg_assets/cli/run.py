@@ -20,9 +20,9 @@ from cxg_assets.ingest.census.census import keep_open
 from cxg_assets.ingest.chunks.report import RunSummary
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import dataset_path
-from cxg_assets.ingest.pipeline import as_indexed, landed_sizes, load_plan
-from cxg_assets.ingest.plan.chunk_plan import Chunk
+from cxg_assets.ingest.plan.chunk_plan import Chunk, landed_sizes, load_plan
 from cxg_assets.ingest.plan.preflight import check_subset
+from cxg_assets.ingest.selection.index import as_indexed
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.probe import probe
 from cxg_assets.instance.dead_runs import process_tag, report_killed_runs

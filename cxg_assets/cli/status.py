@@ -8,9 +8,8 @@ from cxg_assets.cli.project import Subset, default_store, existing_instance, loa
 from cxg_assets.cli.store_place import STORE_PLACE
 from cxg_assets.cli.sync_lines import sync_lines
 from cxg_assets.cli.warn import warn
-from cxg_assets.ingest.dataset.publish import read_dataset
-from cxg_assets.ingest.pipeline import landed_sizes
-from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, landed_sizes
+from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.quantities import counted, size
 from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store

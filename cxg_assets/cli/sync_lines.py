@@ -9,8 +9,8 @@ from cxg_assets.cli.project import Subset, default_store
 from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import subset_definitions
 from cxg_assets.ingest.errors import BadInput, CxgError
-from cxg_assets.ingest.pipeline import load_subset
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
+from cxg_assets.ingest.selection.subset import load_subset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.instance.partitions import ChunkRecord

@@ -8,8 +8,8 @@ from tqdm import tqdm
 from cxg_assets.cli.project import default_store, load_subset
 from cxg_assets.cli.repair import run_repair
 from cxg_assets.cli.store_place import STORE_PLACE
-from cxg_assets.ingest.dataset.publish import Dataset, read_dataset
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.plan.published import Dataset, read_dataset
 from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store

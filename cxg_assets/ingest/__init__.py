@@ -22,27 +22,27 @@ if TYPE_CHECKING:
     from cxg_assets.ingest.dataset.load import read_chunk as read_chunk
     from cxg_assets.ingest.dataset.load import read_table as read_table
     from cxg_assets.ingest.dataset.manifest import IncompleteDataset as IncompleteDataset
-    from cxg_assets.ingest.dataset.publish import Dataset as Dataset
     from cxg_assets.ingest.dataset.publish import publish as publish
-    from cxg_assets.ingest.dataset.publish import read_dataset as read_dataset
     from cxg_assets.ingest.errors import BadInput as BadInput
     from cxg_assets.ingest.errors import CxgError as CxgError
     from cxg_assets.ingest.errors import StoreError as StoreError
     from cxg_assets.ingest.errors import Unreachable as Unreachable
-    from cxg_assets.ingest.pipeline import landed_sizes as landed_sizes
-    from cxg_assets.ingest.pipeline import load_index as load_index
-    from cxg_assets.ingest.pipeline import load_plan as load_plan
-    from cxg_assets.ingest.pipeline import load_subset as load_subset
-    from cxg_assets.ingest.pipeline import make_index as make_index
-    from cxg_assets.ingest.pipeline import make_subset as make_subset
-    from cxg_assets.ingest.pipeline import store_plan as store_plan
     from cxg_assets.ingest.plan.chunk_plan import Chunk as Chunk
     from cxg_assets.ingest.plan.chunk_plan import ChunkPlan as ChunkPlan
     from cxg_assets.ingest.plan.chunk_plan import PlanHeader as PlanHeader
+    from cxg_assets.ingest.plan.chunk_plan import landed_sizes as landed_sizes
+    from cxg_assets.ingest.plan.chunk_plan import load_plan as load_plan
+    from cxg_assets.ingest.plan.making import store_plan as store_plan
+    from cxg_assets.ingest.plan.published import Dataset as Dataset
+    from cxg_assets.ingest.plan.published import read_dataset as read_dataset
     from cxg_assets.ingest.plan.spans import Span as Span
     from cxg_assets.ingest.plan.spans import plan_spans as plan_spans
     from cxg_assets.ingest.selection.index import CensusIndex as CensusIndex
+    from cxg_assets.ingest.selection.index import load_index as load_index
+    from cxg_assets.ingest.selection.index import make_index as make_index
     from cxg_assets.ingest.selection.subset import FilteredSubset as FilteredSubset
+    from cxg_assets.ingest.selection.subset import load_subset as load_subset
+    from cxg_assets.ingest.selection.subset import make_subset as make_subset
     from cxg_assets.ingest.spec import GeneSelection as GeneSelection
     from cxg_assets.ingest.spec import SubsetSpec as SubsetSpec
     from cxg_assets.ingest.storage.s3 import S3Settings as S3Settings
@@ -63,17 +63,17 @@ _MODULES = {
     "Release": "cxg_assets.ingest.census.release",
     "read_release": "cxg_assets.ingest.census.release",
     "CensusIndex": "cxg_assets.ingest.selection.index",
-    "make_index": "cxg_assets.ingest.pipeline",
-    "load_index": "cxg_assets.ingest.pipeline",
+    "make_index": "cxg_assets.ingest.selection.index",
+    "load_index": "cxg_assets.ingest.selection.index",
     "FilteredSubset": "cxg_assets.ingest.selection.subset",
-    "make_subset": "cxg_assets.ingest.pipeline",
-    "load_subset": "cxg_assets.ingest.pipeline",
+    "make_subset": "cxg_assets.ingest.selection.subset",
+    "load_subset": "cxg_assets.ingest.selection.subset",
     "Chunk": "cxg_assets.ingest.plan.chunk_plan",
     "PlanHeader": "cxg_assets.ingest.plan.chunk_plan",
     "ChunkPlan": "cxg_assets.ingest.plan.chunk_plan",
-    "store_plan": "cxg_assets.ingest.pipeline",
-    "load_plan": "cxg_assets.ingest.pipeline",
-    "landed_sizes": "cxg_assets.ingest.pipeline",
+    "store_plan": "cxg_assets.ingest.plan.making",
+    "load_plan": "cxg_assets.ingest.plan.chunk_plan",
+    "landed_sizes": "cxg_assets.ingest.plan.chunk_plan",
     "Span": "cxg_assets.ingest.plan.spans",
     "plan_spans": "cxg_assets.ingest.plan.spans",
     "IngestJob": "cxg_assets.ingest.chunks.worker",
@@ -81,9 +81,9 @@ _MODULES = {
     "ChunkReport": "cxg_assets.ingest.chunks.report",
     "ChunkFailure": "cxg_assets.ingest.chunks.report",
     "IncompleteDataset": "cxg_assets.ingest.dataset.manifest",
-    "Dataset": "cxg_assets.ingest.dataset.publish",
+    "Dataset": "cxg_assets.ingest.plan.published",
     "publish": "cxg_assets.ingest.dataset.publish",
-    "read_dataset": "cxg_assets.ingest.dataset.publish",
+    "read_dataset": "cxg_assets.ingest.plan.published",
     "load_published_plan": "cxg_assets.ingest.dataset.load",
     "read_chunk": "cxg_assets.ingest.dataset.load",
     "open_chunk": "cxg_assets.ingest.dataset.load",

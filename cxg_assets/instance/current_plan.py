@@ -5,9 +5,8 @@ import contextlib
 import dagster as dg
 from dagster import DagsterInstance
 
-from cxg_assets.ingest.dataset.publish import read_dataset
-from cxg_assets.ingest.pipeline import load_plan
-from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, load_plan
+from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.instance.provenance import latest_data_version
 from cxg_assets.names import chunk_plan_key

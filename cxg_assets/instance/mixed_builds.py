@@ -3,8 +3,8 @@
 from dagster import DagsterInstance
 
 from cxg_assets.ingest.census.release import Release
-from cxg_assets.ingest.dataset.publish import read_dataset
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.names import census_index_key

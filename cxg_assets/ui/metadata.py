@@ -10,8 +10,8 @@ import pyarrow as pa
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.chunks.amplification import Decoding
 from cxg_assets.ingest.chunks.report import ChunkReport, RunSummary
-from cxg_assets.ingest.dataset.publish import Dataset
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
+from cxg_assets.ingest.plan.published import Dataset
 from cxg_assets.ingest.quantities import counted, duration, size
 from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.selection import genes_in_words

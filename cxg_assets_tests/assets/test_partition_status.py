@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from cxg_assets.ingest.dataset.manifest import read_manifest
-from cxg_assets.ingest.dataset.publish import read_dataset
+from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.names import h5ad_chunks_key
 from cxg_assets_tests.assets.ui import causes, data_versions, stale_assets, statuses
 from cxg_assets_tests.platforms import Platform, Stages, failure_text, publish_all

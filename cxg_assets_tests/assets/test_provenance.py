@@ -9,8 +9,8 @@ import dagster as dg
 import pytest
 import tiledbsoma as soma
 
-from cxg_assets.ingest.dataset.publish import read_dataset
 from cxg_assets.ingest.layout import card_path, subset_json_path
+from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.spec import GeneSelection
 from cxg_assets.instance.provenance import latest_data_version
 from cxg_assets.names import chunk_plan_key, filtered_subset_key

@@ -7,9 +7,9 @@ import pytest
 
 from cxg_assets.assets import h5ad_chunks
 from cxg_assets.components import census_subset
-from cxg_assets.ingest.dataset.publish import read_dataset
 from cxg_assets.ingest.plan import chunk_plan as plan
 from cxg_assets.ingest.plan import fingerprint
+from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.spec import GeneSelection
 from cxg_assets.names import census_index_key, chunk_plan_key, filtered_subset_key, h5ad_chunks_key
 from cxg_assets_tests.assets.ui import data_versions, stale_assets

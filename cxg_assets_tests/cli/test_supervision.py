@@ -49,12 +49,17 @@ def left_of(mark: str) -> list[str]:
 @contextmanager
 def supervised(program: str, mark: str, *, sigint: signal.Handlers = signal.SIG_DFL) -> Iterator[subprocess.Popen[str]]:
     """A process that supervises a program, when that has started all."""
+
+    def reset() -> None:
+        signal.signal(signal.SIGINT, sigint)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where the tests run under nohup
+
     process = subprocess.Popen(
         [sys.executable, "-c", SUPERVISOR, program],
         env=os.environ | {MARK: mark},
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, sigint) and None,
+        preexec_fn=reset,
     )
     try:
         assert process.stdout is not None
@@ -68,7 +73,7 @@ def supervised(program: str, mark: str, *, sigint: signal.Handlers = signal.SIG_
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("program", [SLEEPS, STUBBORN], ids=["good", "stubborn"])
 def test_one_signal_ends_all(program: str, number: signal.Signals, request: pytest.FixtureRequest) -> None:
-    mark = request.node.name
+    mark = f"{request.node.name} of {os.getpid()}"
     with supervised(program, mark) as process:
         assert len(left_of(mark)) == (2 if program == SLEEPS else 3)
         process.send_signal(number)
@@ -78,7 +83,7 @@ def test_one_signal_ends_all(program: str, number: signal.Signals, request: pyte
 
 
 def test_sigint_ends_also_what_a_shell_runs_in_the_background(request: pytest.FixtureRequest) -> None:
-    mark = request.node.name
+    mark = f"{request.node.name} of {os.getpid()}"
     with supervised(SLEEPS, mark, sigint=signal.SIG_IGN) as process:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=PROMISED_SECONDS)
@@ -86,7 +91,7 @@ def test_sigint_ends_also_what_a_shell_runs_in_the_background(request: pytest.Fi
 
 
 def test_a_command_that_ends_by_itself_takes_what_it_started_along(request: pytest.FixtureRequest) -> None:
-    mark = request.node.name
+    mark = f"{request.node.name} of {os.getpid()}"
     program = STUBBORN.replace("time.sleep(600)\n", "sys.exit(3)\n")
     with supervised(program, mark) as process:
         said, _ = process.communicate(timeout=PROMISED_SECONDS)

@@ -16,8 +16,10 @@ from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.release import Release, read_release
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.chunks.worker import IngestJob
-from cxg_assets.ingest.pipeline import make_index, make_subset, store_plan
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
+from cxg_assets.ingest.plan.making import store_plan
+from cxg_assets.ingest.selection.index import make_index
+from cxg_assets.ingest.selection.subset import make_subset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets_tests.counted_s3 import serve_census, tiledb_settings

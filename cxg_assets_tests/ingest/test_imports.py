@@ -33,7 +33,7 @@ def test_importing_the_whole_engine_loads_neither_dagster_nor_ray() -> None:
 
 
 def test_what_plans_does_not_load_the_libraries_that_take_seconds() -> None:
-    loaded = loaded_by("cxg_assets.ingest.plan.chunk_plan", "cxg_assets.ingest.spec", "cxg_assets.ingest.pipeline")
+    loaded = loaded_by("cxg_assets.ingest.plan.chunk_plan", "cxg_assets.ingest.spec", "cxg_assets.ingest.plan.making")
 
     assert loaded & {"tiledbsoma", "anndata", "cellxgene_census", "scanpy"} == set()
 

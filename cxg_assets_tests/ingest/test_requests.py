@@ -11,10 +11,12 @@ from cxg_assets.ingest.census.release import read_release
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.chunks.worker import IngestJob, Worker
 from cxg_assets.ingest.dataset.publish import publish
-from cxg_assets.ingest.pipeline import as_indexed, make_index, make_subset, store_plan
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
+from cxg_assets.ingest.plan.making import store_plan
 from cxg_assets.ingest.plan.preflight import check_subset
 from cxg_assets.ingest.plan.spans import Span
+from cxg_assets.ingest.selection.index import as_indexed, make_index
+from cxg_assets.ingest.selection.subset import make_subset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets_tests.conftest import BLOOD_NORMAL

@@ -14,11 +14,11 @@ from cxg_assets.cli.finding import Finding, Level, failed
 from cxg_assets.cli.project import Subset
 from cxg_assets.ingest.census.cpu import require_cpu
 from cxg_assets.ingest.census.release import Release
+from cxg_assets.ingest.census.tiles import NNZ_PER_CELL
 from cxg_assets.ingest.chunks.memory import available_memory, largest_chunk_nnz, worker_bytes
-from cxg_assets.ingest.chunks.reader import NNZ_PER_CELL
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.layout import index_json_path
-from cxg_assets.ingest.plan.chunk_plan import MAX_CHUNKS
+from cxg_assets.ingest.plan.making import MAX_CHUNKS
 from cxg_assets.ingest.quantities import counted, size
 from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE
 from cxg_assets.ingest.storage.probe import SHORT

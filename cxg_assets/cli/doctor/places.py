@@ -13,8 +13,7 @@ from cxg_assets.cli.project import Subset, load_subsets
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.chunks.memory import file_bytes
 from cxg_assets.ingest.errors import BadInput, CxgError
-from cxg_assets.ingest.pipeline import landed_sizes
-from cxg_assets.ingest.plan.chunk_plan import Chunk, PlanHeader
+from cxg_assets.ingest.plan.chunk_plan import Chunk, PlanHeader, landed_sizes
 from cxg_assets.ingest.plan.preflight import check_subset
 from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.selection.label_check import overlooked_labels

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cxg_assets.ingest.chunks.reader import TILE
+from cxg_assets.ingest.census.tiles import TILE
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.plan.chunk_plan import Chunk
 

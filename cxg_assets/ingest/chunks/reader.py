@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from cxg_assets.ingest.census.distinct import n_distinct
+from cxg_assets.ingest.census.tiles import TILE
 from cxg_assets.ingest.chunks.csr import CsrBuilder, CsrRows
 from cxg_assets.ingest.errors import CxgError, Unreachable
 from cxg_assets.ingest.storage.s3_errors import explain, passes
@@ -15,8 +16,6 @@ from cxg_assets.ingest.storage.s3_errors import explain, passes
 if TYPE_CHECKING:
     import tiledbsoma
 
-TILE = 2048
-"""Rows and columns of an X tile in the Census (its builder's space tiles): the least that a read decodes."""
 
 BLOCK_NNZ = 6_000_000
 """Non-zeros read at once: one or two rows of X tiles, some 0.25 GiB of points and matrix with two blocks in flight."""
@@ -26,9 +25,6 @@ BUFFER_BYTES = 32 * 2**20
 
 SPARSE = 1.5
 """Tiles covered for each tile needed, up to which a slice is cheaper than points."""
-
-NNZ_PER_CELL = 2_000
-"""Taken for a cell's nnz where obs does not tell it: the upper end of what human releases have."""
 
 
 @dataclass(frozen=True)

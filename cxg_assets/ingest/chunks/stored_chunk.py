@@ -9,10 +9,10 @@ import h5py
 
 from cxg_assets.ingest.chunks.h5ad_template import UNS_KEY
 from cxg_assets.ingest.chunks.report import ChunkReport
-from cxg_assets.ingest.dataset.publish import remedy
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import chunk_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, PlanHeader
+from cxg_assets.ingest.plan.published import remedy
 from cxg_assets.ingest.storage.store import Store
 
 

@@ -15,7 +15,6 @@ from typing import Literal
 
 import pyarrow as pa
 
-from cxg_assets.ingest.dataset.publish import read_dataset
 from cxg_assets.ingest.errors import CxgError, StoreError
 from cxg_assets.ingest.layout import (
     N_DIGITS,
@@ -26,13 +25,12 @@ from cxg_assets.ingest.layout import (
     subset_obs_path,
     subset_var_path,
 )
-from cxg_assets.ingest.pipeline import load_plan
-from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, load_plan, unreferenced_paths
 from cxg_assets.ingest.plan.plan_mark import split_marks, writers
+from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.storage.local import staged_files
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.ingest.storage.stored import Listed
-from cxg_assets.ingest.verify.dataset import unreferenced_paths
 
 RETENTION = timedelta(days=7)
 """What is younger stays, as in table formats: long enough for any run, and for a weekend."""

@@ -21,11 +21,10 @@ import pyarrow as pa
 
 from cxg_assets.ingest.chunks.stored_chunk import require_chunk
 from cxg_assets.ingest.dataset.manifest import read_manifest
-from cxg_assets.ingest.dataset.publish import read_dataset, remedy
 from cxg_assets.ingest.errors import BadInput, CxgError, shown_names
 from cxg_assets.ingest.layout import manifest_path
-from cxg_assets.ingest.pipeline import landed_sizes, load_plan
-from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan
+from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, landed_sizes, load_plan
+from cxg_assets.ingest.plan.published import read_dataset, remedy
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source
 from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store
@@ -89,7 +88,7 @@ def read_chunk(store: Store, plan: ChunkPlan, key: str, checksums: Mapping[str, 
 
     Args:
         store: The destination.
-        plan: The plan, from `load_published_plan` or `pipeline.load_plan`.
+        plan: The plan, from `load_published_plan` or `chunk_plan.load_plan`.
         key: Key of the chunk, five digits.
         checksums: What `published_checksums` gave: what is read is compared with it.
 
@@ -126,7 +125,7 @@ def open_chunk(store: Store, plan: ChunkPlan, key: str) -> "AnnData":
 
     Args:
         store: The destination.
-        plan: The plan, from `load_published_plan` or `pipeline.load_plan`.
+        plan: The plan, from `load_published_plan` or `chunk_plan.load_plan`.
         key: Key of the chunk, five digits.
 
     Raises:

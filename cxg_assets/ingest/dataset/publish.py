@@ -3,55 +3,20 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from cxg_assets.ingest.census.census import CensusLocator
-from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.dataset.card import dataset_card
 from cxg_assets.ingest.dataset.citations import COLUMNS, citations_csv, count_datasets
 from cxg_assets.ingest.dataset.manifest import IncompleteDataset, make_manifest, manifest_bytes, read_manifest, total
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import card_path, citations_path, dataset_path, manifest_path, subset_obs_path
-from cxg_assets.ingest.pipeline import landed_sizes
-from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, PlanHeader
-from cxg_assets.ingest.selection.selection import Selection
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, PlanHeader, landed_sizes
+from cxg_assets.ingest.plan.published import Dataset, remedy
 from cxg_assets.ingest.storage.feather import feather_source
 from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dataset:
-    """What `dataset.json` says: which plan of a subset is published.
-
-    Attributes:
-        subset: Name of the subset.
-        plan_id: The published plan.
-        release: The build of the Census.
-        selection: What selected the cells and genes.
-        layer: X layer.
-        n_obs: Cells.
-        n_vars: Genes.
-        nnz: Non-zeros.
-        n_chunks: Files.
-        n_bytes: Bytes of all chunks.
-        manifest_path: Relative to the destination.
-        published_at: UTC, ISO 8601.
-    """
-
-    subset: str
-    plan_id: str
-    release: Release
-    selection: Selection
-    layer: str
-    n_obs: int
-    n_vars: int
-    nnz: int
-    n_chunks: int
-    n_bytes: int
-    manifest_path: str
-    published_at: str
 
 
 def publish(
@@ -136,30 +101,3 @@ def _refuse_damaged(store: Store, header: PlanHeader, reports: Sequence[ChunkRep
             f"{header.subset}, plan {header.plan_id}: chunk {first.chunk}{more}: {first.uri} has SHA-256 "
             f"{first.sha256[:12]}…, {before[first.chunk][:12]}… was published; {remedy(store, header)}"
         )
-
-
-def remedy(store: Store, header: PlanHeader) -> str:
-    """What to do about a damaged chunk of a plan, in words that end an error."""
-    try:
-        is_published = read_dataset(store, header.subset).plan_id == header.plan_id
-    except (CxgError, FileNotFoundError):
-        is_published = False
-    if is_published:
-        return f"{follow_up(store, 'verify', header.subset, '--repair')} makes it again"
-    return "delete it and run again"
-
-
-def read_dataset(store: Store, subset: str) -> Dataset:
-    """Reads which plan of a subset is published.
-
-    Raises:
-        FileNotFoundError: None is.
-        CxgError: dataset.json is not one of this version.
-    """
-    path = dataset_path(subset)
-    try:
-        fields = json.loads(store.get(path))
-        release, selection = Release.from_fields(fields.pop("release")), Selection.taken_out_of(fields)
-        return Dataset(release=release, selection=selection, **fields)
-    except (ValueError, TypeError, KeyError) as error:
-        raise CxgError(f"{store.uri(path)} is not a dataset.json of this version of cxg_assets: {error}") from error

@@ -1,29 +1,32 @@
 """The chunk plan: which cells go to which chunk."""
 
-import hashlib
+import contextlib
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cxg_assets.ingest.census.census import layer_uri
-from cxg_assets.ingest.census.distinct import n_distinct
 from cxg_assets.ingest.census.release import Release
-from cxg_assets.ingest.chunks.reader import NNZ_PER_CELL, TILE
+from cxg_assets.ingest.census.tiles import NNZ_PER_CELL, TILE
 from cxg_assets.ingest.errors import BadInput, CxgError
-from cxg_assets.ingest.layout import N_DIGITS, chunk_path
-from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION, ChunkFingerprints
+from cxg_assets.ingest.layout import (
+    card_path,
+    chunk_path,
+    citations_path,
+    is_mark,
+    manifest_path,
+    plan_folder,
+    plan_path,
+)
+from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION
 from cxg_assets.ingest.selection.selection import Selection, genes_in_words
-from cxg_assets.ingest.selection.subset import FilteredSubset
-from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource
-
-MAX_CHUNKS = 100_000
-"""Dagster's recommended limit of partitions of one asset."""
+from cxg_assets.ingest.storage.follow_up import follow_up
+from cxg_assets.ingest.storage.store import Store
+from cxg_assets.ingest.storage.stored import Listed
 
 _HEADER = b"cxg_assets"
 
@@ -171,83 +174,6 @@ class ChunkPlan:
         return tuple(chunk for chunk in self.chunks if chunk.key in wanted)
 
 
-def make_plan(spec: SubsetSpec, subset: FilteredSubset, obs: FeatherSource, var: FeatherSource) -> ChunkPlan:
-    """Cuts a subset into chunks of `spec.chunk_size` cells, in the order of its obs file.
-
-    Memory: one chunk's joinids and the chunk table.
-
-    Args:
-        spec: The subset. Its layer, chunk_size and compression decide the files; what selected the cells is the
-            subset's.
-        subset: What its obs file says of itself.
-        obs: The subset's obs file; its joinids and nnz are read.
-        var: The subset's var file.
-
-    Raises:
-        BadInput: The spec selects something else than the subset has; there would be more than `MAX_CHUNKS` chunks;
-            the Census does not have the spec's layer.
-    """
-    selection = subset.selection
-    selection.require_selected_by(spec)
-    check_n_chunks(spec, subset.n_obs)
-    header = PlanHeader(
-        plan_id="",
-        subset=spec.name,
-        subset_fingerprint=subset.fingerprint,
-        release=subset.release,
-        selection=selection,
-        layer=spec.layer,
-        x_uri=layer_uri(subset.release.uri, selection.organism, spec.layer, subset.layers),
-        compression=spec.compression,
-        chunk_size=spec.chunk_size,
-        n_obs=subset.n_obs,
-        n_vars=subset.n_vars,
-        encoding_version=ENCODING_VERSION,
-    )
-    with FeatherFile(var, columns=("soma_joinid",)) as genes:
-        gene_joinids = genes.read()["soma_joinid"].to_numpy()
-    fingerprints = ChunkFingerprints(
-        provenance=header.provenance,
-        release_fingerprint=subset.release.fingerprint,
-        compression=spec.compression,
-        obs_columns=selection.obs_columns,
-        gene_joinids=gene_joinids,
-    )
-    chunks: list[Chunk] = []
-    with FeatherFile(obs) as whole:
-        columns = [name for name in ("soma_joinid", "nnz") if name in whole.schema.names]
-    with FeatherFile(obs, columns=columns) as cells:
-        for joinids, nnz in _cut(cells, spec.chunk_size):
-            key, start = f"{len(chunks):05d}", len(chunks) * spec.chunk_size
-            chunk = Chunk(
-                key=key,
-                row_start=start,
-                row_stop=start + len(joinids),
-                nnz=int(nnz.sum()),
-                n_tiles=n_distinct(joinids // TILE),
-                first_joinid=int(joinids[0]),
-                last_joinid=int(joinids[-1]),
-                fingerprint=fingerprints.of(key, joinids),
-            )
-            chunks.append(chunk)
-    digest = hashlib.sha256("".join(chunk.fingerprint for chunk in chunks).encode()).hexdigest()
-    return ChunkPlan(header=replace(header, plan_id=digest[:N_DIGITS]), chunks=tuple(chunks))
-
-
-def check_n_chunks(spec: SubsetSpec, n_obs: int) -> None:
-    """Refuses a chunk_size that makes more partitions than Dagster recommends.
-
-    Raises:
-        BadInput: There would be more than `MAX_CHUNKS` chunks.
-    """
-    n_chunks = -(-n_obs // spec.chunk_size)
-    if n_chunks > MAX_CHUNKS:
-        raise BadInput(
-            f"chunk_size: {spec.chunk_size:,} makes {n_chunks:,} chunks of {n_obs:,} cells, more than the "
-            f"{MAX_CHUNKS:,} that Dagster recommends; a chunk_size of {-(-n_obs // MAX_CHUNKS):,} or more fits"
-        )
-
-
 def write_plan(plan: ChunkPlan, path: Path) -> None:
     """Writes a plan as parquet: a row a chunk, the header as JSON in the schema's metadata."""
     table = pa.Table.from_pylist([asdict(chunk) for chunk in plan.chunks])
@@ -277,22 +203,67 @@ def _read_header(text: bytes) -> PlanHeader:
     return PlanHeader(release=release, selection=selection, **fields)
 
 
-def _cut(obs: FeatherFile, chunk_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """One chunk after the other: its joinids and its cells' nnz, each (n_obs,) int64."""
-    joinids, nnz = np.empty(0, np.int64), np.empty(0, np.int64)
-    for batch in obs.batches():
-        joinids = np.append(joinids, batch["soma_joinid"].to_numpy())
-        nnz = np.append(nnz, cell_nnz(batch))
-        n_whole = len(joinids) - len(joinids) % chunk_size
-        for start in range(0, n_whole, chunk_size):
-            yield joinids[start : start + chunk_size], nnz[start : start + chunk_size]
-        joinids, nnz = joinids[n_whole:], nnz[n_whole:]
-    if len(joinids):
-        yield joinids, nnz
-
-
 def cell_nnz(obs: pa.RecordBatch | pa.Table) -> np.ndarray:
     """Expected non-zeros of each cell, (n_obs,) int64: obs tells it in current builds, else `NNZ_PER_CELL`."""
     if "nnz" not in obs.schema.names:
         return np.full(obs.num_rows, NNZ_PER_CELL, dtype=np.int64)
     return obs["nnz"].to_numpy().astype(np.int64)
+
+
+def load_plan(store: Store, subset: str, plan_id: str) -> ChunkPlan:
+    """Reads a stored plan.
+
+    Raises:
+        FileNotFoundError: It is not there any more; plan ids are told of plans that were stored.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(store.local_copy(plan_path(subset, plan_id)))
+        except FileNotFoundError as error:
+            raise _removed(store, subset, plan_id) from error
+        return read_plan(file)
+
+
+def require_plan(store: Store, subset: str, plan_id: str) -> None:
+    """Makes sure that a plan that was read is there still.
+
+    Raises:
+        FileNotFoundError: It was removed meanwhile, and so may its chunks have been.
+    """
+    if not store.exists(plan_path(subset, plan_id)):
+        raise _removed(store, subset, plan_id)
+
+
+def _removed(store: Store, subset: str, plan_id: str) -> FileNotFoundError:
+    return FileNotFoundError(
+        f"{store.uri(plan_path(subset, plan_id))} is not there: plan {plan_id} of {subset} was removed after it was "
+        f"made, by cxg-assets prune or by hand; {follow_up(store, 'ingest', subset)} plans anew and makes what is "
+        "missing"
+    )
+
+
+def stored_chunks(store: Store, plan: ChunkPlan) -> dict[str, Listed]:
+    """Sizes and times of the plan's chunks that are stored, by chunk key; one request for a thousand objects."""
+    objects = store.objects(plan_folder(plan.header.subset, plan.header.plan_id))
+    paths = {plan.path(chunk): chunk.key for chunk in plan.chunks}
+    return {paths[path]: listed for path, listed in objects.items() if path in paths}
+
+
+def landed_sizes(store: Store, plan: ChunkPlan) -> dict[str, int]:
+    """Sizes in bytes of the plan's chunks that are stored, by chunk key; one request for a thousand objects."""
+    return {key: listed.n_bytes for key, listed in stored_chunks(store, plan).items()}
+
+
+def unreferenced_paths(plan: ChunkPlan, sizes: Mapping[str, object]) -> list[str]:
+    """Objects in a plan's folder that the plan does not account for, also chunks of another fingerprint.
+
+    Marks of runs are not among them: `plan_mark.py` tells which of them count.
+
+    Args:
+        plan: The plan.
+        sizes: What lies in its folder, by path.
+    """
+    subset, plan_id = plan.header.subset, plan.header.plan_id
+    own = {path(subset, plan_id) for path in (plan_path, manifest_path, card_path, citations_path)}
+    own |= {plan.path(chunk) for chunk in plan.chunks}
+    return sorted(path for path in set(sizes) - own if not is_mark(path))

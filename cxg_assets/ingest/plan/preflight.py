@@ -1,7 +1,7 @@
 """Checks a subset against a Census before any work; `probe.py` does it for a destination."""
 
 from cxg_assets.ingest.census.census import Census, CensusLocator, layer_uri
-from cxg_assets.ingest.plan.chunk_plan import MAX_CHUNKS, check_n_chunks
+from cxg_assets.ingest.plan.making import MAX_CHUNKS, check_n_chunks
 from cxg_assets.ingest.selection.filter_watch import FilterWatch
 from cxg_assets.ingest.selection.filters import ValueFilter
 from cxg_assets.ingest.selection.genes import select_genes

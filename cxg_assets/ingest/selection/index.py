@@ -1,14 +1,17 @@
 """The census index: all obs metadata of one organism of a release, as one feather file."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from cxg_assets.ingest.census.census import Census
+from cxg_assets.ingest.census.census import Census, CensusLocator
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.census.repeated_cells import RepeatedCells
 from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.layout import index_json_path, index_path
 from cxg_assets.ingest.storage.feather import write_feather
+from cxg_assets.ingest.storage.scratch import scratch_folder
+from cxg_assets.ingest.storage.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,3 +68,55 @@ def write_index(census: Census, release: Release, organism: str, path: Path) -> 
         n_bytes=path.stat().st_size,
         columns=tuple(obs.schema.names),
     )
+
+
+def make_index(census: CensusLocator, release: Release, organism: str, store: Store) -> CensusIndex:
+    """Makes sure that a release's index is in the store.
+
+    Args:
+        census: Where the release is.
+        release: Which it is.
+        organism: As the Census spells it.
+        store: The default store.
+
+    Raises:
+        BadInput: The Census has no such organism, or is another build now.
+    """
+    json_path = index_json_path(release.version, organism)
+    if store.exists(json_path):
+        return CensusIndex.from_json(store.get(json_path))
+    with scratch_folder() as folder, census.open() as opened:
+        file = folder / "index.feather"
+        index = write_index(opened, release, organism, file)
+        # Minutes may have passed, and whoever finds this index takes it for this release's.
+        release.confirm(census)
+        store.put_file(index_path(release.version, organism), file)
+    store.put(json_path, index.to_json())
+    return index
+
+
+def as_indexed(release: Release, organism: str, store: Store) -> Release:
+    """The same release as of the time when its index was read, if there is one in the store.
+
+    Whatever follows from an index is read as of its time: to open the Census at that time from the start is to open it
+    once.
+
+    Args:
+        release: As it was read now.
+        organism: As the Census spells it.
+        store: The default store.
+    """
+    json_path = index_json_path(release.version, organism)
+    if not store.exists(json_path):
+        return release
+    index = CensusIndex.from_json(store.get(json_path))
+    return replace(release, timestamp_ms=index.release.timestamp_ms)
+
+
+def load_index(store: Store, release_version: str, organism: str) -> CensusIndex:
+    """What is known of an index that was made.
+
+    Raises:
+        FileNotFoundError: It was not.
+    """
+    return CensusIndex.from_json(store.get(index_json_path(release_version, organism)))

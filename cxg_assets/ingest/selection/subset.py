@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.errors import BadInput, CxgError, shown, shown_names
+from cxg_assets.ingest.layout import index_path, subset_json_path, subset_obs_path, subset_var_path
 from cxg_assets.ingest.selection.filter_watch import FilterWatch
 from cxg_assets.ingest.selection.filters import ValueFilter, parse_filter
 from cxg_assets.ingest.selection.genes import parse_gene_filter, select_genes
@@ -20,7 +22,9 @@ from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.label_traps import gene_name_warnings
 from cxg_assets.ingest.selection.selection import Selection
 from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, write_feather
+from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source, write_feather
+from cxg_assets.ingest.storage.scratch import scratch_folder
+from cxg_assets.ingest.storage.store import Store
 
 PLANNING_COLUMNS = ("nnz", "dataset_id")
 """Columns carried in the subset besides the spec's: nnz sizes spans, dataset_id makes the citations."""
@@ -267,3 +271,45 @@ def _fingerprint(selection: Selection, release: Release, genes: pa.Table, column
         # Not only the genes that it kept: what chunks tell of their origin comes from the selection.
         inputs["genes"] = asdict(selection.genes)
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
+
+
+def make_subset(
+    spec: SubsetSpec,
+    index: CensusIndex,
+    index_store: Store,
+    census: CensusLocator,
+    store: Store,
+    warn: Callable[[str], None] | None = None,
+) -> FilteredSubset:
+    """Filters an index into a subset at the destination.
+
+    Args:
+        spec: The subset.
+        index: The census index of its organism.
+        index_store: Where the index is.
+        census: Where the release is; only var is read, and where the X layers are.
+        store: The destination.
+        warn: Told of labels that the filters overlook, see `label_traps`.
+
+    Raises:
+        BadInput: The spec does not fit this Census, or selects nothing.
+    """
+    with census.open() as opened:
+        var, layers = opened.var(spec.organism), opened.layers(spec.organism)
+    with scratch_folder() as folder:
+        obs_file, var_file = folder / "obs.feather", folder / "var.feather"
+        index_source = feather_source(index_store, index_path(index.release.version, spec.organism))
+        subset = write_subset(spec, index, index_source, var, layers, obs_file, var_file, warn)
+        store.put_file(subset_obs_path(spec.name, subset.fingerprint), obs_file)
+        store.put_file(subset_var_path(spec.name, subset.fingerprint), var_file)
+    store.put(subset_json_path(spec.name, subset.fingerprint), subset.to_json())
+    return subset
+
+
+def load_subset(store: Store, subset: str, fingerprint: str) -> FilteredSubset:
+    """What is known of a subset that was made.
+
+    Raises:
+        FileNotFoundError: It was not.
+    """
+    return FilteredSubset.from_json(store.get(subset_json_path(subset, fingerprint)))

@@ -13,9 +13,9 @@ import pyarrow as pa
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.dataset.manifest import landed_problems, sum_problems
-from cxg_assets.ingest.dataset.publish import remedy
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan
+from cxg_assets.ingest.plan.published import remedy
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.ingest.verify.against_census import open_truth
 from cxg_assets.ingest.verify.audit import Audit, Fact

@@ -13,21 +13,18 @@ import pyarrow as pa
 
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.dataset.manifest import read_manifest
-from cxg_assets.ingest.dataset.publish import Dataset
 from cxg_assets.ingest.errors import CxgError, StoreError
 from cxg_assets.ingest.layout import (
     card_path,
     citations_path,
-    is_mark,
-    manifest_path,
     plan_folder,
     plan_path,
     subset_json_path,
     subset_obs_path,
     subset_var_path,
 )
-from cxg_assets.ingest.pipeline import load_plan
-from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan
+from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, load_plan, unreferenced_paths
+from cxg_assets.ingest.plan.published import Dataset
 from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.ingest.verify.against_census import open_truth
@@ -122,21 +119,6 @@ def verify(
 def damaged_chunks(problems: list[Problem]) -> list[str]:
     """Keys of the chunks that have to be made again, in plan order."""
     return list(dict.fromkeys(problem.chunk for problem in problems if problem.kind is Kind.CHUNK))
-
-
-def unreferenced_paths(plan: ChunkPlan, sizes: Mapping[str, object]) -> list[str]:
-    """Objects in a plan's folder that the plan does not account for, also chunks of another fingerprint.
-
-    Marks of runs are not among them: `plan_mark.py` tells which of them count.
-
-    Args:
-        plan: The plan.
-        sizes: What lies in its folder, by path.
-    """
-    subset, plan_id = plan.header.subset, plan.header.plan_id
-    own = {path(subset, plan_id) for path in (plan_path, manifest_path, card_path, citations_path)}
-    own |= {plan.path(chunk) for chunk in plan.chunks}
-    return sorted(path for path in set(sizes) - own if not is_mark(path))
 
 
 def _problem(kind: Kind, what: str) -> Problem:

@@ -10,8 +10,12 @@ from cxg_assets.ingest.census.distinct import is_in_order, n_repeated, sort_cell
 from cxg_assets.ingest.census.repeated_cells import CELL, has_none
 from cxg_assets.ingest.census.row_hashes import hash_rows
 from cxg_assets.ingest.layout import index_path, subset_obs_path
+from cxg_assets.ingest.selection.filter_grammar import Condition, Node, Source, parse_expression
+from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.subset import FilteredSubset
+from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source
 from cxg_assets.ingest.storage.store import Store
+from cxg_assets.ingest.verify.audit import Audit, Fact, read_joinids
 
 PRIMARY = "is_primary_data"
 BATCHES_AT_ONCE = 64

@@ -10,7 +10,7 @@ import pytest
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.census.repeated_cells import CELL, RepeatedCells, has_none
 from cxg_assets.ingest.layout import index_path
-from cxg_assets.ingest.pipeline import make_index
+from cxg_assets.ingest.selection.index import make_index
 from cxg_assets.ingest.storage.feather import FeatherFile, feather_source, write_feather
 from cxg_assets.ingest.storage.store import Store
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tiledbsoma as soma
 
+from cxg_assets.ingest.census.tiles import TILE
 from cxg_assets.ingest.chunks.amplification import decoding
-from cxg_assets.ingest.chunks.reader import TILE
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.plan.chunk_plan import Chunk
 from cxg_assets_tests.conftest import Ingest

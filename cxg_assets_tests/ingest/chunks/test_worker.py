@@ -13,7 +13,7 @@ from cxg_assets.ingest.census.release import read_release
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.chunks.worker import IngestJob, Worker
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.pipeline import landed_sizes
+from cxg_assets.ingest.plan.chunk_plan import landed_sizes
 from cxg_assets.ingest.plan.spans import Span
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import FINGERPRINT_ATTRIBUTE, Store, StoreLocator

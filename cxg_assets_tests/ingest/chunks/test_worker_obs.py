@@ -13,7 +13,8 @@ from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.chunks.worker import IngestJob, Worker
 from cxg_assets.ingest.dataset.load import read_table
 from cxg_assets.ingest.layout import subset_obs_path, subset_var_path
-from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, make_plan
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
+from cxg_assets.ingest.plan.making import make_plan
 from cxg_assets.ingest.plan.spans import Span
 from cxg_assets.ingest.selection.subset import ROWS_PER_BATCH as ROWS_OF_SUBSET
 from cxg_assets.ingest.spec import SubsetSpec

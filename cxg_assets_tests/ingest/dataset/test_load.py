@@ -18,10 +18,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from cxg_assets.ingest.dataset import load
-from cxg_assets.ingest.dataset.publish import publish, read_dataset
+from cxg_assets.ingest.dataset.publish import publish
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.layout import dataset_path, manifest_path, subset_obs_path
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
+from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage import scratch
 from cxg_assets.ingest.storage.store import Store, StoreLocator

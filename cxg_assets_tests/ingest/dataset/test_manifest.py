@@ -14,7 +14,7 @@ from cxg_assets.ingest.dataset.manifest import (
     read_manifest,
     total,
 )
-from cxg_assets.ingest.pipeline import landed_sizes
+from cxg_assets.ingest.plan.chunk_plan import landed_sizes
 from cxg_assets_tests.ingested import Ingested
 
 

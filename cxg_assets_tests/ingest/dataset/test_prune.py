@@ -8,9 +8,10 @@ import pytest
 
 from cxg_assets.ingest.dataset.inventory import take_inventory
 from cxg_assets.ingest.dataset.prune import prune
-from cxg_assets.ingest.dataset.publish import publish, read_dataset
+from cxg_assets.ingest.dataset.publish import publish
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import dataset_path, plan_path, subset_json_path
+from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets.ingest.verify.dataset import verify
 from cxg_assets_tests.conftest import Bucket, Ingest

@@ -18,9 +18,10 @@ import tiledbsoma as soma
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.chunks.stored_chunk import read_report
 from cxg_assets.ingest.dataset.manifest import IncompleteDataset
-from cxg_assets.ingest.dataset.publish import Dataset, publish, read_dataset
+from cxg_assets.ingest.dataset.publish import publish
 from cxg_assets.ingest.errors import CxgError, StoreError
 from cxg_assets.ingest.layout import card_path, citations_path, dataset_path, manifest_path
+from cxg_assets.ingest.plan.published import Dataset, read_dataset
 from cxg_assets.ingest.quantities import size
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import StoreLocator

@@ -10,11 +10,11 @@ import pytest
 
 from cxg_assets.ingest.dataset.inventory import in_words, take_inventory
 from cxg_assets.ingest.dataset.prune import prune
-from cxg_assets.ingest.dataset.publish import read_dataset
 from cxg_assets.ingest.errors import StoreError
 from cxg_assets.ingest.layout import mark_path, plan_path
-from cxg_assets.ingest.pipeline import load_plan
+from cxg_assets.ingest.plan.chunk_plan import load_plan
 from cxg_assets.ingest.plan.plan_mark import COUNTS_FOR, marked
+from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.verify.dataset import verify
 from cxg_assets_tests.ingest.four_plans import DAY, NAME, by_place, folder, going, make_old, of_plan, plan_id
 from cxg_assets_tests.ingested import Ingested

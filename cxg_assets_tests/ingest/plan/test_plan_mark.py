@@ -14,8 +14,8 @@ from cxg_assets.ingest.dataset.inventory import take_inventory
 from cxg_assets.ingest.dataset.prune import prune
 from cxg_assets.ingest.errors import StoreError
 from cxg_assets.ingest.layout import is_mark, mark_path, plan_folder
-from cxg_assets.ingest.pipeline import landed_sizes
 from cxg_assets.ingest.plan import plan_mark
+from cxg_assets.ingest.plan.chunk_plan import landed_sizes
 from cxg_assets.ingest.plan.plan_mark import marked, split_marks
 from cxg_assets.ingest.plan.spans import Span
 from cxg_assets.ingest.storage.store import Store, StoreLocator

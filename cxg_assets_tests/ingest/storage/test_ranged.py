@@ -11,7 +11,7 @@ from pyarrow import feather
 from cxg_assets.ingest.dataset.load import read_table
 from cxg_assets.ingest.errors import CxgError, StoreError
 from cxg_assets.ingest.layout import index_path, subset_obs_path, subset_var_path
-from cxg_assets.ingest.pipeline import store_plan
+from cxg_assets.ingest.plan.making import store_plan
 from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.subset import FilteredSubset, write_subset
 from cxg_assets.ingest.storage.feather import ROWS_PER_BATCH, FeatherFile, FeatherSource, feather_source, write_feather

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from cxg_assets.ingest.census.row_hashes import hash_rows
-from cxg_assets.ingest.pipeline import load_plan
+from cxg_assets.ingest.plan.chunk_plan import load_plan
 from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.subset import FilteredSubset
 from cxg_assets.ingest.storage.store import StoreLocator

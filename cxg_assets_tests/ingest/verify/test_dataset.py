@@ -12,7 +12,7 @@ import h5py
 import pandas as pd
 import pytest
 
-from cxg_assets.ingest.dataset.publish import Dataset, publish
+from cxg_assets.ingest.dataset.publish import publish
 from cxg_assets.ingest.layout import (
     card_path,
     citations_path,
@@ -21,6 +21,7 @@ from cxg_assets.ingest.layout import (
     subset_obs_path,
     subset_var_path,
 )
+from cxg_assets.ingest.plan.published import Dataset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets.ingest.verify.dataset import Kind, Problem, damaged_chunks, verify

@@ -8,8 +8,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from cxg_assets.ingest.pipeline import store_plan
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
+from cxg_assets.ingest.plan.making import store_plan
 from cxg_assets.ingest.storage.feather import ROWS_PER_BATCH
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.ingest.verify.audit import audit_plan

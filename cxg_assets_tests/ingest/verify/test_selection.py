@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from cxg_assets.ingest.layout import index_path, subset_obs_path, subset_var_path
-from cxg_assets.ingest.pipeline import store_plan
+from cxg_assets.ingest.plan.making import store_plan
 from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.subset import FilteredSubset
 from cxg_assets.ingest.storage.feather import ROWS_PER_BATCH, write_feather

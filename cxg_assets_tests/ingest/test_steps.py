@@ -9,16 +9,10 @@ import pytest
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.layout import index_json_path, index_path
-from cxg_assets.ingest.pipeline import (
-    as_indexed,
-    landed_sizes,
-    load_index,
-    load_plan,
-    load_subset,
-    make_index,
-    make_subset,
-    store_plan,
-)
+from cxg_assets.ingest.plan.chunk_plan import landed_sizes, load_plan
+from cxg_assets.ingest.plan.making import store_plan
+from cxg_assets.ingest.selection.index import as_indexed, load_index, make_index
+from cxg_assets.ingest.selection.subset import load_subset, make_subset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets_tests.conftest import Bucket
