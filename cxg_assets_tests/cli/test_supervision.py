@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from cxg_assets_tests.processes import processes_with
+
 PROMISED_SECONDS = 5
 
 MARK = "CXG_TEST_OF_SUPERVISION"
@@ -35,15 +37,7 @@ time.sleep(600)
 
 def left_of(mark: str) -> list[str]:
     """Command lines of the processes that have a mark."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/environ") as environ, open(f"/proc/{pid}/cmdline") as command:
-                if f"{MARK}={mark}" in environ.read().split("\0"):
-                    found.append(command.read())
-        except OSError:
-            continue
-    return found
+    return processes_with(f"{MARK}={mark}")
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """The processes of `cxg-assets ui`: one UI an instance, and none of its processes is left when it has ended."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import pytest
 from dagster import DagsterInstance
 
 from cxg_assets_tests.cli.command import cxg_assets
+from cxg_assets_tests.processes import processes_with
 from cxg_assets_tests.webserver import Webserver, free_port, wait_until
 
 PROMISED_SECONDS = 5
@@ -17,15 +17,7 @@ PROMISED_SECONDS = 5
 
 def processes_of(home: Path) -> list[str]:
     """Command lines of the processes that serve a home."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/environ") as environ, open(f"/proc/{pid}/cmdline") as command:
-                if f"CXG_HOME={home}" in environ.read().split("\0"):
-                    found.append(command.read().replace("\0", " "))
-        except OSError:
-            continue
-    return found
+    return processes_with(f"CXG_HOME={home}")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
