@@ -5,6 +5,7 @@ import dagster as dg
 from cxg_assets.assets.conditions import follows
 from cxg_assets.ingest.layout import plan_path
 from cxg_assets.ingest.plan.making import store_plan
+from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.selection.subset import load_subset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.instance.partitions import register_partitions
@@ -40,8 +41,8 @@ def build_chunk_plan(spec: SubsetSpec, destination: str, code_version: str) -> d
             left = register_partitions(context.instance, plan, opened)
         if left:
             context.log.warning(
-                f"{len(left):,} partitions of an earlier plan are back, {left[0]} … {left[-1]}. This Dagster storage "
-                "cannot forget what they were: they show as it, and stale, until their chunks have landed"
+                f"{counted(len(left), 'partition')} of an earlier plan back again, {left[0]} … {left[-1]}. This "
+                "storage cannot forget what they were: they show as it, and stale, until their chunks have landed"
             )
         return dg.MaterializeResult(
             data_version=dg.DataVersion(plan.header.plan_id),

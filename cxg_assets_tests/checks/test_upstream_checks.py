@@ -128,8 +128,8 @@ def test_a_joinid_that_is_in_the_subset_twice_is_seen(prepared: Platform) -> Non
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda chunk: {"row_start": chunk.row_start - 1}, "1 cells are in several chunks"),
-        (lambda chunk: {"row_start": chunk.row_start + 1}, "1 cells of the subset are in no chunk"),
+        (lambda chunk: {"row_start": chunk.row_start - 1}, "1 cell in several chunks"),
+        (lambda chunk: {"row_start": chunk.row_start + 1}, "1 cell of the subset in no chunk"),
         (lambda _: {"fingerprint": "0" * 64}, ""),
     ],
     ids=["overlap", "gap", "another fingerprint"],
@@ -152,7 +152,7 @@ def test_two_chunks_of_one_fingerprint_are_seen(prepared: Platform) -> None:
     with damaged(local(prepared, plan_path(NAME, plan.header.plan_id))) as file:
         write_plan(replace(plan, chunks=(plan.chunks[0], twin, *plan.chunks[2:])), file)
         assert failed(prepared) == [COVERS_SUBSET.name]
-    assert "6 chunks have 5 fingerprints" in str(latest(prepared, KEYS[COVERS_SUBSET.name]).description)
+    assert "5 fingerprints for 6 chunks" in str(latest(prepared, KEYS[COVERS_SUBSET.name]).description)
 
 
 def test_a_failed_check_of_the_index_stops_the_run_before_the_subset(prepared: Platform) -> None:

@@ -176,9 +176,9 @@ def test_obs_is_what_pandas_and_anndata_make_of_the_same_table(
 @pytest.mark.parametrize(
     ("column", "message"),
     [
-        (lambda: pa.array([True, None]), r"obs\.bad: 1 cells have no value; leave the column out"),
-        (lambda: pa.array([None, 5], pa.int32()), r"obs\.bad: 1 cells have no value; leave the column out"),
-        (lambda: pa.array([None, "a"]), r"obs\.bad: 1 cells have no value; leave the column out"),
+        (lambda: pa.array([True, None]), r"obs\.bad: 1 cell without a value; leave the column out"),
+        (lambda: pa.array([None, 5], pa.int32()), r"obs\.bad: 1 cell without a value; leave the column out"),
+        (lambda: pa.array([None, "a"]), r"obs\.bad: 1 cell without a value; leave the column out"),
         (lambda: pa.array(["a\0b", "c"]), r"obs\.bad: a value has the character NUL in it"),
         (lambda: pa.array(["a\0b", "c"], pa.large_string()).dictionary_encode(), r"obs\.bad: a value has the .* NUL"),
         (lambda: pa.array([1, 2], pa.timestamp("s")), r"obs\.bad: h5ad has no encoding for timestamp"),

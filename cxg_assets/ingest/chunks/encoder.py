@@ -16,6 +16,7 @@ from cxg_assets.ingest.chunks.csr import CsrRows
 from cxg_assets.ingest.chunks.h5ad_template import UNS_KEY, Template, is_text, refuse_nul
 from cxg_assets.ingest.chunks.hdf5_arrays import BLOCK, BlockedArray, create_array, fill_array
 from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.quantities import counted
 
 _numbers = itertools.count()
 
@@ -96,7 +97,9 @@ class ChunkEncoder:
                 self._fill_codes(name, values.indices)
                 continue
             if values.null_count and not pa.types.is_floating(values.type):
-                raise CxgError(f"obs.{name}: {values.null_count} cells have no value; leave the column out")
+                raise CxgError(
+                    f"obs.{name}: {counted(values.null_count, 'cell')} without a value; leave the column out"
+                )
             if is_text(values.type):
                 refuse_nul(f"obs.{name}", values)
                 _fill_text(self._dataset(f"obs/{name}"), values)

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
+from cxg_assets.ingest.quantities import counted
 
 SCHEMA = pa.schema(
     [
@@ -85,7 +86,11 @@ def sum_problems(plan: ChunkPlan, reports: Sequence[ChunkReport]) -> list[str]:
         reports: In any order.
     """
     n_obs = sum(report.n_obs for report in reports)
-    wrong = [] if n_obs == plan.header.n_obs else [f"the chunks have {n_obs:,} cells, the subset {plan.header.n_obs:,}"]
+    wrong = (
+        []
+        if n_obs == plan.header.n_obs
+        else [f"the chunks have {counted(n_obs, 'cell')}, the subset {plan.header.n_obs:,}"]
+    )
     others = [report.chunk for report in reports if report.n_vars != plan.header.n_vars]
     if others:
         wrong.append(f"{others[0]} has another number of genes than the subset, {plan.header.n_vars:,}")

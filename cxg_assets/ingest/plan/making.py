@@ -13,6 +13,7 @@ from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.layout import N_DIGITS, plan_path, subset_obs_path, subset_var_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, PlanHeader, cell_nnz, write_plan
 from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION, ChunkFingerprints
+from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.selection.subset import FilteredSubset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source
@@ -95,7 +96,7 @@ def check_n_chunks(spec: SubsetSpec, n_obs: int) -> None:
     n_chunks = -(-n_obs // spec.chunk_size)
     if n_chunks > MAX_CHUNKS:
         raise BadInput(
-            f"chunk_size: {spec.chunk_size:,} makes {n_chunks:,} chunks of {n_obs:,} cells, more than the "
+            f"chunk_size: {spec.chunk_size:,} makes {n_chunks:,} chunks of {counted(n_obs, 'cell')}, more than the "
             f"{MAX_CHUNKS:,} that Dagster recommends; a chunk_size of {-(-n_obs // MAX_CHUNKS):,} or more fits"
         )
 

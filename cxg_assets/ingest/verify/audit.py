@@ -11,6 +11,7 @@ from cxg_assets.ingest.census.distinct import n_repeated, sort_cells
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import index_path, subset_obs_path
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
+from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.storage.feather import FeatherFile, feather_source
 from cxg_assets.ingest.storage.store import Store
@@ -61,7 +62,8 @@ def audit_index(index: CensusIndex, store: Store, census: CensusLocator) -> Audi
     }
     wrong: list[str] = []
     if index.n_obs != n_census:
-        wrong.append(f"the index has {index.n_obs:,} rows, the Census counts {n_census:,} {index.organism} cells")
+        cells = counted(n_census, f"{index.organism} cell")
+        wrong.append(f"the index has {counted(index.n_obs, 'row')}, the Census counts {cells}")
     if n_bytes != index.n_bytes:
         wrong.append(f"{store.uri(path)} has {n_bytes:,} bytes, {index.n_bytes:,} were written")
     if wrong:
@@ -104,12 +106,12 @@ def audit_plan(plan: ChunkPlan, store: Store) -> Audit:
         "n_in_several_chunks": n_in_several,
     }
     wrong = [
-        f"{n_in_none:,} cells of the subset are in no chunk" if n_in_none else "",
-        f"{n_in_several:,} cells are in several chunks" if n_in_several else "",
-        f"chunks have {n_beyond:,} rows that the subset does not have" if n_beyond else "",
+        f"{counted(n_in_none, 'cell')} of the subset in no chunk" if n_in_none else "",
+        f"{counted(n_in_several, 'cell')} in several chunks" if n_in_several else "",
+        f"chunks have {counted(n_beyond, 'row')} that the subset does not have" if n_beyond else "",
         f"cells are in the subset twice: {n_twice:,}" if n_twice else "",
         misplaced,
-        f"{len(plan.chunks):,} chunks have {n_fingerprints:,} fingerprints"
+        f"{counted(n_fingerprints, 'fingerprint')} for {counted(len(plan.chunks), 'chunk')}"
         if n_fingerprints < len(plan.chunks)
         else "",
     ]

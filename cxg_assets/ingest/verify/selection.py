@@ -10,6 +10,7 @@ from cxg_assets.ingest.census.distinct import is_in_order, n_repeated, sort_cell
 from cxg_assets.ingest.census.repeated_cells import CELL, has_none
 from cxg_assets.ingest.census.row_hashes import hash_rows
 from cxg_assets.ingest.layout import index_path, subset_obs_path
+from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.selection.filter_grammar import Condition, Node, Source, parse_expression
 from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.subset import FilteredSubset
@@ -190,10 +191,13 @@ def _contents(subset: FilteredSubset, n_obs: int, n_unknown: int) -> Audit:
     wrong = [
         "the subset has no cells; loosen value_filter" if n_obs == 0 else "",
         "the subset has no genes; loosen genes" if subset.n_vars == 0 else "",
-        f"obs.feather has {n_obs:,} cells, subset.json says {subset.n_obs:,}; materialize filtered_subset again"
+        f"obs.feather has {counted(n_obs, 'cell')}, subset.json says {subset.n_obs:,}; "
+        "materialize filtered_subset again"
         if n_obs != subset.n_obs
         else "",
-        f"{n_unknown:,} cells are not in the census index; materialize filtered_subset again" if n_unknown else "",
+        f"{counted(n_unknown, 'cell')} missing in the census index; materialize filtered_subset again"
+        if n_unknown
+        else "",
     ]
     return Audit(wrong="; ".join(what for what in wrong if what), facts=facts)
 
@@ -206,7 +210,7 @@ def _primary(value_filter: str | None, n_not_primary: int | None) -> Audit:
     facts |= {"n_not_primary": n_not_primary}
     if is_asked and n_not_primary:
         return Audit(
-            wrong=f"{n_not_primary:,} cells are not primary, and value_filter asks for {PRIMARY} == True; "
+            wrong=f"{counted(n_not_primary, 'cell')} not primary, and value_filter asks for {PRIMARY} == True; "
             "materialize filtered_subset again",
             facts=facts,
         )
@@ -216,12 +220,12 @@ def _primary(value_filter: str | None, n_not_primary: int | None) -> Audit:
 def _duplicates(joinids: np.ndarray, n_cells: int | None) -> Audit:
     n_joinids = n_repeated(joinids)
     facts: dict[str, Fact] = {"n_obs": len(joinids), "n_same_soma_joinid": n_joinids}
-    wrong = [f"{n_joinids:,} cells have the soma_joinid of another" if n_joinids else ""]
+    wrong = [f"{counted(n_joinids, 'cell')} with the soma_joinid of another" if n_joinids else ""]
     if n_cells is None:
         facts |= {"not_looked_at": f"obs of this build has no {' and '.join(CELL)}"}
     else:
         facts |= {"n_same_observation_joinid_in_dataset": n_cells}
-        wrong.append(f"{n_cells:,} cells have dataset_id and observation_joinid of another" if n_cells else "")
+        wrong.append(f"{counted(n_cells, 'cell')} with dataset_id and observation_joinid of another" if n_cells else "")
     found = "; ".join(what for what in wrong if what)
     advice = ". Look at them in the census index; exclude their datasets by dataset_id, or ask for primary cells only"
     return Audit(wrong=found + advice if found else "", facts=facts)

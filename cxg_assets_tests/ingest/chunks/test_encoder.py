@@ -159,7 +159,7 @@ def test_obs_cut_from_a_longer_table_keeps_its_rows() -> None:
 def test_plain_text_with_missing_values_is_refused_with_the_column() -> None:
     obs = make_obs(3).set_column(3, "donor_id", pa.array(["a", None, None], pa.large_string()))
 
-    with pytest.raises(CxgError, match=r"obs\.donor_id: 2 cells have no value; leave the column out"):
+    with pytest.raises(CxgError, match=r"obs\.donor_id: 2 cells without a value; leave the column out"):
         encode(sp.csr_matrix((3, 3), dtype=np.float32), obs, "gzip", [])
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
 from cxg_assets.ingest.plan.making import store_plan
+from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.storage.feather import ROWS_PER_BATCH
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.ingest.verify.audit import audit_plan
@@ -48,7 +49,7 @@ def test_rows_of_random_chunks_are_counted_as_one_by_one(tmp_path: Path, seed: i
     assert found.facts["n_in_no_chunk"] == (in_chunks == 0).sum()
     assert found.facts["n_in_several_chunks"] == (in_chunks > 1).sum()
     n_beyond = int(np.maximum(stops - N, 0).sum())
-    assert (f"chunks have {n_beyond:,} rows that the subset does not have" in found.wrong) is (n_beyond > 0)
+    assert (f"chunks have {counted(n_beyond, 'row')} that the subset does not have" in found.wrong) is (n_beyond > 0)
     assert "does not begin and end with the cells of its rows" in found.wrong
 
 

@@ -120,7 +120,7 @@ def test_a_cell_that_a_dataset_has_twice_is_found_however_far_apart(
         index.loc[other, column] = index.loc[one, column]
     types = {"observation_joinid": data_type, "dataset_id": data_type}
     found = audit(tmp_path, index, np.arange(N), types=types)
-    assert "1 cells have dataset_id and observation_joinid of another" in found.duplicates.wrong
+    assert "1 cell with dataset_id and observation_joinid of another" in found.duplicates.wrong
     assert found.contents.passed
     # Not in the subset: nothing that it has twice.
     assert audit(tmp_path, index, np.delete(np.arange(N), other), types=types).duplicates.passed
@@ -139,7 +139,7 @@ def test_a_joinid_that_the_subset_has_twice_is_found_and_looked_up_once(
     joinids = np.arange(N)
     joinids[places[1]] = joinids[places[0]]
     found = audit(tmp_path, make_index(), joinids)
-    assert found.duplicates.wrong.startswith("1 cells have the soma_joinid of another. ")
+    assert found.duplicates.wrong.startswith("1 cell with the soma_joinid of another. ")
     assert counted(found) == of_pandas(make_index(), joinids)
     assert found.contents.passed
 
@@ -148,7 +148,7 @@ def test_cells_that_the_index_does_not_have_are_counted(tmp_path: Path) -> None:
     index = make_index().drop(index=[5, 6, ROWS_PER_BATCH])
     joinids = np.array([-3, 4, 5, 6, 7, ROWS_PER_BATCH, N + 9])
     found = audit(tmp_path, index, joinids)
-    assert found.contents.wrong == "5 cells are not in the census index; materialize filtered_subset again"
+    assert found.contents.wrong == "5 cells missing in the census index; materialize filtered_subset again"
 
 
 def test_a_joinid_that_the_index_has_twice_is_looked_up_once(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_missing_texts_are_equal_to_each_other(tmp_path: Path) -> None:
 
 def test_an_index_of_a_build_without_these_columns_is_looked_up_all_the_same(tmp_path: Path) -> None:
     found = audit(tmp_path, make_index().filter(["soma_joinid"]), np.array([0, N]))
-    assert "1 cells are not in the census index" in found.contents.wrong
+    assert "1 cell missing in the census index" in found.contents.wrong
     assert "not_looked_at" in found.primary.facts
     assert "not_looked_at" in found.duplicates.facts
 
