@@ -35,7 +35,7 @@ def status_of(instance: DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
 
 
 def tag_of_a_dead_process() -> dict[str, str]:
-    program = "from cxg_assets.assets.killed_runs import process_tag; print(*process_tag().values())"
+    program = "from cxg_assets.instance.dead_runs import process_tag; print(*process_tag().values())"
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     return {PROCESS_TAG: said.strip()}
 

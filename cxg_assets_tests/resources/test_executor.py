@@ -34,7 +34,7 @@ OUT_OF_MEMORY = """
 import pickle, sys
 import dagster as dg
 from cxg_assets.ingest.errors import CxgError
-from cxg_assets.ingest.spans import Span
+from cxg_assets.ingest.plan.spans import Span
 from cxg_assets.resources.ray_executor import RayPoolExecutor
 from cxg_assets.resources.ray_cluster import RunRay, start_own_ray
 

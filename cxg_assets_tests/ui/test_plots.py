@@ -229,7 +229,7 @@ def test_markdown_carries_the_picture_and_says_what_it_shows() -> None:
 
 def test_drawing_leaves_no_figure_behind_and_does_not_load_pyplot() -> None:
     program = (
-        "import sys; from cxg_assets import plots; assert 'matplotlib' not in sys.modules; "
+        "import sys; from cxg_assets.ui import plots; assert 'matplotlib' not in sys.modules; "
         "plots.as_png(plots.file_sizes([1, 2])); assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -10,7 +10,7 @@ from cxg_assets.ingest.errors import CxgError
 
 PROGRAM = """
 import sys
-from cxg_assets.ingest.cpu import require_cpu
+from cxg_assets.ingest.census.cpu import require_cpu
 assert "llvmlite" not in sys.modules
 require_cpu()
 print("tiledbsoma" in sys.modules)

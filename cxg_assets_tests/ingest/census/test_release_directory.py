@@ -98,9 +98,14 @@ def test_the_library_opens_the_stand_in_unmodified(public: PublicCensus, census:
 
 
 def test_a_process_of_its_own_finds_the_stand_in_by_its_environment(public: PublicCensus) -> None:
-    code = "from cxg_assets.ingest.directory import resolve_release; print(resolve_release('stable').uri)"
+    names = "from cxg_assets.ingest.census.release_directory import resolve_release"
 
-    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-c", f"{names}; print(resolve_release('stable').uri)"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
 
     assert run.stdout.strip() == public.uri
 

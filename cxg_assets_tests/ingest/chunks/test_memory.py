@@ -19,9 +19,9 @@ from cxg_assets_tests.ingested import Ingested
 PROGRAM = """
 import pickle, sys
 from pathlib import Path
-from cxg_assets.ingest.report import ChunkReport
-from cxg_assets.ingest.spans import plan_spans
-from cxg_assets.ingest.worker import Worker
+from cxg_assets.ingest.chunks.report import ChunkReport
+from cxg_assets.ingest.plan.spans import plan_spans
+from cxg_assets.ingest.chunks.worker import Worker
 
 job, chunks = pickle.loads(Path(sys.argv[1]).read_bytes())
 worker = Worker(job)

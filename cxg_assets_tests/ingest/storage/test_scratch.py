@@ -11,7 +11,7 @@ import pytest
 from cxg_assets.ingest.storage.scratch import PREFIX, scratch_folder
 
 HOLDING = """
-from cxg_assets.ingest.scratch import scratch_folder
+from cxg_assets.ingest.storage.scratch import scratch_folder
 with scratch_folder() as folder:
     (folder / "index.feather").write_bytes(bytes(1000))
     print(folder, flush=True)

@@ -20,7 +20,7 @@ PATH = "plan/00000.h5ad"
 
 _PUT = """
 import resource, signal, sys
-from cxg_assets.ingest.store import StoreLocator
+from cxg_assets.ingest.storage.store import StoreLocator
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
 store = StoreLocator(url=sys.argv[1]).open()
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
