@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 
 from benchmarks.chaos.world import WORKERS, Program, World, wait_until
-from benchmarks.contenders import ALL_CELLS, COMMAND, SUBSET
+from benchmarks.contenders import ALL_CELLS, SUBSET
 from cxg_assets.names import h5ad_chunks_key, missing_chunks_job_name, prepare_job_name, publish_job_name
 from cxg_assets_tests.webserver import Webserver, free_port
 
@@ -22,6 +22,14 @@ defs = complete(subset_definitions(spec, ""), workers={workers})
 PREPARE = prepare_job_name(SUBSET)
 MAKE_MISSING = missing_chunks_job_name(SUBSET)
 PUBLISH = publish_job_name(SUBSET)
+_INSTANCE = """
+from cxg_assets.cli.project import dagster_instance
+
+with dagster_instance():
+    pass
+"""
+"""Makes the Dagster instance, as commands do that write."""
+
 CHUNKS = list(h5ad_chunks_key(SUBSET).path)
 
 
@@ -41,7 +49,7 @@ class Ui:
 
 def start_ui(world: World) -> Ui:
     """Starts both programs, and waits until the code location is loaded."""
-    world.start("status", [str(COMMAND), "status", SUBSET]).expect(0)  # makes the Dagster instance
+    world.start("instance", [sys.executable, "-c", _INSTANCE]).expect(0)
     text = _DEFINITIONS.format(subset=SUBSET, value_filter=ALL_CELLS, chunk_size=world.chunk_size, workers=WORKERS)
     (world.folder / "made_by_ui.py").write_text(text)
     port = free_port()
