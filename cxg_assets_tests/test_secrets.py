@@ -221,7 +221,7 @@ def test_a_bucket_that_was_removed_is_named_in_the_error(bereft: Ran) -> None:
 
 def test_keys_that_only_the_workers_lack_are_named_as_the_cause(locked_out: Ran) -> None:
     assert locked_out.exit_code == 1
-    assert the_error(locked_out).startswith("cxg-assets: 1 of 1 chunks failed: 00000. The first: ")
+    assert the_error(locked_out).startswith("cxg-assets: 1 of 1 chunk failed: 00000. The first: ")
     assert "S3 does not know the keys" in the_error(locked_out)
 
 

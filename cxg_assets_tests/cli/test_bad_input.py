@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 import tiledbsoma as soma
 
-from cxg_assets.ingest.plan import chunk_plan as plan
-from cxg_assets.ingest.plan import preflight
+from cxg_assets.ingest.plan import making, preflight
 from cxg_assets_tests.cli.command import Outcome, cxg_assets, declare, declare_text
 
 UNKNOWN_GENES = [f"ENSG9999999999{number}" for number in range(7)]
@@ -156,7 +155,7 @@ def test_more_chunks_than_dagster_recommends_are_refused_with_the_size_that_fits
     refused: Callable[..., str], defs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A census of 100,001 cells would take minutes to build.
-    monkeypatch.setattr(plan, "MAX_CHUNKS", 100)
+    monkeypatch.setattr(making, "MAX_CHUNKS", 100)
     monkeypatch.setattr(preflight, "MAX_CHUNKS", 100)
     declare(defs, value_filter=None)
     assert refused("--chunk-size", "10") == (

@@ -1,6 +1,5 @@
 """The chunk plan: which cells go to which chunk."""
 
-import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -186,12 +185,15 @@ def read_plan(path: Path) -> ChunkPlan:
     Raises:
         CxgError: The file is not a plan, or one of another version of this program.
     """
-    table = pq.read_table(path)
+    return _plan_of(pq.read_table(path), path.name)
+
+
+def _plan_of(table: pa.Table, name: str) -> ChunkPlan:
     try:
         header = _read_header((table.schema.metadata or {})[_HEADER])
     except (KeyError, TypeError, ValueError) as error:
         raise CxgError(
-            f"{path.name} is not a chunk plan of this version of cxg_assets; materialize chunk_plan again"
+            f"{name} is not a chunk plan of this version of cxg_assets; materialize chunk_plan again"
         ) from error
     return ChunkPlan(header=header, chunks=tuple(Chunk(**row) for row in table.to_pylist()))
 
@@ -216,12 +218,13 @@ def load_plan(store: Store, subset: str, plan_id: str) -> ChunkPlan:
     Raises:
         FileNotFoundError: It is not there any more; plan ids are told of plans that were stored.
     """
-    with contextlib.ExitStack() as stack:
-        try:
-            file = stack.enter_context(store.local_copy(plan_path(subset, plan_id)))
-        except FileNotFoundError as error:
-            raise _removed(store, subset, plan_id) from error
-        return read_plan(file)
+    path = plan_path(subset, plan_id)
+    try:
+        # In memory: it is a few megabytes at most, and a run may have filled the disk for temporary files.
+        data = store.get(path)
+    except FileNotFoundError as error:
+        raise _removed(store, subset, plan_id) from error
+    return _plan_of(pq.read_table(pa.BufferReader(data)), path)
 
 
 def require_plan(store: Store, subset: str, plan_id: str) -> None:
