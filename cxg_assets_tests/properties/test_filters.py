@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.selection.filters import parse_filter
+from cxg_assets_tests.ingest.selection.filter_rows import selected_by_soma
 from cxg_assets_tests.properties.profile import PROPERTY
 
 TEXT_COLUMNS = ["tissue_general", "cell_type", "disease", "sex", "assay", "donor_id", "dataset_id"]
@@ -37,8 +38,7 @@ class Obs:
         return self.frame["soma_joinid"][mask].tolist()
 
     def selected_by_tiledb(self, text: str) -> list[int]:
-        read = self.array.read(value_filter=text, column_names=["soma_joinid"]).concat()
-        return sorted(read["soma_joinid"].to_pylist())
+        return selected_by_soma(self.array, text)
 
 
 @pytest.fixture(scope="module")
