@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from cxg_assets.assets.conditions import follows
-from cxg_assets.assets.recording import ChunkRecorder, StepContext, make_chunks
+from cxg_assets.assets.recording import ChunkRecorder, make_chunks
 from cxg_assets.ingest.chunks.worker import IngestJob
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.plan.chunk_plan import load_plan, require_plan
@@ -26,7 +26,7 @@ from cxg_assets.names import (
     missing_chunks_job_name,
 )
 from cxg_assets.resources.census import CensusResource
-from cxg_assets.resources.executor import PoolExecutor
+from cxg_assets.resources.executor import PoolExecutor, StepContext
 from cxg_assets.resources.store import StoreResource
 from cxg_assets.ui.labels import Labels
 

@@ -28,12 +28,10 @@ from cxg_assets.ingest.storage.stored import Listed
 from cxg_assets.instance.partitions import chunk_record, show_as_failed
 from cxg_assets.instance.provenance import DATA_VERSION_TAG, latest_data_version
 from cxg_assets.names import chunk_plan_key
-from cxg_assets.resources.executor import PoolExecutor
+from cxg_assets.resources.executor import PoolExecutor, StepContext
 from cxg_assets.ui.metadata import Metadata, chunk_metadata, summary_metadata
 from cxg_assets.ui.pictures import drawn, run_pictures
 from cxg_assets.ui.progress import Progress, closing_line
-
-StepContext = dg.AssetExecutionContext | dg.OpExecutionContext
 
 LOOK_SECONDS = 1.0
 """Pace at which a run looks whether its plan is still the current one: 3 ms of the driver's CPU (measured)."""
