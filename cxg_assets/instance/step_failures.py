@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from cxg_assets.ingest.errors import CxgError, Unreachable
-from cxg_assets.resources.errors import LaunchError
+from cxg_assets.resources.workers import LaunchError
 
 
 @contextlib.contextmanager

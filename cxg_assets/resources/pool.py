@@ -11,8 +11,17 @@ from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
 from cxg_assets.ingest.errors import BadInput, CxgError, Unreachable
 from cxg_assets.ingest.plan.chunk_plan import Chunk
 from cxg_assets.ingest.plan.spans import Span
-from cxg_assets.resources.errors import LaunchError, first_line
-from cxg_assets.resources.workers import Died, Event, Opened, PoolWorker, SpanEnded, Told, Workers
+from cxg_assets.resources.workers import (
+    Died,
+    Event,
+    LaunchError,
+    Opened,
+    PoolWorker,
+    SpanEnded,
+    Told,
+    Workers,
+    first_line,
+)
 
 logger = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ import dagster as dg
 from dagster_ray import RayResource
 
 from cxg_assets.ingest.chunks.worker import IngestJob
-from cxg_assets.resources.errors import LaunchError
 from cxg_assets.resources.executor import PoolExecutor, StepContext, share_of_cpus, started
 from cxg_assets.resources.pool import Pool
 from cxg_assets.resources.ray_cluster import dashboard_url, leave_ray
 from cxg_assets.resources.ray_workers import RayWorkers
+from cxg_assets.resources.workers import LaunchError
 
 
 class RayPoolExecutor(PoolExecutor):

@@ -6,9 +6,8 @@ from typing import Any
 
 from cxg_assets.ingest.chunks.worker import IngestJob, Worker
 from cxg_assets.ingest.plan.spans import Span
-from cxg_assets.resources.errors import LaunchError, first_line
 from cxg_assets.resources.ray_cluster import worker_runtime_env
-from cxg_assets.resources.workers import Died, Event, Opened, PoolWorker, SpanEnded, Told
+from cxg_assets.resources.workers import Died, Event, LaunchError, Opened, PoolWorker, SpanEnded, Told, first_line
 
 
 @dataclass(eq=False, kw_only=True)

@@ -4,7 +4,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
+from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.plan.spans import Span
+
+
+class LaunchError(CxgError):
+    """A pool could not be started, or has died with what it was making; another launch may go better."""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, or its class where it has none: Ray's errors go on for pages."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 @dataclass(eq=False, kw_only=True)

@@ -11,7 +11,7 @@ from cxg_assets.assets import h5ad_chunks
 from cxg_assets.assets.recording import ChunkRecorder
 from cxg_assets.ingest.chunks.report import ChunkReport, RunSummary
 from cxg_assets.names import h5ad_chunks_key
-from cxg_assets.resources.errors import LaunchError
+from cxg_assets.resources.workers import LaunchError
 from cxg_assets.ui.metadata import chunk_metadata, report_from
 from cxg_assets_tests.assets.ui import statuses
 from cxg_assets_tests.platforms import Platform

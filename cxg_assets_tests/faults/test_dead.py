@@ -11,7 +11,7 @@ import pytest
 from benchmarks.servers.faults import Faults, FaultyProxy
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.release import read_release
-from cxg_assets.ingest.chunks import row_feed
+from cxg_assets.ingest.chunks import reader
 from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
 from cxg_assets.ingest.chunks.worker import IngestJob, Worker
 from cxg_assets.ingest.errors import BadInput, Unreachable
@@ -46,14 +46,14 @@ class ShortOfPatienceToo(CensusLocator):
     """A Census whose blocks are given up soon, in the process that opens it."""
 
     def open_x(self, uri: str, *, n_threads: int, buffer_bytes: int) -> Any:
-        row_feed.PATIENCE = SHORT
+        reader.PATIENCE = SHORT
         return super().open_x(uri, n_threads=n_threads, buffer_bytes=buffer_bytes)
 
 
 @pytest.fixture
 def impatient(planned: Planned, monkeypatch: pytest.MonkeyPatch) -> IngestJob:
     """What a worker needs that gives up soon."""
-    monkeypatch.setattr(row_feed, "PATIENCE", row_feed.PATIENCE)  # brought back afterwards
+    monkeypatch.setattr(reader, "PATIENCE", reader.PATIENCE)  # brought back afterwards
     census, store = planned.job.census, planned.job.store
     config = (*census.tiledb_config, *ONCE.items())
     return replace(

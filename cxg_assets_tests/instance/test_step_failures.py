@@ -5,7 +5,7 @@ import pytest
 
 from cxg_assets.ingest.errors import BadInput, CxgError, StoreError, Unreachable
 from cxg_assets.instance.step_failures import as_failure
-from cxg_assets.resources.errors import LaunchError
+from cxg_assets.resources.workers import LaunchError
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import os
 import socket
+import threading
 import time
 from collections import deque
 from collections.abc import Collection, Generator, Iterator, Sequence
@@ -20,11 +21,9 @@ from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.chunks.csr import warm_up
 from cxg_assets.ingest.chunks.encoder import ChunkEncoder
 from cxg_assets.ingest.chunks.h5ad_template import Template, make_template
-from cxg_assets.ingest.chunks.reader import BUFFER_BYTES, XReader
+from cxg_assets.ingest.chunks.reader import BUFFER_BYTES, RowFeed, XReader
 from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
-from cxg_assets.ingest.chunks.row_feed import RowFeed
 from cxg_assets.ingest.chunks.stored_chunk import read_report
-from cxg_assets.ingest.chunks.threads import started_threads
 from cxg_assets.ingest.errors import BadInput, CxgError, Unreachable
 from cxg_assets.ingest.layout import chunk_path, subset_obs_path, subset_var_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, PlanHeader, cell_nnz
@@ -245,7 +244,7 @@ class _Opened:
 
 
 def _open_job(job: IngestJob, stack: ExitStack) -> _Opened:
-    reading, uploading = (stack.enter_context(started_threads(n)) for n in (1, N_UPLOADS))
+    reading, uploading = (stack.enter_context(_started_threads(n)) for n in (1, N_UPLOADS))
     header = job.header
     store = job.store.open()
     obs_path = subset_obs_path(header.subset, header.subset_fingerprint)
@@ -281,3 +280,21 @@ def _waiting_for(futures: Collection[Future[Any]]) -> Iterator[None]:
         yield
     finally:
         wait(list(futures))
+
+
+@contextlib.contextmanager
+def _started_threads(n_threads: int) -> Iterator[ThreadPoolExecutor]:
+    """An executor whose threads have all started; it waits for them at the end of the block.
+
+    Python starts a thread and waits for its first sign of life. Where memory has run out meanwhile, the thread dies
+    without one, and `start` waits for ever (CPython 3.11, seen in a worker). So workers start theirs while they open.
+
+    Args:
+        n_threads: How many.
+    """
+    with ThreadPoolExecutor(n_threads) as executor:
+        all_there = threading.Barrier(n_threads + 1)
+        for _ in range(n_threads):
+            executor.submit(all_there.wait)
+        all_there.wait()
+        yield executor
