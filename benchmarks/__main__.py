@@ -12,13 +12,13 @@ import traceback
 from pathlib import Path
 
 from benchmarks.census_facts import read_facts
-from benchmarks.contenders import COMMAND
 from benchmarks.machine import describe_machine
 from benchmarks.measure import BenchmarkError, run_program
 from benchmarks.rounds import Runner
 from benchmarks.rows import ROWS, Bench
 from benchmarks.stores import Stores
 from benchmarks.table import RowResult, to_markdown, write_tables
+from cxg_assets_tests.servers.command import COMMAND
 
 
 def main() -> int:

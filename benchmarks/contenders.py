@@ -1,7 +1,6 @@
 """Each contender as one call: runs its program on a selection, from a source to a fresh destination."""
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +11,7 @@ import numpy as np
 from benchmarks.measure import TIMEOUT_SECONDS, Finished, Measurement, run_program
 from benchmarks.stores import Route, difference
 from cxg_assets.ingest.chunks.worker_environment import WORKER_ENVIRONMENT
-
-COMMAND = Path(sys.executable).with_name("cxg-assets")
-
-SUBSET = "blood_normal"
-"""A subset of the project; all that is taken from it is its default obs columns and gzip."""
-
-ALL_CELLS = "soma_joinid >= 0"
+from cxg_assets_tests.servers.command import ALL_CELLS, COMMAND, SUBSET
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

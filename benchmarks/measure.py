@@ -1,18 +1,16 @@
 """Runs one program and measures it: every contender of a row is a program of its own."""
 
-import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.process_tree import TreeSampler, TreeUsage
+from cxg_assets_tests.servers.process_tree import TreeSampler, TreeUsage, end_processes
 
 TIMEOUT_SECONDS = 1_800
 """A program that takes longer is ended, and the row fails."""
@@ -135,18 +133,3 @@ def run_program(
         raise BenchmarkError(f"{' '.join(command)}\n{outcome}; the end of {log_file}:\n{said}")
     result = json.loads(result_file.read_text()) if has_result else {}
     return Finished(result=result, usage=usage, started=started, seconds=seconds)
-
-
-def end_processes(living: Callable[[], list[int]]) -> None:
-    """Ends processes that this benchmark started: asks first, then kills what is still there after two seconds.
-
-    Args:
-        living: Which of them run now.
-    """
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        for pid in living():
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, number)
-        deadline = time.monotonic() + 2
-        while living() and time.monotonic() < deadline:
-            time.sleep(0.05)

@@ -26,7 +26,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.recorded import made_up, record_reports
 from cxg_assets.instance.provenance import IS_USER_PROVIDED_TAG
 from cxg_assets.names import chunk_partitions, h5ad_chunks_key
-from cxg_assets_tests.webserver import Webserver, free_port, serve, wait_until
+from cxg_assets_tests.servers.webserver import Webserver, free_port, serve, wait_until
 
 SUBSET = "blood_normal"
 KEY = h5ad_chunks_key(SUBSET)

@@ -171,12 +171,12 @@ class Stores:
         """Port and counts of a server; started when it is first asked for."""
         if kind not in self._servers:
             if kind == "s3":
-                arguments = ["benchmarks.servers.s3_server", "--root", str(self._buckets())]
+                arguments = ["cxg_assets_tests.servers.s3_server", "--root", str(self._buckets())]
             else:
                 upstream, _ = self._server("s3")
                 latency = kind.removeprefix("s3+")
                 arguments = [
-                    "benchmarks.servers.latency_proxy",
+                    "cxg_assets_tests.servers.latency_proxy",
                     "--upstream-port",
                     str(upstream),
                     "--latency-ms",

@@ -43,8 +43,8 @@ from cxg_assets_tests.cli.command import move_to, use_defs
 from cxg_assets_tests.ingested import Ingested, ingest_subset
 from cxg_assets_tests.kept_workers import KeptWorkers, keep_workers
 from cxg_assets_tests.platforms import OUR_STORAGE, Platform, Stages
-from cxg_assets_tests.public_census import PublicCensus, serve_public_census
-from cxg_assets_tests.strict_s3 import Rules, StrictS3, forget_aws, serve_strict_s3
+from cxg_assets_tests.servers.public_census import PublicCensus, serve_public_census
+from cxg_assets_tests.servers.strict_s3 import Rules, StrictS3, forget_aws, serve_strict_s3
 
 N_OBS = 2_600
 """Human cells of the demo census: two rows of X tiles and two fragments, which meet inside the first row of tiles."""

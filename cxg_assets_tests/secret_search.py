@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from dagster import DagsterInstance
 from dagster._serdes import serialize_value
 
-from cxg_assets_tests.strict_s3 import Key
+from cxg_assets_tests.servers.strict_s3 import Key
 
 OWN = Key(id="AKIAzqOWNKEYzq000001", secret="zqOWNSECRETzq/+00000001", token="zqOWNTOKENzq/+0001==")
 CENSUS = Key(id="AKIAzqCENSUSKEYzq001", secret="zqCENSUSSECRETzq/+00001")

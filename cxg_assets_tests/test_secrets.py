@@ -23,9 +23,9 @@ from cxg_assets.components.census_subset import subset_definitions
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
-from cxg_assets_tests.counted_s3 import KEYS, upload
 from cxg_assets_tests.secret_search import CENSUS, OWN, PROGRAM, WRONG, decoded, files, leaks, rows, told
-from cxg_assets_tests.strict_s3 import BUCKET, Failure, Key, Rules, StrictS3, serve_strict_s3
+from cxg_assets_tests.servers.counted_s3 import KEYS, upload
+from cxg_assets_tests.servers.strict_s3 import BUCKET, Failure, Key, Rules, StrictS3, serve_strict_s3
 
 pytestmark = pytest.mark.stack
 

@@ -29,8 +29,8 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from cxg_assets.demo import build_census
-from cxg_assets_tests.browser import open_browser
-from cxg_assets_tests.webserver import free_port, serve
+from cxg_assets_tests.servers.browser import open_browser
+from cxg_assets_tests.servers.webserver import free_port, serve
 
 IMAGES = Path(__file__).parent / "images"
 SUBSET = "blood_normal"

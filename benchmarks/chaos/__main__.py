@@ -14,13 +14,13 @@ import warnings
 from pathlib import Path
 
 from benchmarks.__main__ import demo_census, say
-from benchmarks.chaos.checks import check
-from benchmarks.chaos.faults import FAULTS, Fault, undisturbed
-from benchmarks.chaos.look import chunks
 from benchmarks.chaos.table import Round, to_markdown
-from benchmarks.chaos.world import ChaosError, new_world
 from benchmarks.machine import describe_machine
 from cxg_assets.demo import build_census
+from cxg_assets_tests.servers.chaos.checks import check
+from cxg_assets_tests.servers.chaos.faults import FAULTS, Fault, undisturbed
+from cxg_assets_tests.servers.chaos.look import chunks
+from cxg_assets_tests.servers.chaos.world import ChaosError, new_world
 
 
 def main() -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.chaos.checks import Outcome
+from cxg_assets_tests.servers.chaos.checks import Outcome
 
 _HEADER = (
     "| fault | rounds | right | runs of chunks | workers lost | chunks tried again | chunks stored "

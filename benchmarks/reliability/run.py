@@ -14,15 +14,15 @@ import boto3
 import dagster as dg
 from dagster import DagsterInstance
 
-from benchmarks.contenders import ALL_CELLS, COMMAND, SUBSET
 from benchmarks.dagster_record import fresh_home
-from benchmarks.measure import TIMEOUT_SECONDS, end_processes
-from benchmarks.process_tree import TreeSampler
+from benchmarks.measure import TIMEOUT_SECONDS
 from benchmarks.reliability.scenarios import Scenario
-from benchmarks.servers.faults import FaultyProxy
 from benchmarks.stores import Place
 from cxg_assets.names import h5ad_chunks_key
-from cxg_assets_tests.strict_s3 import BUCKET, REGION, Key, StrictS3, serve_strict_s3
+from cxg_assets_tests.servers.command import ALL_CELLS, COMMAND, SUBSET
+from cxg_assets_tests.servers.faults import FaultyProxy
+from cxg_assets_tests.servers.process_tree import TreeSampler, end_processes
+from cxg_assets_tests.servers.strict_s3 import BUCKET, REGION, Key, StrictS3, serve_strict_s3
 
 PREFIX = "datasets"
 

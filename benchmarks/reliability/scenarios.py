@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.servers.faults import ANSWER_BODY_FAULTS, FAULTS, REQUEST_BODY_FAULTS, Faults
+from cxg_assets_tests.servers.faults import ANSWER_BODY_FAULTS, FAULTS, REQUEST_BODY_FAULTS, Faults
 
 RATE = 0.1
 """Share of the requests that are hurt."""

@@ -31,8 +31,8 @@ from cxg_assets.resources.store import StoreResource
 from cxg_assets_tests.assets.test_graph import stale
 from cxg_assets_tests.conftest import BLOOD_NORMAL
 from cxg_assets_tests.platforms import Platform, publish_all
-from cxg_assets_tests.public_census import PublicCensus
-from cxg_assets_tests.strict_s3 import forget_aws
+from cxg_assets_tests.servers.public_census import PublicCensus
+from cxg_assets_tests.servers.strict_s3 import forget_aws
 
 NAME = "blood_normal"
 INDEX = census_index_key("homo_sapiens")

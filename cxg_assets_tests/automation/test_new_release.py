@@ -20,7 +20,7 @@ from cxg_assets.instance.provenance import observed_release
 from cxg_assets.names import census_index_key
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
-from cxg_assets_tests.public_census import PublicCensus
+from cxg_assets_tests.servers.public_census import PublicCensus
 
 NAME = "new_census_release"
 OLD, NEW = "2025-11-08", "2025-11-17"

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.chaos.checks import Outcome, check
-from benchmarks.chaos.faults import undisturbed
-from benchmarks.chaos.look import chunks
-from benchmarks.chaos.world import World, new_world
 from cxg_assets.demo import build_census
+from cxg_assets_tests.servers.chaos.checks import Outcome, check
+from cxg_assets_tests.servers.chaos.faults import undisturbed
+from cxg_assets_tests.servers.chaos.look import chunks
+from cxg_assets_tests.servers.chaos.world import World, new_world
 
 OutcomeOf = Callable[[Callable[[World], str | None]], Outcome]
 

@@ -1,15 +1,15 @@
 """Short versions of the faults of `python -m benchmarks.chaos` that happen to workers, nodes and runs.
 
 What must hold after each (complete, equal bytes, nothing stored twice, nothing left, the UI true) is in
-`benchmarks.chaos.checks`; a test says only what is special.
+`cxg_assets_tests.servers.chaos.checks`; a test says only what is special.
 """
 
 import os
 
 import pytest
 
-from benchmarks.chaos import faults
 from cxg_assets_tests.chaos.conftest import N_CHUNKS, OutcomeOf
+from cxg_assets_tests.servers.chaos import faults
 
 # tiledbsoma 2.3.0 hands AnnData an integer obs index, of which AnnData warns at every get_anndata.
 pytestmark = pytest.mark.filterwarnings("ignore:Transforming to str index")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.chaos import faults
 from cxg_assets_tests.chaos.conftest import N_CHUNKS, OutcomeOf
+from cxg_assets_tests.servers.chaos import faults
 
 # tiledbsoma 2.3.0 hands AnnData an integer obs index, of which AnnData warns at every get_anndata.
 pytestmark = pytest.mark.filterwarnings("ignore:Transforming to str index")

@@ -23,7 +23,7 @@ from cxg_assets.names import CENSUS_RELEASE, census_index_key, chunk_plan_key, f
 from cxg_assets_tests.assets.test_census_release import stable_platform
 from cxg_assets_tests.checks.conftest import NAME, damaged, execute, latest, local
 from cxg_assets_tests.platforms import Platform, failure_text
-from cxg_assets_tests.public_census import PublicCensus
+from cxg_assets_tests.servers.public_census import PublicCensus
 
 INDEX = census_index_key("homo_sapiens")
 KEYS = {

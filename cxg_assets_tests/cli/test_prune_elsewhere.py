@@ -17,7 +17,7 @@ from cxg_assets.ingest.plan import plan_mark
 from cxg_assets.ingest.verify.chunks import ChunkAudits
 from cxg_assets_tests.cli.command import Outcome, cxg_assets, files_below, move_to
 from cxg_assets_tests.platforms import Platform, failure_text
-from cxg_assets_tests.strict_s3 import BUCKET, Rules, StrictS3
+from cxg_assets_tests.servers.strict_s3 import BUCKET, Rules, StrictS3
 
 NAME = "blood_normal"
 EVERYTHING = ("--keep", "0", "--older-than", "0", "--unreferenced", "--yes")

@@ -11,7 +11,7 @@ from cxg_assets.cli.project import dagster_instance, default_store
 from cxg_assets.names import h5ad_chunks_key
 from cxg_assets_tests.cli.command import cxg_assets, files_below
 from cxg_assets_tests.cli.conftest import CHUNK_SIZE, SUBSET, Finished
-from cxg_assets_tests.strict_s3 import BUCKET, Rules, StrictS3, forget_aws, serve_strict_s3
+from cxg_assets_tests.servers.strict_s3 import BUCKET, Rules, StrictS3, forget_aws, serve_strict_s3
 
 REPAIR = ("verify", SUBSET, "--repair")
 INGEST = ("ingest", SUBSET, "--chunk-size", str(CHUNK_SIZE))

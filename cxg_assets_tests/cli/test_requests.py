@@ -10,7 +10,7 @@ from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
 from cxg_assets_tests.conftest import BLOOD_NORMAL
-from cxg_assets_tests.counted_s3 import serve_census, tells_the_build
+from cxg_assets_tests.servers.counted_s3 import serve_census, tells_the_build
 
 N_WORKERS = 2
 

@@ -14,7 +14,7 @@ from cxg_assets.ingest.quantities import size
 from cxg_assets.names import h5ad_chunks_key
 from cxg_assets_tests.cli.command import cxg_assets, files_below
 from cxg_assets_tests.cli.conftest import SUBSET, Finished
-from cxg_assets_tests.strict_s3 import Key, StrictS3
+from cxg_assets_tests.servers.strict_s3 import Key, StrictS3
 
 
 def test_a_finished_subset_shows_its_counts_and_that_this_plan_is_published(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from cxg_assets_tests.processes import processes_with
+from cxg_assets_tests.servers.processes import processes_with
 
 PROMISED_SECONDS = 5
 

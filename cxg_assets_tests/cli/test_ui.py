@@ -17,7 +17,7 @@ from dagster._daemon.types import DaemonHeartbeat
 from cxg_assets.cli import ui
 from cxg_assets.cli.ui import HEARTBEAT_SECONDS, OTHER_COMMAND, WORKSPACE
 from cxg_assets_tests.cli.command import Outcome, cxg_assets
-from cxg_assets_tests.webserver import free_port
+from cxg_assets_tests.servers.webserver import free_port
 
 
 @dataclass(frozen=True)

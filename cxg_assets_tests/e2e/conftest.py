@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Error, Page
 
 from cxg_assets.demo import build_census
-from cxg_assets_tests.browser import Browser, open_browser
-from cxg_assets_tests.webserver import Ui, free_port, serve
+from cxg_assets_tests.servers.browser import Browser, open_browser
+from cxg_assets_tests.servers.webserver import Ui, free_port, serve
 
 WORKSPACE = Path(__file__).parents[2] / "workspace.yaml"
 N_OBS = 6_000

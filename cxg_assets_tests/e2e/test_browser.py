@@ -13,9 +13,9 @@ import cellxgene_census
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from cxg_assets_tests.browser import Browser
 from cxg_assets_tests.conftest import BLOOD_NORMAL
-from cxg_assets_tests.webserver import Ui
+from cxg_assets_tests.servers.browser import Browser
+from cxg_assets_tests.servers.webserver import Ui
 
 RUN_MS = 180_000
 """Bound of a wait for a run or a backfill: the daemon looks every 30 seconds."""

@@ -12,7 +12,7 @@ import yaml
 from cxg_assets.automation.ingest_chain import INGEST_TAG
 from cxg_assets.instance.opening import DAGSTER_YAML
 from cxg_assets_tests.e2e.conftest import Ui, serve
-from cxg_assets_tests.webserver import free_port, wait_until
+from cxg_assets_tests.servers.webserver import free_port, wait_until
 
 SUBSETS = ("blood_normal", "immune_markers")
 SECONDS = 600

@@ -9,8 +9,8 @@ import pytest
 from dagster import DagsterInstance
 
 from cxg_assets_tests.cli.command import cxg_assets
-from cxg_assets_tests.processes import processes_with
-from cxg_assets_tests.webserver import Webserver, free_port, wait_until
+from cxg_assets_tests.servers.processes import processes_with
+from cxg_assets_tests.servers.webserver import Webserver, free_port, wait_until
 
 PROMISED_SECONDS = 5
 

@@ -9,7 +9,7 @@ import anndata
 import pytest
 
 from cxg_assets_tests.e2e.conftest import WORKSPACE
-from cxg_assets_tests.webserver import Ui
+from cxg_assets_tests.servers.webserver import Ui
 
 CHUNKS = ["blood_normal", "h5ad_chunks"]
 

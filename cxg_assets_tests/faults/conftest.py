@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.servers.faults import Faults
 from cxg_assets.ingest.plan.spans import plan_spans
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets_tests.faults.network import Network, Planned, run_network
 from cxg_assets_tests.ingested import run_spans
+from cxg_assets_tests.servers.faults import Faults
 
 N_CELLS = 1_600
 """Of the demo census: cells of both fragments of X."""

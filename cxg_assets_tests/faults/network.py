@@ -11,7 +11,6 @@ from typing import Any
 import anndata
 import boto3
 
-from benchmarks.servers.faults import FaultyProxy
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.release import Release, read_release
 from cxg_assets.ingest.chunks.report import ChunkReport
@@ -22,8 +21,9 @@ from cxg_assets.ingest.selection.index import make_index
 from cxg_assets.ingest.selection.subset import make_subset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import Store, StoreLocator
-from cxg_assets_tests.counted_s3 import serve_census, tiledb_settings
-from cxg_assets_tests.strict_s3 import BUCKET, Key, StrictS3, serve_strict_s3
+from cxg_assets_tests.servers.counted_s3 import serve_census, tiledb_settings
+from cxg_assets_tests.servers.faults import FaultyProxy
+from cxg_assets_tests.servers.strict_s3 import BUCKET, Key, StrictS3, serve_strict_s3
 
 
 @dataclass(frozen=True, kw_only=True)

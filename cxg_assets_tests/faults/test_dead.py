@@ -8,7 +8,6 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from benchmarks.servers.faults import Faults, FaultyProxy
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.release import read_release
 from cxg_assets.ingest.chunks import reader
@@ -22,6 +21,7 @@ from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets.resources.local_executor import LocalPoolExecutor
 from cxg_assets.resources.pool import MAX_SILENCES
 from cxg_assets_tests.faults.network import Network, Planned
+from cxg_assets_tests.servers.faults import Faults, FaultyProxy
 
 N_WORKERS = 2
 

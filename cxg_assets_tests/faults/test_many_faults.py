@@ -2,11 +2,11 @@
 
 import dagster as dg
 
-from benchmarks.servers.faults import Faults
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.plan.spans import Span
 from cxg_assets.resources.local_executor import LocalPoolExecutor
 from cxg_assets_tests.faults.network import Network, Planned
+from cxg_assets_tests.servers.faults import Faults
 
 SOURCE = Faults(
     rates={"slow_down": 0.05, "reset": 0.1, "truncate": 0.1, "lost_answer": 0.1, "stall": 0.05},

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.servers.faults import Faults
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.chunks.worker import IngestJob, Worker
 from cxg_assets.ingest.plan.spans import Span, plan_spans
 from cxg_assets_tests.faults.conftest import N_CELLS
 from cxg_assets_tests.faults.network import Network, Planned, joinids
 from cxg_assets_tests.ingested import run_spans
+from cxg_assets_tests.servers.faults import Faults
 
 OUTAGE_SECONDS = 2.0
 """Shorter than TileDB's patience with a request (25 s) and a store's (120 s)."""

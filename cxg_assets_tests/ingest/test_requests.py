@@ -20,7 +20,7 @@ from cxg_assets.ingest.selection.subset import make_subset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets_tests.conftest import BLOOD_NORMAL
-from cxg_assets_tests.counted_s3 import CountedCensus, serve_census, tells_the_build
+from cxg_assets_tests.servers.counted_s3 import CountedCensus, serve_census, tells_the_build
 
 N_FRAGMENTS = 2
 """Of X of the demo census."""

@@ -18,8 +18,8 @@ from cxg_assets_tests.conftest import BLOOD_NORMAL
 from cxg_assets_tests.instance.at_once import Way, open_at_once
 from cxg_assets_tests.kept_workers import KeptWorkers
 from cxg_assets_tests.platforms import Platform
-from cxg_assets_tests.postgres import PASSWORD, USER, Postgres, serve_postgres
-from cxg_assets_tests.webserver import Webserver, free_port, wait_until
+from cxg_assets_tests.servers.postgres import PASSWORD, USER, Postgres, serve_postgres
+from cxg_assets_tests.servers.webserver import Webserver, free_port, wait_until
 
 pytestmark = pytest.mark.stack
 

@@ -20,12 +20,12 @@ from pathlib import Path
 import pytest
 
 from cxg_assets_tests.cli.command import Outcome
-from cxg_assets_tests.counted_s3 import KEYS, tiledb_settings, upload
 from cxg_assets_tests.public.services import INGEST, KEY, Finished, Machine, Services, elsewhere
-from cxg_assets_tests.public_census import BUCKET as CENSUS_BUCKET
-from cxg_assets_tests.public_census import CENSUS, PublicCensus
-from cxg_assets_tests.release_directory_server import ReleaseDirectory, serve_directory
-from cxg_assets_tests.strict_s3 import BUCKET, Key, Rules, serve_strict_s3
+from cxg_assets_tests.servers.counted_s3 import KEYS, tiledb_settings, upload
+from cxg_assets_tests.servers.public_census import BUCKET as CENSUS_BUCKET
+from cxg_assets_tests.servers.public_census import CENSUS, PublicCensus
+from cxg_assets_tests.servers.release_directory import ReleaseDirectory, serve_directory
+from cxg_assets_tests.servers.strict_s3 import BUCKET, Key, Rules, serve_strict_s3
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import boto3
 
 from cxg_assets_tests.cli.command import Outcome, cxg_assets
 from cxg_assets_tests.cli.conftest import SUBSET
-from cxg_assets_tests.public_census import PublicCensus
-from cxg_assets_tests.strict_s3 import BUCKET, Asked, Key, StrictS3
+from cxg_assets_tests.servers.public_census import PublicCensus
+from cxg_assets_tests.servers.strict_s3 import BUCKET, Asked, Key, StrictS3
 
 N_CHUNKS, CHUNK_SIZE = 3, 20
 N_OBS = N_CHUNKS * CHUNK_SIZE

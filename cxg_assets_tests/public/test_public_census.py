@@ -24,8 +24,8 @@ from cxg_assets_tests.public.services import (
     Machine,
     Services,
 )
-from cxg_assets_tests.public_census import BUCKET as CENSUS_BUCKET
-from cxg_assets_tests.strict_s3 import BUCKET
+from cxg_assets_tests.servers.public_census import BUCKET as CENSUS_BUCKET
+from cxg_assets_tests.servers.strict_s3 import BUCKET
 
 RAY_LOOKS_FOR_ITS_CLOUD = {
     "http://169.254.169.254/metadata/instance?api-version=2021-12-13",

@@ -18,8 +18,8 @@ from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
 from cxg_assets_tests.cli.command import move_to
 from cxg_assets_tests.conftest import BLOOD_NORMAL
-from cxg_assets_tests.counted_s3 import KEYS, upload
-from cxg_assets_tests.strict_s3 import BUCKET, Key, Rules, StrictS3, forget_aws, serve_strict_s3
+from cxg_assets_tests.servers.counted_s3 import KEYS, upload
+from cxg_assets_tests.servers.strict_s3 import BUCKET, Key, Rules, StrictS3, forget_aws, serve_strict_s3
 
 CENSUS_KEY = Key(id=KEYS["aws_access_key_id"], secret=KEYS["aws_secret_access_key"])
 STORE_KEY = Key(id="AKIAOFTHEDESTINATION", secret="secret-of-the-destination", token="token-of-the-destination")

@@ -17,7 +17,7 @@ from cxg_assets.resources.local_workers import LocalWorkers
 from cxg_assets.resources.workers import Opened
 from cxg_assets_tests.conftest import BLOOD_NORMAL
 from cxg_assets_tests.ingested import plan_subset
-from cxg_assets_tests.webserver import wait_until
+from cxg_assets_tests.servers.webserver import wait_until
 
 DRIVER = """
 import pickle, sys, time

@@ -11,7 +11,7 @@ from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.storage.s3 import S3Settings
 from cxg_assets.resources.store import StoreResource
 from cxg_assets_tests.cli.command import move_to
-from cxg_assets_tests.strict_s3 import forget_aws
+from cxg_assets_tests.servers.strict_s3 import forget_aws
 
 URL = "s3://lab/cells"
 

@@ -12,7 +12,7 @@ import cxg_assets
 from cxg_assets.ingest.census import http_json
 from cxg_assets.ingest.census.http_json import fetch_objects
 from cxg_assets.ingest.errors import BadInput, CxgError
-from cxg_assets_tests.release_directory_server import FOLDER, HOST, Answer, ReleaseDirectory, serve_directory
+from cxg_assets_tests.servers.release_directory import FOLDER, HOST, Answer, ReleaseDirectory, serve_directory
 
 ONE = f"https://{HOST}{FOLDER}one.json"
 TWO = f"https://{HOST}{FOLDER}two.json"

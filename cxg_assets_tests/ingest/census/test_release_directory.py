@@ -14,8 +14,8 @@ import cxg_assets
 from cxg_assets.ingest.census import release_directory as directory
 from cxg_assets.ingest.census.release_directory import ReleaseAddress, resolve_release
 from cxg_assets.ingest.errors import BadInput, CxgError
-from cxg_assets_tests.public_census import MIRROR, RETRACTED, PublicCensus
-from cxg_assets_tests.release_directory_server import Answer
+from cxg_assets_tests.servers.public_census import MIRROR, RETRACTED, PublicCensus
+from cxg_assets_tests.servers.release_directory import Answer
 
 RELEASE_JSON = f"{directory.DIRECTORY_URL}release.json"
 MIRRORS_JSON = f"{directory.DIRECTORY_URL}mirrors.json"

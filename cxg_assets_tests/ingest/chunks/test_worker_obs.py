@@ -22,7 +22,7 @@ from cxg_assets.ingest.storage.feather import ROWS_PER_BATCH, FeatherFile, feath
 from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets_tests.ingest.storage.test_ranged import n_read
 from cxg_assets_tests.ingested import plan_subset
-from cxg_assets_tests.strict_s3 import Rules, StrictS3
+from cxg_assets_tests.servers.strict_s3 import Rules, StrictS3
 
 MakeSpec = Callable[..., SubsetSpec]
 TIMES = 60

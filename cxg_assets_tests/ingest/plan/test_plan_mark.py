@@ -21,7 +21,7 @@ from cxg_assets.ingest.plan.spans import Span
 from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets_tests.conftest import BLOOD_NORMAL, Bucket, Ingest
 from cxg_assets_tests.ingest.four_plans import MakeSpec
-from cxg_assets_tests.strict_s3 import DELETE, PUT, Key, Rules, StrictS3
+from cxg_assets_tests.servers.strict_s3 import DELETE, PUT, Key, Rules, StrictS3
 
 PLAN = "0123456789abcdef"
 RUN = "5f1d9bd4-0000-4000-8000-000000000000"

@@ -13,7 +13,7 @@ from cxg_assets.ingest.storage import probe as probe_module
 from cxg_assets.ingest.storage.probe import Proven, probe, probe_writing
 from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets_tests.conftest import Bucket
-from cxg_assets_tests.strict_s3 import (
+from cxg_assets_tests.servers.strict_s3 import (
     DELETE,
     GET,
     LIST,

@@ -20,7 +20,7 @@ from cxg_assets.ingest.verify.audit import read_joinids
 from cxg_assets.ingest.verify.selection import audit_subset
 from cxg_assets_tests.big_obs import write_big_index
 from cxg_assets_tests.ingest.plan.test_chunk_plan import LAYERS, RELEASE, SPEC
-from cxg_assets_tests.strict_s3 import ONCE, QUICKLY, Failure, Rules, StrictS3
+from cxg_assets_tests.servers.strict_s3 import ONCE, QUICKLY, Failure, Rules, StrictS3
 
 N_OBS = 1_000_000
 N_BATCHES = -(-N_OBS // ROWS_PER_BATCH)

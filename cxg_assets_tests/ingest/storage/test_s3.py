@@ -10,7 +10,7 @@ import pytest
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.storage.s3 import S3Settings
-from cxg_assets_tests.strict_s3 import ONCE, Key, Rules, StrictS3
+from cxg_assets_tests.servers.strict_s3 import ONCE, Key, Rules, StrictS3
 
 KEY = Key()
 ENV_KEYS = {"AWS_ACCESS_KEY_ID": "AKIDENVIRONMENT", "AWS_SECRET_ACCESS_KEY": "secret-of-env"}

@@ -14,7 +14,7 @@ from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.errors import CxgError, StoreError, Unreachable
 from cxg_assets.ingest.storage.s3 import S3Settings
 from cxg_assets.ingest.storage.s3_errors import explain, passes
-from cxg_assets_tests.strict_s3 import (
+from cxg_assets_tests.servers.strict_s3 import (
     BUCKET,
     GET,
     LIST,

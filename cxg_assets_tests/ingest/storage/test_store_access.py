@@ -9,7 +9,7 @@ import pytest
 
 from cxg_assets.ingest.errors import StoreError
 from cxg_assets.ingest.storage.s3 import S3Settings
-from cxg_assets_tests.strict_s3 import (
+from cxg_assets_tests.servers.strict_s3 import (
     BUCKET,
     LIST,
     ONCE,

@@ -10,7 +10,7 @@ import pytest
 from cxg_assets.ingest.errors import StoreError, Unreachable
 from cxg_assets.ingest.storage import multipart
 from cxg_assets.ingest.storage.store import FINGERPRINT_ATTRIBUTE, Stored
-from cxg_assets_tests.strict_s3 import (
+from cxg_assets_tests.servers.strict_s3 import (
     ONCE,
     PUT,
     QUICKLY,

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from cxg_assets_tests.counted_s3 import run_server, tiledb_settings, upload
-from cxg_assets_tests.release_directory_server import Asked, ReleaseDirectory, serve_directory
+from cxg_assets_tests.servers.counted_s3 import run_server, tiledb_settings, upload
+from cxg_assets_tests.servers.release_directory import Asked, ReleaseDirectory, serve_directory
 
 BUCKET = "cellxgene-census-public-us-west-2"
 REGION = "us-west-2"

@@ -72,7 +72,7 @@ def run_server(log: Path, bucket: str, prefix: str) -> Iterator[str]:
         bucket: Its only bucket, which is not made yet.
         prefix: Where the Census will be in the bucket.
     """
-    command = [sys.executable, "-m", "cxg_assets_tests.counted_s3", str(log), bucket, prefix]
+    command = [sys.executable, "-m", "cxg_assets_tests.servers.counted_s3", str(log), bucket, prefix]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from cxg_assets_tests.strict_s3 import BUCKET, DELETE, GET, LIST, PUT, REGION, Asked, Rules
+from cxg_assets_tests.servers.strict_s3 import BUCKET, DELETE, GET, LIST, PUT, REGION, Asked, Rules
 
 _WRITTEN_DOWN = ("content-length", "if-none-match", "range", "x-amz-checksum-", "x-amz-content-sha256", "x-amz-meta-")
 _WRITTEN_DOWN += ("x-amz-server-side-encryption", "x-amz-storage-class")

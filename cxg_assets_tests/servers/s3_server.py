@@ -18,8 +18,8 @@ from xml.sax.saxutils import escape, unescape
 
 from aiohttp import web
 
-from benchmarks.servers.counts import RequestCounts
-from benchmarks.servers.listing import Keys, ListRequest
+from cxg_assets_tests.servers.counts import RequestCounts
+from cxg_assets_tests.servers.listing import Keys, ListRequest
 
 PART_BYTES = 2**20
 

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.chaos.look import require_not_half_published, wait_for_processes
-from benchmarks.chaos.ui import CHUNKS, MAKE_MISSING, PREPARE, PUBLISH, Ui, start_daemon, start_ui
-from benchmarks.chaos.world import ChaosError, Program, World, wait_until
-from benchmarks.servers.faults import Faults
-from cxg_assets_tests.webserver import free_port
+from cxg_assets_tests.servers.chaos.look import require_not_half_published, wait_for_processes
+from cxg_assets_tests.servers.chaos.ui import CHUNKS, MAKE_MISSING, PREPARE, PUBLISH, Ui, start_daemon, start_ui
+from cxg_assets_tests.servers.chaos.world import ChaosError, Program, World, wait_until
+from cxg_assets_tests.servers.faults import Faults
+from cxg_assets_tests.servers.webserver import free_port
 
 LINE_SECONDS = 0.5
 """So long each chunk takes to be stored, so that there is a while in which something can be broken."""

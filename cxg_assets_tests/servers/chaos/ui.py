@@ -3,10 +3,10 @@
 import sys
 from dataclasses import dataclass
 
-from benchmarks.chaos.world import WORKERS, Program, World, wait_until
-from benchmarks.contenders import ALL_CELLS, SUBSET
 from cxg_assets.names import h5ad_chunks_key, missing_chunks_job_name, prepare_job_name, publish_job_name
-from cxg_assets_tests.webserver import Webserver, free_port
+from cxg_assets_tests.servers.chaos.world import WORKERS, Program, World, wait_until
+from cxg_assets_tests.servers.command import ALL_CELLS, SUBSET
+from cxg_assets_tests.servers.webserver import Webserver, free_port
 
 _DEFINITIONS = """\
 from dataclasses import replace

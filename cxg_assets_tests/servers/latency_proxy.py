@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from pathlib import Path
 
-from benchmarks.servers.counts import RequestCounts
+from cxg_assets_tests.servers.counts import RequestCounts
 
 CHUNK_BYTES = 2**18
 

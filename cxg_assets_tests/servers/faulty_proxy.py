@@ -16,7 +16,7 @@ import sys
 import time
 from typing import Any
 
-from benchmarks.servers.faults import ANSWER_BODY_FAULTS, FAULTS, REFUSALS, REQUEST_BODY_FAULTS, Faults
+from cxg_assets_tests.servers.faults import ANSWER_BODY_FAULTS, FAULTS, REFUSALS, REQUEST_BODY_FAULTS, Faults
 
 HEAD_BYTES = 2**18
 

@@ -10,8 +10,6 @@ import boto3
 import dagster as dg
 from dagster import DagsterInstance
 
-from benchmarks.chaos.world import PREFIX, ChaosError, World, wait_until
-from benchmarks.contenders import SUBSET
 from cxg_assets.ingest.layout import dataset_path, plan_folder
 from cxg_assets.ingest.plan.chunk_plan import load_plan
 from cxg_assets.ingest.plan.published import read_dataset
@@ -19,7 +17,9 @@ from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets.ingest.verify.dataset import verify
 from cxg_assets.instance.provenance import latest_data_version
 from cxg_assets.names import chunk_plan_key, h5ad_chunks_key
-from cxg_assets_tests.strict_s3 import BUCKET, REGION, Key
+from cxg_assets_tests.servers.chaos.world import PREFIX, ChaosError, World, wait_until
+from cxg_assets_tests.servers.command import SUBSET
+from cxg_assets_tests.servers.strict_s3 import BUCKET, REGION, Key
 
 ENDED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 

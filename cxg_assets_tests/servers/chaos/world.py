@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contenders import ALL_CELLS, COMMAND, SUBSET
-from benchmarks.measure import end_processes
-from benchmarks.process_tree import TreeSampler
-from benchmarks.servers.faults import Faults, FaultyProxy
-from cxg_assets_tests.strict_s3 import BUCKET, REGION, Key, StrictS3, serve_strict_s3
+from cxg_assets_tests.servers.command import ALL_CELLS, COMMAND, SUBSET
+from cxg_assets_tests.servers.faults import Faults, FaultyProxy
+from cxg_assets_tests.servers.process_tree import TreeSampler, end_processes
+from cxg_assets_tests.servers.strict_s3 import BUCKET, REGION, Key, StrictS3, serve_strict_s3
 
 PREFIX = "datasets"
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from benchmarks.chaos.look import chunks, open_store, record, unfinished_uploads, wait_for_processes
-from benchmarks.chaos.world import ChaosError, World
-from benchmarks.contenders import SUBSET
 from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.verify.dataset import verify
+from cxg_assets_tests.servers.chaos.look import chunks, open_store, record, unfinished_uploads, wait_for_processes
+from cxg_assets_tests.servers.chaos.world import ChaosError, World
+from cxg_assets_tests.servers.command import SUBSET
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,10 @@ life. A process that was once seen in the tree stays in it when its parent ends.
 
 import contextlib
 import os
+import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,6 +123,21 @@ class TreeSampler:
             process.peak_bytes = max(process.peak_bytes, peak)
             process.peak_anonymous_bytes = max(process.peak_anonymous_bytes, anonymous)
             _classify(process, _title(pid))
+
+
+def end_processes(living: Callable[[], list[int]]) -> None:
+    """Ends processes that were started here: asks first, then kills what is still there after two seconds.
+
+    Args:
+        living: Which of them run now.
+    """
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in living():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)
+        deadline = time.monotonic() + 2
+        while living() and time.monotonic() < deadline:
+            time.sleep(0.05)
 
 
 def _classify(process: _Seen, title: str) -> None:

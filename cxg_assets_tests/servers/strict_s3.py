@@ -164,7 +164,7 @@ def forget_aws(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 @contextlib.contextmanager
 def serve_strict_s3(folder: Path) -> Iterator[StrictS3]:
     """Runs a server; the folder is for its rules and for what it was asked."""
-    command = [sys.executable, "-m", "cxg_assets_tests.strict_s3_server", str(folder)]
+    command = [sys.executable, "-m", "cxg_assets_tests.servers.strict_s3_server", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

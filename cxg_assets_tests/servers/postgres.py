@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import pytest
 
-from cxg_assets_tests.webserver import free_port, wait_until
+from cxg_assets_tests.servers.webserver import free_port, wait_until
 
 INSTALLED = Path("/usr/lib/postgresql")
 USER = "dagster"

@@ -87,7 +87,7 @@ class FaultyProxy:
             upstream_port: Port of the server behind it, on 127.0.0.1.
         """
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.servers.faulty_proxy", "--upstream-port", str(upstream_port)],
+            [sys.executable, "-m", "cxg_assets_tests.servers.faulty_proxy", "--upstream-port", str(upstream_port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
