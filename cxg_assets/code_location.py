@@ -4,14 +4,15 @@ import dagster as dg
 from dagster_aws.s3 import S3Resource
 
 from cxg_assets.assets.census_index import build_census_index
-from cxg_assets.assets.census_release import census_release
+from cxg_assets.assets.census_release import build_census_release
 from cxg_assets.automation import build_automation
+from cxg_assets.automation.conditions import follows, observed_daily, with_conditions
 from cxg_assets.automation.new_release import build_release_watch
 from cxg_assets.checks.index import build_index_check
 from cxg_assets.checks.release import build_release_check
+from cxg_assets.components import known_previews
 from cxg_assets.io_managers import build_io_managers
 from cxg_assets.names import CENSUS_RELEASE, census_index_key
-from cxg_assets.previews import known_previews
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.executors import build_executor
 from cxg_assets.resources.store import StoreResource
@@ -46,8 +47,13 @@ def complete(
     default_store = store or StoreResource(s3=S3Resource())
     shared = dg.Definitions(
         assets=[
-            census_release,
-            *dg.with_source_code_references([build_census_index(key.path[0]) for key in indexes]),
+            build_census_release(observed_daily()),
+            *dg.with_source_code_references(
+                with_conditions(
+                    (build_census_index(key.path[0]) for key in indexes),
+                    dict.fromkeys(indexes, follows(CENSUS_RELEASE)),
+                )
+            ),
         ],
         asset_checks=[build_release_check(), *(build_index_check(key.path[0]) for key in indexes)],
         jobs=[observe],

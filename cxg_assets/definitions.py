@@ -3,9 +3,9 @@
 import dagster as dg
 
 from cxg_assets.code_location import complete
+from cxg_assets.components import known_previews
 from cxg_assets.components.not_loaded import log_not_loaded, not_loaded_assets
 from cxg_assets.components.subset_tree import load_definitions, subset_tree
-from cxg_assets.previews import known_previews
 
 with known_previews():
     _loaded = load_definitions(subset_tree())

@@ -36,8 +36,7 @@ from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.ingest.layout import index_path, subset_obs_path
 from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store
-from cxg_assets.instance.current_plan import current_plan
-from cxg_assets.instance.provenance import latest_data_version
+from cxg_assets.instance.provenance import current_plan, latest_data_version
 from cxg_assets.names import CHUNK_IO_MANAGER, DATASET_IO_MANAGER, DESTINATION, INDEX_IO_MANAGER, SUBSET_IO_MANAGER
 from cxg_assets.resources.store import StoreResource
 

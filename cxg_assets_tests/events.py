@@ -11,11 +11,11 @@ from dagster import DagsterEvent, DagsterEventType, DagsterInstance
 from dagster._core.events import StepMaterializationData
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
-from cxg_assets.event_log import ReusingSqliteEventLogStorage
+from cxg_assets.instance.event_log import ReusingSqliteEventLogStorage
 
 KEY = dg.AssetKey(["blood_normal", "h5ad_chunks"])
 RUN = "11111111-1111-1111-1111-111111111111"
-OURS = {"event_log_storage": {"module": "cxg_assets.event_log", "class": "ReusingSqliteEventLogStorage"}}
+OURS = {"event_log_storage": {"module": "cxg_assets.instance.event_log", "class": "ReusingSqliteEventLogStorage"}}
 """What `dagster.yaml` says for ours."""
 
 

@@ -29,7 +29,9 @@ from cxg_assets.names import (
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
 
-OUR_STORAGE = {"event_log_storage": {"module": "cxg_assets.event_log", "class": "ReusingSqliteEventLogStorage"}}
+OUR_STORAGE = {
+    "event_log_storage": {"module": "cxg_assets.instance.event_log", "class": "ReusingSqliteEventLogStorage"}
+}
 """What the `dagster.yaml` says that the command writes."""
 
 Stage = Literal["empty", "prepared", "landed", "published"]

@@ -13,7 +13,7 @@ import yaml
 from dagster import DagsterEventType, DagsterInstance
 from dagster._core.storage.compute_log_manager import ComputeIOType
 
-from cxg_assets.event_log import ReusingSqliteEventLogStorage
+from cxg_assets.instance.event_log import ReusingSqliteEventLogStorage
 from cxg_assets_tests.servers.strict_s3 import BUCKET, Key, StrictS3, forget_aws, serve_strict_s3
 
 DAGSTER_YAML = Path(__file__).parents[1] / "deploy" / "dagster.yaml"

@@ -4,7 +4,6 @@ from typing import Any
 
 import dagster as dg
 
-from cxg_assets.assets.conditions import follows
 from cxg_assets.checks.release import just_observed
 from cxg_assets.ingest.census.census import keep_open
 from cxg_assets.ingest.layout import index_path
@@ -27,7 +26,6 @@ def build_census_index(organism: str) -> dg.AssetsDefinition:
         io_manager_key=INDEX_IO_MANAGER,
         kinds={"tiledb", "arrow"},
         pool=CENSUS_POOL,
-        automation_condition=follows(CENSUS_RELEASE),
         description=(
             f"obs of all `{organism}` cells of the observed release, every column, as one Arrow IPC (feather) file in "
             "the default store. Made once a release and shared by all subsets, which filter it instead of the Census. "

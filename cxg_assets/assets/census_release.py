@@ -2,14 +2,14 @@
 
 import dagster as dg
 
-from cxg_assets.assets.conditions import observed_daily
 from cxg_assets.instance.step_failures import as_failure
 from cxg_assets.names import CENSUS_GROUP, CENSUS_RELEASE
-from cxg_assets.previews import known_previews
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.ui.metadata import release_metadata
 
-with known_previews():
+
+def build_census_release(automation_condition: dg.AutomationCondition) -> dg.SourceAsset:
+    """The release asset. Dagster takes the condition of what is observed here only."""
 
     @dg.observable_source_asset(
         key=CENSUS_RELEASE,
@@ -21,7 +21,7 @@ with known_previews():
             "Retracted builds are refused. The data version is the build date and a digest of the SOMA URI and of the "
             "build's own summary, so that observing a new build turns everything downstream stale."
         ),
-        automation_condition=observed_daily(),
+        automation_condition=automation_condition,
         tags={"dagster/kind/tiledb": ""},
         # Dagster links to the code of what is made, not of what is observed.
         metadata={
@@ -31,7 +31,8 @@ with known_previews():
         },
     )
     def census_release(census: CensusResource) -> dg.ObserveResult:
-        """Finds out which build it is, and reads what it says of itself."""
         with as_failure():
             release = census.release()
         return dg.ObserveResult(data_version=dg.DataVersion(release.version), metadata=release_metadata(release))
+
+    return census_release

@@ -2,7 +2,6 @@
 
 import dagster as dg
 
-from cxg_assets.assets.conditions import follows
 from cxg_assets.ingest.layout import plan_path
 from cxg_assets.ingest.plan.making import store_plan
 from cxg_assets.ingest.quantities import counted
@@ -31,7 +30,6 @@ def build_chunk_plan(spec: SubsetSpec, destination: str, code_version: str) -> d
         group_name=spec.name,
         kinds={"parquet"},
         code_version=code_version,
-        automation_condition=follows(filtered_subset_key(spec.name)),
     )
     def chunk_plan(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
         fingerprint = latest_data_version(context.instance, filtered_subset_key(spec.name))

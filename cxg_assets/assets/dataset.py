@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from cxg_assets.assets.conditions import follows_chunks
 from cxg_assets.checks.check import results
 from cxg_assets.checks.dataset import GATE, gate_found, require_upstream_passed
 from cxg_assets.ingest.census.census import keep_open
@@ -44,7 +43,6 @@ def build_dataset(subset: str, destination: str) -> dg.AssetsDefinition:
         # chunk_plan as well: beyond 100 partitions Dagster does not look at those for staleness.
         deps=[h5ad_chunks_key(subset), chunk_plan_key(subset), CENSUS_RELEASE],
         group_name=subset,
-        automation_condition=follows_chunks(h5ad_chunks_key(subset)),
         io_manager_key=DATASET_IO_MANAGER,
         metadata={DESTINATION: destination},
         kinds={"h5ad"},

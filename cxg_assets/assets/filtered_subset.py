@@ -2,7 +2,6 @@
 
 import dagster as dg
 
-from cxg_assets.assets.conditions import follows
 from cxg_assets.ingest.census.census import keep_open
 from cxg_assets.ingest.layout import subset_obs_path
 from cxg_assets.ingest.plan.preflight import check_subset
@@ -35,7 +34,6 @@ def build_filtered_subset(spec: SubsetSpec, destination: str, code_version: str)
         metadata={DESTINATION: destination},
         kinds={"arrow"},
         code_version=code_version,
-        automation_condition=follows(census_index_key(spec.organism)),
     )
     def filtered_subset(
         context: dg.AssetExecutionContext, census: CensusResource, store: StoreResource

@@ -1,10 +1,9 @@
 """The chunks: one h5ad file each, made by the Ray pool, a whole range of partitions in one run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
-from cxg_assets.assets.conditions import follows
 from cxg_assets.assets.recording import ChunkRecorder, make_chunks
 from cxg_assets.ingest.chunks.worker import IngestJob
 from cxg_assets.ingest.errors import BadInput
@@ -28,7 +27,6 @@ from cxg_assets.names import (
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.executor import PoolExecutor, StepContext
 from cxg_assets.resources.store import StoreResource
-from cxg_assets.ui.labels import Labels
 
 LAUNCH_RETRIES = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL)
 """For a launch that dies: Ray does not start, or loses all its nodes. What the pool itself has tried in vain (a chunk,
@@ -45,13 +43,15 @@ class MissingChunks(dg.Config):
     """Make the chunks again also where they have landed. They must be named then."""
 
 
-def build_h5ad_chunks(subset: str, destination: str, labels: Labels) -> tuple[dg.AssetsDefinition, dg.JobDefinition]:
+def build_h5ad_chunks(
+    subset: str, destination: str, tags: Mapping[str, str]
+) -> tuple[dg.AssetsDefinition, dg.JobDefinition]:
     """The chunk asset, and the job that makes what is missing.
 
     Args:
         subset: Name of the subset.
         destination: URL of its store; empty for the default store.
-        labels: Its owners and tags; the job has the tags.
+        tags: Of the job's runs.
     """
     key = h5ad_chunks_key(subset)
     spec = dg.AssetSpec(key, deps=[chunk_plan_key(subset), CENSUS_RELEASE], code_version=str(ENCODING_VERSION))
@@ -82,8 +82,10 @@ def build_h5ad_chunks(subset: str, destination: str, labels: Labels) -> tuple[dg
                 wanted = plan.chunks if keys is None else plan.chunks_of(keys)
                 census_locator = census.locator(plan.header.release)
                 job = IngestJob(census=census_locator, store=locator, header=plan.header, replace=replace)
-                tags = provenance_tags(context.instance, spec, plan.header.release, {chunk_plan_key(subset): plan_id})
-                recorder = ChunkRecorder(context, key, plan, tags)
+                provenance = provenance_tags(
+                    context.instance, spec, plan.header.release, {chunk_plan_key(subset): plan_id}
+                )
+                recorder = ChunkRecorder(context, key, plan, provenance)
                 in_range = isinstance(context, dg.AssetExecutionContext)
                 make_chunks(context, recorder, job, plan, wanted, executor, record_again=in_range)
                 # A machine that slept for hours has no mark in the meantime.
@@ -95,7 +97,6 @@ def build_h5ad_chunks(subset: str, destination: str, labels: Labels) -> tuple[dg
         partitions_def=chunk_partitions(subset),
         backfill_policy=dg.BackfillPolicy.single_run(),
         pool=CENSUS_POOL,
-        automation_condition=follows(chunk_plan_key(subset)),
         group_name=subset,
         io_manager_key=CHUNK_IO_MANAGER,
         metadata={DESTINATION: destination},
@@ -124,7 +125,7 @@ def build_h5ad_chunks(subset: str, destination: str, labels: Labels) -> tuple[dg
     @dg.job(
         name=missing_chunks_job_name(subset),
         executor_def=dg.in_process_executor,
-        tags=labels.tags,
+        tags=tags,
         description=f"Makes the chunks of {subset} that have not landed, failed ones too, however scattered, in one "
         "run. Needs no config. In the Launchpad `chunks` names some, and `replace` makes those again that have landed.",
     )

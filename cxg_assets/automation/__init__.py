@@ -4,11 +4,25 @@ import dagster as dg
 
 from cxg_assets.automation.changed_subsets import build_changed_subsets
 from cxg_assets.automation.ingest_chain import SubsetJob, build_ingest_chain
-from cxg_assets.automation.killed_runs import killed_runs
 from cxg_assets.automation.weekly import build_weekly_schedules
+from cxg_assets.instance.dead_runs import report_killed_runs
 from cxg_assets.names import chunk_plan_key, dataset_key, filtered_subset_key
 
 FLOW_THROUGH = "flow_through"
+
+LOOK_SECONDS = 30
+
+
+@dg.sensor(
+    minimum_interval_seconds=LOOK_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Marks runs as failed whose process was on the machine of this code server and is gone. They keep "
+    "their place in the pool `census` until then.",
+)
+def killed_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Reports what was found as the reason for asking for nothing."""
+    found = report_killed_runs(context.instance)
+    return dg.SkipReason(f"marked as failed: {', '.join(found)}" if found else "no run was killed")
 
 
 def build_automation(subsets: dg.Definitions) -> dg.Definitions:

@@ -13,9 +13,11 @@ from cxg_assets.assets.chunk_plan import build_chunk_plan
 from cxg_assets.assets.dataset import build_dataset
 from cxg_assets.assets.filtered_subset import build_filtered_subset
 from cxg_assets.assets.h5ad_chunks import build_h5ad_chunks
+from cxg_assets.automation.conditions import of_subset, with_conditions
 from cxg_assets.checks.dataset import build_published_check
 from cxg_assets.checks.plan import build_plan_check
 from cxg_assets.checks.subset import build_subset_checks
+from cxg_assets.components import known_previews
 from cxg_assets.components.scaffolder import CensusSubsetScaffolder
 from cxg_assets.ingest.errors import BadInput, shown, shown_text
 from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION
@@ -39,9 +41,7 @@ from cxg_assets.names import (
     prepare_job_name,
     publish_job_name,
 )
-from cxg_assets.previews import known_previews
-from cxg_assets.ui.descriptions import explained
-from cxg_assets.ui.labels import Labels
+from cxg_assets.ui.descriptions import OwnersAndTags, described
 
 
 def _beside_the_yaml(context: dg.ResolutionContext, path: str | None) -> str | None:
@@ -86,9 +86,6 @@ class Genes(dg.Model, dg.Resolvable):
         return GeneSelection(value_filter=self.value_filter, feature_ids=feature_ids)
 
 
-NO_LABELS = Labels()
-
-
 @dg.scaffold_with(CensusSubsetScaffolder)
 class CensusSubset(dg.Component, dg.Model, dg.Resolvable):
     """A filtered slice of one organism of the CELLxGENE Census, as h5ad chunk files at a destination."""
@@ -127,7 +124,7 @@ class CensusSubset(dg.Component, dg.Model, dg.Resolvable):
     def _is_a_subset(self) -> "CensusSubset":
         # The engine's own checks, so that a wrong value is reported with the line of the YAML.
         self.spec()
-        self.labels()
+        self.owners_and_tags()
         if self.destination:
             StoreLocator(url=self.destination)
         return self
@@ -159,13 +156,13 @@ class CensusSubset(dg.Component, dg.Model, dg.Resolvable):
         if self.name != folder.name:
             raise BadInput(f"name: {shown(self.name)} is not the name of its folder; rename one of the two")
 
-    def labels(self) -> Labels:
+    def owners_and_tags(self) -> OwnersAndTags:
         """Owners and tags.
 
         Raises:
             BadInput: Dagster would not take one of them.
         """
-        return Labels(owners=tuple(self.owners), tags=dict(self.tags))
+        return OwnersAndTags(owners=tuple(self.owners), tags=dict(self.tags))
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The definitions of this subset.
@@ -174,18 +171,21 @@ class CensusSubset(dg.Component, dg.Model, dg.Resolvable):
             BadInput: The folder of its YAML has another name.
         """
         self.require_name_of(context.path)
-        return subset_definitions(self.spec(), self.destination, self.labels())
+        return subset_definitions(self.spec(), self.destination, self.owners_and_tags())
 
 
 @known_previews()
-def subset_definitions(spec: SubsetSpec, destination: str, labels: Labels = NO_LABELS) -> dg.Definitions:
+def subset_definitions(
+    spec: SubsetSpec, destination: str, owners_and_tags: OwnersAndTags | None = None
+) -> dg.Definitions:
     """The assets, checks and jobs of one subset.
 
     Args:
         spec: The subset.
         destination: URL of its store; empty for the default store.
-        labels: Its owners and tags.
+        owners_and_tags: Of its assets and runs.
     """
+    of_whom = owners_and_tags or OwnersAndTags()
     selection = {
         "organism": spec.organism,
         "value_filter": _spelling(spec.value_filter),
@@ -202,7 +202,7 @@ def subset_definitions(spec: SubsetSpec, destination: str, labels: Labels = NO_L
         "compression": spec.compression,
         "encoding_version": ENCODING_VERSION,
     }
-    h5ad_chunks, missing_chunks = build_h5ad_chunks(spec.name, destination, labels)
+    h5ad_chunks, missing_chunks = build_h5ad_chunks(spec.name, destination, of_whom.tags)
     to_the_plan = [
         CENSUS_RELEASE,
         census_index_key(spec.organism),
@@ -210,16 +210,19 @@ def subset_definitions(spec: SubsetSpec, destination: str, labels: Labels = NO_L
         chunk_plan_key(spec.name),
     ]
     return dg.Definitions(
-        assets=explained(
-            [
-                build_filtered_subset(spec, destination, _digest(selection)),
-                build_chunk_plan(spec, destination, _digest(files)),
-                h5ad_chunks,
-                build_dataset(spec.name, destination),
-            ],
+        assets=described(
+            with_conditions(
+                [
+                    build_filtered_subset(spec, destination, _digest(selection)),
+                    build_chunk_plan(spec, destination, _digest(files)),
+                    h5ad_chunks,
+                    build_dataset(spec.name, destination),
+                ],
+                of_subset(spec.name, spec.organism),
+            ),
             spec,
             destination,
-            labels,
+            of_whom,
         ),
         asset_checks=[
             build_subset_checks(spec.name, destination),
@@ -233,14 +236,14 @@ def subset_definitions(spec: SubsetSpec, destination: str, labels: Labels = NO_L
                 description=f"All of {spec.name}, from its YAML to the published dataset: release, index, filter and "
                 "plan here, then missing chunks and dataset in a run each, which the sensor ingest_chain asks for.",
                 executor_def=dg.in_process_executor,
-                tags=labels.tags,
+                tags=of_whom.tags,
             ),
             dg.define_asset_job(
                 prepare_job_name(spec.name),
                 to_the_plan,
                 description=f"Release, index, filter, plan: from the Census to the chunk partitions of {spec.name}.",
                 executor_def=dg.in_process_executor,
-                tags=labels.tags,
+                tags=of_whom.tags,
             ),
             missing_chunks,
             dg.define_asset_job(
@@ -248,7 +251,7 @@ def subset_definitions(spec: SubsetSpec, destination: str, labels: Labels = NO_L
                 [dataset_key(spec.name)],
                 description=f"Publishes {spec.name} when all its chunks have landed.",
                 executor_def=dg.in_process_executor,
-                tags=labels.tags,
+                tags=of_whom.tags,
             ),
         ],
     )

@@ -16,11 +16,11 @@ from dagster.components.core.decl import ComponentDecl, DefsFolderDecl, build_fi
 from dagster.components.core.defs_module import ComponentPath
 
 import cxg_assets.defs
+from cxg_assets.components import known_previews
 from cxg_assets.components.census_subset import CensusSubset
 from cxg_assets.components.defs_folder import DEFS_FOLDER, entries, is_foreign, require_readable, yaml_of
 from cxg_assets.components.yaml_mistakes import describe_foreign_mistake, describe_mistakes
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.previews import known_previews
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,9 +16,10 @@ from cxg_assets.instance.databases import EVENTS, LOCK, RUNS, SCHEDULES, Databas
 from cxg_assets.instance.failures import reason_of
 from cxg_assets.locks import exclusive
 
-DAGSTER_YAML = """\
-# Written by cxg-assets when this Dagster instance was made; yours to change.
-telemetry:
+HEADING = "# Written by cxg-assets when this Dagster instance was made; yours to change.\n"
+
+DAGSTER_YAML = f"""\
+{HEADING}telemetry:
   enabled: false
 nux:
   enabled: false
@@ -38,9 +39,13 @@ schedule_storage:
 # This one is also kept open: recording a chunk takes a third of the time, and a run over 10,000 chunks starts at once
 # instead of after a minute.
 event_log_storage:
-  module: cxg_assets.event_log
+  module: cxg_assets.instance.event_log
   class: ReusingSqliteEventLogStorage
 """
+
+_MOVED = "cxg_assets.event_log"
+_EARLIER_EVENT_LOG = f"event_log_storage:\n  module: {_MOVED}\n"
+"""How `DAGSTER_YAML` named the event log before it moved."""
 
 TRIES = 4
 """There are three storages that another process may be making tables for."""
@@ -50,7 +55,7 @@ def open_instance(folder: Path) -> DagsterInstance:
     """Opens the Dagster instance of a folder, and makes what is missing of it.
 
     Args:
-        folder: `DAGSTER_HOME`. A `dagster.yaml` that is there is left as it is.
+        folder: `DAGSTER_HOME`. A `dagster.yaml` that somebody else has written there is left as it is.
 
     Raises:
         CxgError: It cannot be made or opened; the message says what to do.
@@ -75,15 +80,23 @@ def open_instance(folder: Path) -> DagsterInstance:
 
 
 def _make_config(folder: Path) -> None:
-    """Writes the `dagster.yaml` where there is none, whole at once."""
+    """Writes the `dagster.yaml` where there is none, or brings one that was written here up to date, whole at once.
+
+    Raises:
+        CxgError: Somebody else has written it, and it names a module that has moved.
+    """
     config = folder / "dagster.yaml"
-    if config.exists():
+    if config.exists() and _MOVED not in config.read_text():
         return
     with exclusive(folder / LOCK):
-        if not config.exists():
-            aside = folder / f".{config.name}.unfinished"
-            aside.write_text(DAGSTER_YAML)
-            os.replace(aside, config)
+        text = config.read_text() if config.exists() else DAGSTER_YAML
+        if text.startswith(HEADING):
+            text = text.replace(_EARLIER_EVENT_LOG, _EARLIER_EVENT_LOG.replace(_MOVED, "cxg_assets.instance.event_log"))
+        if _MOVED in text:
+            raise CxgError(f"{config} names the module {_MOVED}, which is cxg_assets.instance.event_log now; change it")
+        aside = folder / f".{config.name}.unfinished"
+        aside.write_text(text)
+        os.replace(aside, config)
 
 
 def _is_on_server(ref: InstanceRef) -> bool:

@@ -1,12 +1,16 @@
 """What an asset was made from: the data version of each upstream asset, which is also its name in the store."""
 
+import contextlib
 from collections.abc import Mapping
 
 import dagster as dg
 from dagster import DagsterInstance
 
 from cxg_assets.ingest.census.release import Release
-from cxg_assets.names import CENSUS_RELEASE
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, load_plan
+from cxg_assets.ingest.plan.published import read_dataset
+from cxg_assets.ingest.storage.store import Store
+from cxg_assets.names import CENSUS_RELEASE, chunk_plan_key
 from cxg_assets.ui.metadata import release_from, release_metadata
 
 DATA_VERSION_TAG = "dagster/data_version"
@@ -28,6 +32,27 @@ def latest_data_version(instance: DagsterInstance, key: dg.AssetKey) -> str:
     if DATA_VERSION_TAG not in tags:
         raise dg.Failure(f"{key.to_user_string()} was never materialized; materialize it first", allow_retries=False)
     return tags[DATA_VERSION_TAG]
+
+
+def current_plan(subset: str, store: Store, instance: DagsterInstance | None) -> ChunkPlan | None:
+    """The plan of a subset that is on record; on a machine that knows of none, the one that is published.
+
+    Args:
+        subset: Name of the subset.
+        store: Its destination.
+        instance: The Dagster instance, if there is one.
+
+    Raises:
+        CxgError: The plan or dataset.json cannot be read.
+    """
+    plan_id = ""
+    if instance is not None:
+        with contextlib.suppress(dg.Failure):
+            plan_id = latest_data_version(instance, chunk_plan_key(subset))
+    try:
+        return load_plan(store, subset, plan_id or read_dataset(store, subset).plan_id)
+    except FileNotFoundError:
+        return None
 
 
 def observed_release(instance: DagsterInstance, asked: str, run_id: str = "") -> Release | None:

@@ -1,6 +1,6 @@
 """Dagster's SQLite storages of runs and of schedules, in databases that are made once however many processes begin.
 
-`cxg_assets.event_log` is the third, of events. In `dagster.yaml`:
+`cxg_assets.instance.event_log` is the third, of events. In `dagster.yaml`:
 
     run_storage:
       module: cxg_assets.instance.storages

@@ -1,19 +1,54 @@
 """What the UI says of each asset of a subset before it is made: in the subset's own words, from its YAML."""
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 
+from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.ingest.layout import dataset_path
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.names import chunk_plan_key, dataset_key, filtered_subset_key, h5ad_chunks_key
-from cxg_assets.ui.labels import Labels
 from cxg_assets.ui.schemas import chunk_obs_schema, chunk_table_schema, place_metadata, same_columns
 
+_OWNER = re.compile(r"team:.+|[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+_TAG_KEY = re.compile(r"([A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}")
+_TAG_VALUE = re.compile(r"[A-Za-z0-9_.-]{0,63}")
+_SIGNS = "letters, digits, `_`, `-` and `.`, at most 63"
 
-def explained(
-    assets: Sequence[dg.AssetsDefinition], spec: SubsetSpec, destination: str, labels: Labels
+
+@dataclass(frozen=True, kw_only=True)
+class OwnersAndTags:
+    """Owners and tags of all assets of a subset, and tags of its runs.
+
+    Attributes:
+        owners: E-mail addresses, and teams as `team:name`.
+        tags: Short labels by name.
+
+    Raises:
+        BadInput: Dagster would not take one of them.
+    """
+
+    owners: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for owner in self.owners:
+            if not _OWNER.fullmatch(owner):
+                raise BadInput(f"owners: {shown(owner)} is neither an e-mail address nor a team like team:cell-models")
+        for name, value in self.tags.items():
+            if not _TAG_KEY.fullmatch(name):
+                raise BadInput(f"tags: {shown(name)} cannot be the name of a tag; use {_SIGNS}, and one `/` at most")
+            if name.split("/")[0] == "dagster":
+                raise BadInput(f"tags: {shown(name)} is one of Dagster's own tags; choose a name without dagster/")
+            if not _TAG_VALUE.fullmatch(value):
+                raise BadInput(f"tags: {name}: {shown(value)} cannot be the value of a tag; use {_SIGNS}")
+
+
+def described(
+    assets: Sequence[dg.AssetsDefinition], spec: SubsetSpec, destination: str, owners_and_tags: OwnersAndTags
 ) -> list[dg.AssetsDefinition]:
     """The assets of a subset with description, owners, tags, standard metadata and links to their code.
 
@@ -21,14 +56,16 @@ def explained(
         assets: As they were built.
         spec: The subset.
         destination: URL of its store; empty for the default store.
-        labels: Its owners and tags.
+        owners_and_tags: Of all of them.
     """
     descriptions = _descriptions(spec, destination)
     metadata = _metadata(spec, destination)
 
     def explain(asset: dg.AssetSpec) -> dg.AssetSpec:
         told = asset.replace_attributes(description=descriptions[asset.key])
-        return told.merge_attributes(owners=labels.owners, tags=labels.tags, metadata=metadata[asset.key])
+        return told.merge_attributes(
+            owners=owners_and_tags.owners, tags=owners_and_tags.tags, metadata=metadata[asset.key]
+        )
 
     linked = dg.with_source_code_references([asset.map_asset_specs(explain) for asset in assets])
     return [asset for asset in linked if isinstance(asset, dg.AssetsDefinition)]

@@ -9,7 +9,7 @@ from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import CensusSubset, Genes
 from cxg_assets.ingest.spec import DEFAULT_OBS_COLUMNS, GeneSelection, SubsetSpec
 from cxg_assets.names import CENSUS_RELEASE, census_index_key, filtered_subset_key
-from cxg_assets.ui.labels import Labels
+from cxg_assets.ui.descriptions import OwnersAndTags
 
 FULL = """\
 type: cxg_assets.CensusSubset
@@ -47,7 +47,9 @@ def test_every_attribute_reaches_the_engine(tree: Callable[..., dg.ComponentTree
         compression="lzf",
     )
     assert component.destination == "s3://bucket/prefix"
-    assert component.labels() == Labels(owners=("team:cell-models", "me@lab.org"), tags={"project": "lung"})
+    assert component.owners_and_tags() == OwnersAndTags(
+        owners=("team:cell-models", "me@lab.org"), tags={"project": "lung"}
+    )
     # Every declared attribute is above, so a newly added one fails here until it is.
     assert set(CensusSubset.model_fields) == set(SubsetSpec.__dataclass_fields__) | {"destination", "owners", "tags"}
     assert set(Genes.model_fields) == {"value_filter", "feature_ids", "file"}

@@ -20,7 +20,7 @@ from cxg_assets.ingest.storage.s3 import S3Settings
 from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets.ingest.storage.url import check_path
 from cxg_assets.resources.store import StoreResource
-from cxg_assets.ui.labels import Labels
+from cxg_assets.ui.descriptions import OwnersAndTags
 
 LONG = "é" * 5_000
 """What somebody gave."""
@@ -74,9 +74,9 @@ GIVEN: dict[str, Callable[[], Any]] = {
         VAR, GeneSelection(feature_ids=tuple("E" * 3_000 + str(n) for n in range(9)))
     ),
     "feature_ids twice": lambda: select_genes(VAR, GeneSelection(feature_ids=("E" * 5_000, "E" * 5_000))),
-    "an owner": lambda: Labels(owners=(LONG,)),
-    "the name of a tag": lambda: Labels(tags={LONG: "a"}),
-    "the value of a tag": lambda: Labels(tags={"a": LONG}),
+    "an owner": lambda: OwnersAndTags(owners=(LONG,)),
+    "the name of a tag": lambda: OwnersAndTags(tags={LONG: "a"}),
+    "the value of a tag": lambda: OwnersAndTags(tags={"a": LONG}),
     "a filter that does not parse": lambda: parse_filter(f"tissue == '{LONG}' and", SCHEMA),
     "a column of a filter": lambda: parse_filter(f"{'x' * 5_000} == 1", SCHEMA),
     "a value of a filter": lambda: parse_filter(f"nnz == '{LONG}'", SCHEMA),

@@ -12,6 +12,7 @@ import pytest
 from dagster import DagsterInstance
 from dagster._core.storage.runs import SqliteRunStorage
 
+from cxg_assets.ingest.errors import CxgError
 from cxg_assets.instance import databases
 from cxg_assets.instance.databases import RUNS, make_once
 from cxg_assets.instance.opening import DAGSTER_YAML, open_instance
@@ -24,7 +25,7 @@ N_ROUNDS = 20
 COMMANDS: list[Way] = ["command"] * 8
 MIXED: list[Way] = ["command", "dagster"] * 4
 
-OLD_YAML = "event_log_storage: {module: cxg_assets.event_log, class: ReusingSqliteEventLogStorage}\n"
+OLD_YAML = "event_log_storage: {module: cxg_assets.instance.event_log, class: ReusingSqliteEventLogStorage}\n"
 """What the command wrote before it named all three storages."""
 
 
@@ -52,6 +53,28 @@ def test_without_a_dagster_yaml_the_command_writes_its_own(tmp_path: Path) -> No
     with open_instance(tmp_path / "home"):
         pass
     assert (tmp_path / "home" / "dagster.yaml").read_text() == DAGSTER_YAML
+
+
+def test_a_dagster_yaml_of_before_the_event_log_moved_is_brought_up_to_date(tmp_path: Path) -> None:
+    before = DAGSTER_YAML.replace("cxg_assets.instance.event_log", "cxg_assets.event_log")
+    edited = before.replace("default_limit: 2", "default_limit: 7")
+    (tmp_path / "dagster.yaml").write_text(edited)
+    with open_instance(tmp_path):
+        pass
+    assert (tmp_path / "dagster.yaml").read_text() == DAGSTER_YAML.replace("default_limit: 2", "default_limit: 7")
+
+
+def test_one_that_somebody_else_wrote_is_left_with_one_error_that_names_the_new_module(tmp_path: Path) -> None:
+    config = tmp_path / "dagster.yaml"
+    config.write_text(OLD_YAML.replace("cxg_assets.instance.event_log", "cxg_assets.event_log"))
+    before = config.read_text()
+    with pytest.raises(
+        CxgError,
+        match=r"dagster\.yaml names the module cxg_assets\.event_log, which is "
+        r"cxg_assets\.instance\.event_log now; change it",
+    ):
+        open_instance(tmp_path)
+    assert config.read_text() == before
 
 
 def test_dagsters_own_classes_open_what_was_made(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from cxg_assets.names import (
     filtered_subset_key,
     h5ad_chunks_key,
 )
-from cxg_assets.ui.labels import Labels
+from cxg_assets.ui.descriptions import OwnersAndTags
 from cxg_assets_tests.platforms import Platform
 
 NAME = "blood_normal"
@@ -123,7 +123,7 @@ def test_descriptions_are_in_the_words_of_the_subset(prepared: Platform) -> None
 
 
 def test_owners_and_tags_are_on_all_assets_of_the_subset_and_tags_on_its_runs(prepared: Platform) -> None:
-    labels = Labels(owners=("team:cell-models", "me@lab.org"), tags={"project": "blood"})
+    labels = OwnersAndTags(owners=("team:cell-models", "me@lab.org"), tags={"project": "blood"})
     definitions = complete(subset_definitions(prepared.spec, "s3://bucket/prefix", labels))
     specs = asset_specs(definitions)
     for key in MADE[1:]:

@@ -20,9 +20,9 @@ from cxg_assets.ingest.selection.label_check import overlooked_labels
 from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.probe import SHORT, probe
 from cxg_assets.ingest.storage.store import StoreLocator
-from cxg_assets.instance.current_plan import current_plan
 from cxg_assets.instance.mixed_builds import refuse_mixed_builds
 from cxg_assets.instance.opening import open_instance
+from cxg_assets.instance.provenance import current_plan
 from cxg_assets.resources.census import DEMO, CensusResource
 from cxg_assets.resources.store import StoreResource
 

@@ -13,8 +13,8 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 from sqlalchemy.exc import OperationalError
 
 from cxg_assets.cli.project import dagster_instance
-from cxg_assets.event_log import ReusingSqliteEventLogStorage
 from cxg_assets.instance.databases import LOCK
+from cxg_assets.instance.event_log import ReusingSqliteEventLogStorage
 from cxg_assets_tests.cli.command import files_below, move_to
 from cxg_assets_tests.events import KEY, OURS, dagsters, databases, ours, partitions_of_run, record, recorded
 

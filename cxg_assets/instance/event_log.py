@@ -71,7 +71,7 @@ class ReusingSqliteEventLogStorage(SqliteEventLogStorage):
     In `dagster.yaml`, without a `base_dir` for where a default instance has its events:
 
         event_log_storage:
-          module: cxg_assets.event_log
+          module: cxg_assets.instance.event_log
           class: ReusingSqliteEventLogStorage
 
     - The first connection to a database is Dagster's, which makes its tables and sets the WAL mode, which stays with

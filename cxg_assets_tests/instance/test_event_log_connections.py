@@ -18,7 +18,7 @@ import pytest
 from dagster import DagsterInstance
 from sqlalchemy.exc import OperationalError
 
-from cxg_assets.event_log import MAX_KEPT
+from cxg_assets.instance.event_log import MAX_KEPT
 from cxg_assets_tests.cli.command import files_below
 from cxg_assets_tests.events import RUN, dagsters, databases, opened, ours, partitions_of_run, record, recorded
 

@@ -5,12 +5,36 @@ would be asked for at once when it changes, the chunks by the keys of the old pl
 not a new materialization: a plan that was made again and is the same asks for nothing.
 """
 
+from collections.abc import Iterable, Mapping
+
 import dagster as dg
+
+from cxg_assets.names import census_index_key, chunk_plan_key, dataset_key, filtered_subset_key, h5ad_chunks_key
 
 _When = dg.AutomationCondition
 
 DAILY = "0 4 * * *"
 """When to look for another build: a release comes every few months, a weekly build every week."""
+
+
+def with_conditions(
+    assets: Iterable[dg.AssetsDefinition], conditions: Mapping[dg.AssetKey, dg.AutomationCondition]
+) -> list[dg.AssetsDefinition]:
+    """Assets that are made by themselves when their condition says so."""
+    return [
+        asset.map_asset_specs(lambda spec: spec.replace_attributes(automation_condition=conditions[spec.key]))
+        for asset in assets
+    ]
+
+
+def of_subset(subset: str, organism: str) -> dict[dg.AssetKey, dg.AutomationCondition]:
+    """The condition of each asset of a subset."""
+    return {
+        filtered_subset_key(subset): follows(census_index_key(organism)),
+        chunk_plan_key(subset): follows(filtered_subset_key(subset)),
+        h5ad_chunks_key(subset): follows(chunk_plan_key(subset)),
+        dataset_key(subset): _follows_chunks(h5ad_chunks_key(subset)),
+    }
 
 
 def observed_daily() -> dg.AutomationCondition:
@@ -23,7 +47,7 @@ def follows(upstream: dg.AssetKey) -> dg.AutomationCondition:
     return _when(_other_data(upstream) | _When.code_version_changed())
 
 
-def follows_chunks(chunks: dg.AssetKey) -> dg.AutomationCondition:
+def _follows_chunks(chunks: dg.AssetKey) -> dg.AutomationCondition:
     """For the dataset: when chunks were made or are about to be, and none of them has failed.
 
     Not by their data versions: a plan with fewer chunks leaves those that stay as they were.
