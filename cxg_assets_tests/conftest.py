@@ -1,7 +1,8 @@
-"""Fixtures for all tests. Censuses and servers are real and made once a session; stores are new for every test.
+"""Fixtures for all tests. Censuses and servers are real and made once; stores are new for every test.
 
 | fixture | what it is |
 | --- | --- |
+| `demo_census` | a function: the demo census of arguments of `build_census`, to be read only, see `kept_census` |
 | `census_uri`, `census`, `release` | a demo census: its path, opened by `cellxgene_census`, and as the engine sees it |
 | `old_census_uri`, `old_census`, `old_release` | a small one in the older layout: text in obs is plain |
 | `spec` | a function: a `SubsetSpec` with small defaults |
@@ -24,6 +25,7 @@
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,7 +35,6 @@ import pytest
 import tiledbsoma as soma
 from moto.server import ThreadedMotoServer
 
-from cxg_assets.demo import build_census
 from cxg_assets.ingest.census.release import Release, read_release
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
 from cxg_assets.ingest.storage.s3 import S3Settings
@@ -41,6 +42,7 @@ from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets.resources.ray_cluster import leave_ray, start_own_ray
 from cxg_assets_tests.cli.command import move_to, use_defs
 from cxg_assets_tests.ingested import Ingested, ingest_subset
+from cxg_assets_tests.kept_census import kept_census
 from cxg_assets_tests.kept_workers import KeptWorkers, keep_workers
 from cxg_assets_tests.platforms import OUR_STORAGE, Platform, Stages
 from cxg_assets_tests.servers.public_census import PublicCensus, serve_public_census
@@ -122,17 +124,19 @@ class Ingest(Protocol):
 
 
 @pytest.fixture(scope="session")
-def census_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("census") / "demo"
-    build_census(path, n_obs=N_OBS, seed=11)
-    return str(path)
+def demo_census(pytestconfig: pytest.Config) -> Callable[..., Path]:
+    assert pytestconfig.cache is not None
+    return partial(kept_census, pytestconfig.cache.mkdir("census"))
 
 
 @pytest.fixture(scope="session")
-def old_census_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("census") / "old"
-    build_census(path, n_obs=OLD_N_OBS, seed=12, text_as_dictionary=False)
-    return str(path)
+def census_uri(demo_census: Callable[..., Path]) -> str:
+    return str(demo_census(n_obs=N_OBS, seed=11))
+
+
+@pytest.fixture(scope="session")
+def old_census_uri(demo_census: Callable[..., Path]) -> str:
+    return str(demo_census(n_obs=OLD_N_OBS, seed=12, text_as_dictionary=False))
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,13 @@
 """Fixtures: a small census with another build beside it, and the dataset as it is without faults."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from cxg_assets.demo import build_census
+from cxg_assets_tests.conftest import N_OBS
 from cxg_assets_tests.servers.chaos.checks import Outcome, check
 from cxg_assets_tests.servers.chaos.faults import undisturbed
 from cxg_assets_tests.servers.chaos.look import chunks
@@ -14,17 +15,16 @@ from cxg_assets_tests.servers.chaos.world import World, new_world
 
 OutcomeOf = Callable[[Callable[[World], str | None]], Outcome]
 
-N_OBS = 2_600
 CHUNK_SIZE = 130
 N_CHUNKS = N_OBS // CHUNK_SIZE
 SEED = 1
 
 
 @pytest.fixture(scope="session")
-def chaos_census(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def chaos_census(demo_census: Callable[..., Path], census_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("chaos-census")
-    build_census(folder / "demo-another", n_obs=N_OBS * 3 // 4, seed=2)
-    build_census(folder / "demo", n_obs=N_OBS, seed=1)
+    shutil.copytree(demo_census(n_obs=N_OBS * 3 // 4, seed=2), folder / "demo-another")
+    shutil.copytree(census_uri, folder / "demo")
     return folder / "demo"
 
 

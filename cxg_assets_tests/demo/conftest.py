@@ -1,23 +1,19 @@
 """One small demo census for all tests of this folder."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cellxgene_census
 import pytest
 import tiledbsoma as soma
 
-from cxg_assets.demo import build_census
-
 N_OBS = 2_000
 SEED = 7
 
 
 @pytest.fixture(scope="session")
-def census_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("demo") / "census"
-    build_census(path, n_obs=N_OBS, seed=SEED)
-    return path
+def census_path(demo_census: Callable[..., Path]) -> Path:
+    return demo_census(n_obs=N_OBS, seed=SEED)
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,12 @@
 """A real webserver with its daemon: asked over GraphQL as the UI asks it, and looked at in a real browser."""
 
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Error, Page
 
-from cxg_assets.demo import build_census
 from cxg_assets_tests.servers.browser import Browser, open_browser
 from cxg_assets_tests.servers.webserver import Ui, free_port, serve
 
@@ -19,11 +18,9 @@ _SEEN = pytest.StashKey[tuple[Page, Path]]()
 """The open page, and the folder for pictures of it."""
 
 
-@pytest.fixture(scope="module")
-def ui_census_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("census") / "demo"
-    build_census(path, n_obs=N_OBS, seed=3)
-    return str(path)
+@pytest.fixture(scope="session")
+def ui_census_uri(demo_census: Callable[..., Path]) -> str:
+    return str(demo_census(n_obs=N_OBS, seed=3))
 
 
 @pytest.fixture(scope="module")
