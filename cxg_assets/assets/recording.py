@@ -22,9 +22,9 @@ from cxg_assets.ingest.errors import Unreachable
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, stored_chunks
 from cxg_assets.ingest.plan.spans import plan_spans
 from cxg_assets.ingest.quantities import counted
+from cxg_assets.ingest.storage.local import Listed
 from cxg_assets.ingest.storage.probe import probe_writing
 from cxg_assets.ingest.storage.store import Store
-from cxg_assets.ingest.storage.stored import Listed
 from cxg_assets.instance.partitions import chunk_record, show_as_failed
 from cxg_assets.instance.provenance import DATA_VERSION_TAG, latest_data_version
 from cxg_assets.names import chunk_plan_key

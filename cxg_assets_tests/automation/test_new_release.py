@@ -13,7 +13,7 @@ from dagster_aws.s3 import S3Resource
 from cxg_assets.automation.new_release import NEW_RELEASE_JOB
 from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import subset_definitions
-from cxg_assets.ingest.census import http_json
+from cxg_assets.ingest.census import release_directory
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.instance.provenance import observed_release
@@ -145,7 +145,7 @@ def test_a_look_takes_two_requests_to_the_directory_and_none_to_the_census(
 def test_a_directory_that_cannot_be_reached_fails_the_tick_with_the_reason(
     watch: Callable[..., Watch], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_json, "BACKOFF_S", 0.0)
+    monkeypatch.setattr(release_directory, "BACKOFF_S", 0.0)
     for name in ("HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
 

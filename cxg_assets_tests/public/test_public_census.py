@@ -9,7 +9,7 @@ import anndata
 import cellxgene_census
 import pytest
 
-from cxg_assets.ingest.census import http_json
+from cxg_assets.ingest.census import release_directory
 from cxg_assets_tests.cli.command import Outcome, cxg_assets, files_below
 from cxg_assets_tests.cli.conftest import SUBSET
 from cxg_assets_tests.conftest import BLOOD_NORMAL
@@ -240,7 +240,7 @@ def test_a_name_that_leads_nowhere_is_refused_before_anything_is_written(
 
 
 def test_a_directory_that_cannot_be_reached_is_no_bad_input(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_json, "BACKOFF_S", 0.0)
+    monkeypatch.setattr(release_directory, "BACKOFF_S", 0.0)
     for name in ("HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     before = machine.objects()

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from cxg_assets.ingest.census.cpu import require_cpu
 from cxg_assets.ingest.errors import BadInput, CxgError, Unreachable, shown, shown_path
-from cxg_assets.ingest.storage.s3_errors import explain, is_known, passes
+from cxg_assets.ingest.storage.s3_errors import explain, is_known, is_transient
 
 if TYPE_CHECKING:
     import tiledbsoma
@@ -114,7 +114,7 @@ class CensusLocator:
 
     def _raise_if_of_s3(self, error: Exception) -> None:
         if is_known(error):
-            kind = Unreachable if passes(error) else BadInput
+            kind = Unreachable if is_transient(error) else BadInput
             raise kind(f"census {shown_path(self.uri)}: {explain(error)}") from error
 
     def _open_root(self, buffer_bytes: int) -> "tiledbsoma.Collection":

@@ -14,7 +14,7 @@ from cxg_assets.ingest.census.tiles import TILE
 from cxg_assets.ingest.chunks.csr import CsrBuilder, CsrRows
 from cxg_assets.ingest.errors import CxgError, Unreachable
 from cxg_assets.ingest.storage.retry import Patience
-from cxg_assets.ingest.storage.s3_errors import explain, passes
+from cxg_assets.ingest.storage.s3_errors import explain, is_transient
 
 if TYPE_CHECKING:
     import tiledbsoma
@@ -145,7 +145,7 @@ class XReader:
             for table in self._array.read((cells.soma, self._genes.soma)).tables():
                 builder.add(table)
         except tiledbsoma.SOMAError as error:
-            kind = Unreachable if passes(error) else CxgError
+            kind = Unreachable if is_transient(error) else CxgError
             raise kind(
                 f"cannot read cells {joinids.min()} to {joinids.max()} of {self._array.uri}: {explain(error)}"
             ) from error

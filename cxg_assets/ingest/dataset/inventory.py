@@ -28,9 +28,8 @@ from cxg_assets.ingest.layout import (
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, load_plan, unreferenced_paths
 from cxg_assets.ingest.plan.plan_mark import split_marks, writers
 from cxg_assets.ingest.plan.published import read_dataset
-from cxg_assets.ingest.storage.local import staged_files
+from cxg_assets.ingest.storage.local import Listed, staged_files
 from cxg_assets.ingest.storage.store import Store
-from cxg_assets.ingest.storage.stored import Listed
 
 RETENTION = timedelta(days=7)
 """What is younger stays, as in table formats: long enough for any run, and for a weekend."""

@@ -14,9 +14,8 @@ from cxg_assets.ingest.dataset.inventory import Entry, Inventory, newest, publis
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import plan_path
 from cxg_assets.ingest.plan.plan_mark import writers
-from cxg_assets.ingest.storage.local import is_staged, remove_staged
+from cxg_assets.ingest.storage.local import Listed, is_staged, remove_staged
 from cxg_assets.ingest.storage.store import Store
-from cxg_assets.ingest.storage.stored import Listed
 
 N_DELETES = 8
 """Objects that are removed at once."""

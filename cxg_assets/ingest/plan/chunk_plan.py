@@ -24,8 +24,8 @@ from cxg_assets.ingest.layout import (
 from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION
 from cxg_assets.ingest.selection.selection import Selection, genes_in_words
 from cxg_assets.ingest.storage.follow_up import follow_up
+from cxg_assets.ingest.storage.local import Listed
 from cxg_assets.ingest.storage.store import Store
-from cxg_assets.ingest.storage.stored import Listed
 
 _HEADER = b"cxg_assets"
 

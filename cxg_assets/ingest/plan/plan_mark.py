@@ -19,9 +19,9 @@ from typing import Literal
 
 from cxg_assets.ingest.errors import StoreError
 from cxg_assets.ingest.layout import is_mark, mark_path
+from cxg_assets.ingest.storage.local import Listed
 from cxg_assets.ingest.storage.probe import SHORT
 from cxg_assets.ingest.storage.store import Store, StoreLocator
-from cxg_assets.ingest.storage.stored import Listed
 
 REFRESHED_EVERY = timedelta(minutes=5)
 """A run puts its mark anew so often."""

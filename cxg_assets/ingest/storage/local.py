@@ -7,15 +7,22 @@ listing does not show that.
 import contextlib
 import os
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from obstore.exceptions import AlreadyExistsError, BaseError
 
-from cxg_assets.ingest.storage.stored import Listed
-
 _STAGED = re.compile(r"#\d+$")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What a listing says of an object: its size, and when it was stored (UTC)."""
+
+    n_bytes: int
+    modified: datetime
 
 
 def create_file(folder: Path, path: str, data: bytes, store: Any) -> bool:

@@ -26,12 +26,12 @@ class Patience:
     longest_seconds: float = 15.0
     limit_seconds: float = 120.0
 
-    def call(self, action: Callable[[], Result], passes: Callable[[Exception], bool]) -> tuple[Result, int]:
-        """Does something, again and again while its errors are of the kind that passes.
+    def call(self, action: Callable[[], Result], is_transient: Callable[[Exception], bool]) -> tuple[Result, int]:
+        """Does something, again and again while its errors are transient.
 
         Args:
             action: What to do; it must do no harm done twice.
-            passes: Whether an error may be gone at the next attempt.
+            is_transient: Whether an error may be gone at the next attempt.
 
         Returns:
             What the action returned, and how often it was repeated.
@@ -46,7 +46,7 @@ class Patience:
             try:
                 return action(), retries
             except Exception as error:
-                if not passes(error) or time.monotonic() - began > self.limit_seconds:
+                if not is_transient(error) or time.monotonic() - began > self.limit_seconds:
                     raise
             time.sleep(random.uniform(0.0, wait))
             wait = min(2 * wait, self.longest_seconds)

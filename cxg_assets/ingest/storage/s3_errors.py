@@ -18,7 +18,7 @@ class _Cause:
 
     signs: tuple[str, ...]
     told: str
-    passes: bool = False
+    is_transient: bool = False
 
 
 _CONFLICT = "ConditionalRequestConflict"
@@ -39,12 +39,14 @@ _BY_CODE = (
     _Cause(
         ("BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "IncompleteBody"),
         "what arrived was damaged on the way",
-        passes=True,
+        is_transient=True,
     ),
     _Cause(("NotImplemented",), "this S3 does not know such a request"),
-    _Cause((_CONFLICT,), "another run writes there at this moment", passes=True),
+    _Cause((_CONFLICT,), "another run writes there at this moment", is_transient=True),
     _Cause(
-        ("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "TooManyRequests"), _BUSY, passes=True
+        ("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "TooManyRequests"),
+        _BUSY,
+        is_transient=True,
     ),
 )
 
@@ -53,7 +55,7 @@ _BY_WORDS = (
     _Cause(
         ("dns error", "Could not resolve host", "failed to lookup address"),
         "the name of the S3 server is not known; check AWS_ENDPOINT_URL and the network",
-        passes=True,
+        is_transient=True,
     ),
     _Cause(
         ("InvalidContentType", "InvalidCertificate", "SSL connect error", "SSL peer certificate"),
@@ -63,19 +65,19 @@ _BY_WORDS = (
     _Cause(
         ("Connection refused", "Could not connect", "ConnectError"),
         "the S3 server cannot be reached; check AWS_ENDPOINT_URL and the network",
-        passes=True,
+        is_transient=True,
     ),
     _Cause(
         ("HTTP error", "[Error Type: 99]"),
         "the connection to S3 broke off",
-        passes=True,
+        is_transient=True,
     ),
 )
 
 _BY_STATUS = (
     _Cause(("301", "307"), _REGION),
     _Cause(("401", "403"), _PERMISSION),
-    _Cause(("429", "500", "502", "503", "504"), _BUSY, passes=True),
+    _Cause(("429", "500", "502", "503", "504"), _BUSY, is_transient=True),
 )
 
 
@@ -107,10 +109,10 @@ def is_conflict(error: BaseException) -> bool:
     return _first_match(_CODE, str(error)) == _CONFLICT
 
 
-def passes(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether the same request may succeed later: the network or the server failed, not the request."""
     cause = _cause(str(error))
-    return cause is not None and cause.passes
+    return cause is not None and cause.is_transient
 
 
 def _cause(text: str) -> _Cause | None:

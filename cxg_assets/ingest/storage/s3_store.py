@@ -1,31 +1,39 @@
-"""obstore's store of an S3 destination, with our settings."""
+"""obstore's store of an S3 destination with our settings, and large objects sent and got in parts."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from obstore.store import S3Store
 
 from cxg_assets.ingest.storage.retry import Patience
-
-if TYPE_CHECKING:
-    from cxg_assets.ingest.storage.store import StoreLocator
+from cxg_assets.ingest.storage.s3 import S3Settings
 
 REQUEST_SECONDS = 120
-"""A request that takes longer is cut and repeated: `multipart.MULTIPART_BYTES` at 0.6 MB/s. obstore's own 30 s are too
-few for a chunk on a slow line."""
+"""A request that takes longer is cut and repeated: `MULTIPART_BYTES` at 0.6 MB/s. obstore's own 30 s are too few for a
+chunk on a slow line."""
+
+MULTIPART_BYTES = 64 * 2**20
+"""Above this an object is stored in parts, so that a lost connection costs one part and not the whole."""
+
+PART_BYTES = 16 * 2**20
+"""S3 allows 10,000 parts of an object: 160 GiB. Four are under way at once."""
 
 
-def s3_store(locator: "StoreLocator", patience: Patience, max_retries: int) -> S3Store:
+def s3_store(url: str, settings: S3Settings, patience: Patience, max_retries: int, **more: str | None) -> S3Store:
     """Opens the store.
 
     Args:
-        locator: The destination.
+        url: The destination.
+        settings: How its S3 is reached.
         patience: How long and with which waits obstore repeats a request.
         max_retries: How often.
+        more: Options of obstore that depend on the store; those that are empty are left out.
     """
-    parts = urlsplit(locator.url)
-    options = locator.s3.obstore_options(parts.netloc)
+    parts = urlsplit(url)
+    options = settings.obstore_options(parts.netloc)
+    options |= {name: value for name, value in more.items() if value}
     # To delete many objects at once takes checksums that not every S3 knows.
     options["disable_bulk_delete"] = True
     options["client_options"] |= {"timeout": timedelta(seconds=REQUEST_SECONDS)}
@@ -37,10 +45,40 @@ def s3_store(locator: "StoreLocator", patience: Patience, max_retries: int) -> S
             "max_backoff": timedelta(seconds=patience.longest_seconds),
         },
     }
-    if locator.checksums:
-        options["checksum_algorithm"] = "SHA256"
-    if locator.encryption:
-        options["server_side_encryption"] = locator.encryption
-    if locator.kms_key_id:
-        options["sse_kms_key_id"] = locator.kms_key_id
     return S3Store(parts.netloc, prefix=parts.path.strip("/") or None, **options)
+
+
+def put_object(store: Any, patient: Any, path: str, data: bytes | Path, attributes: dict[str, str] | None) -> None:
+    """Stores an object, whatever was there; in parts if it is large.
+
+    Args:
+        store: The obstore store.
+        patient: The one for what is sent in parts: it repeats a part that was cut.
+        path: Where it goes.
+        data: The object, or a file.
+        attributes: Its metadata.
+    """
+    size = data.stat().st_size if isinstance(data, Path) else len(data)
+    if size <= MULTIPART_BYTES:
+        store.put(path, data, attributes=attributes, use_multipart=False)
+        return
+    try:
+        patient.put(path, data, attributes=attributes, use_multipart=True, chunk_size=PART_BYTES, max_concurrency=4)
+    except FileNotFoundError as error:
+        # When the last answer is lost, obstore repeats the request or removes the parts, and finds no upload:
+        # it is complete.
+        if "Error performing DELETE" not in str(error) or store.head(path)["size"] != size:
+            raise
+
+
+def download(patient: Any, path: str, file: Path) -> None:
+    """Gets an object into a file.
+
+    Args:
+        patient: The obstore store for what is got in parts: it goes on where a part was cut.
+        path: The object.
+        file: Written.
+    """
+    with file.open("wb") as sink:
+        for part in patient.get(path).stream(min_chunk_size=PART_BYTES):
+            sink.write(part)

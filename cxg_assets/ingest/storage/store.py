@@ -17,14 +17,12 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, S3Store
 
 from cxg_assets.ingest.errors import BadInput, StoreError, Unreachable, shown
-from cxg_assets.ingest.storage import multipart
-from cxg_assets.ingest.storage.local import create_file
+from cxg_assets.ingest.storage import s3_store
+from cxg_assets.ingest.storage.local import Listed, create_file
 from cxg_assets.ingest.storage.retry import Patience
 from cxg_assets.ingest.storage.s3 import S3Settings
-from cxg_assets.ingest.storage.s3_errors import explain, is_conflict, is_known, passes
-from cxg_assets.ingest.storage.s3_store import s3_store
+from cxg_assets.ingest.storage.s3_errors import explain, is_conflict, is_known, is_transient
 from cxg_assets.ingest.storage.scratch import scratch_folder
-from cxg_assets.ingest.storage.stored import Listed, Stored, Version
 from cxg_assets.ingest.storage.url import as_url, check_path, check_url
 
 Result = TypeVar("Result")
@@ -94,6 +92,27 @@ class StoreLocator:
         return Store(self, patience)
 
 
+@dataclass(frozen=True)
+class Stored:
+    """What became of a chunk that was to be stored.
+
+    Attributes:
+        created: It is the one that lies there now; False when there was one already.
+        retries: How often the request was repeated.
+    """
+
+    created: bool
+    retries: int
+
+
+@dataclass(frozen=True)
+class Version:
+    """What tells an object from another that takes its place: its size, and its ETag (empty where a store has none)."""
+
+    n_bytes: int
+    etag: str
+
+
 class Store:
     """An open store. Paths are relative to its URL and cannot leave it."""
 
@@ -110,8 +129,7 @@ class Store:
         if self._folder is None:
             # We repeat a request ourselves: obstore does not tell how often it did, repeats no conditional create and
             # no list whose answer was cut. Only what is sent or got in parts is better left to it.
-            self._store = s3_store(locator, patience, max_retries=0)
-            self._patient = s3_store(locator, patience, MANY)
+            self._store, self._patient = (self._s3_store(max_retries) for max_retries in (0, MANY))
 
     @property
     def folder(self) -> Path | None:
@@ -144,7 +162,7 @@ class Store:
         attributes = {FINGERPRINT_ATTRIBUTE: fingerprint}
         if self._locator.storage_class:
             attributes["Storage-Class"] = self._locator.storage_class
-        if replace or len(data) > multipart.MULTIPART_BYTES or not self._locator.conditional_create:
+        if replace or len(data) > s3_store.MULTIPART_BYTES or not self._locator.conditional_create:
             # obstore knows no conditional create in parts.
             return Stored(created=True, retries=self._put(path, data, attributes))
 
@@ -234,7 +252,7 @@ class Store:
             return
         with scratch_folder() as folder:
             file = folder / Path(path).name
-            self._do("read", path, lambda: multipart.download(self._in_parts(self._open()), path, file))
+            self._do("read", path, lambda: s3_store.download(self._in_parts(self._open()), path, file))
             yield file
 
     def links(self, paths: Sequence[str], seconds: int) -> list[str]:
@@ -254,12 +272,24 @@ class Store:
             return [self._locator.s3.object_url(parts.netloc, key) for key in keys]
         return list(sign(self._store, "GET", list(paths), timedelta(seconds=seconds)))
 
+    def _s3_store(self, max_retries: int) -> S3Store:
+        locator = self._locator
+        return s3_store.s3_store(
+            self.url,
+            locator.s3,
+            self._patience,
+            max_retries,
+            checksum_algorithm="SHA256" if locator.checksums else None,
+            server_side_encryption=locator.encryption,
+            sse_kms_key_id=locator.kms_key_id,
+        )
+
     def _put(self, path: str, data: bytes | Path, attributes: dict[str, str] | None) -> int:
         """Stores an object, whatever was there. Returns how often that was begun anew."""
 
         def put() -> None:
             store = self._open(create=True)
-            multipart.put_object(store, self._in_parts(store), path, data, attributes)
+            s3_store.put_object(store, self._in_parts(store), path, data, attributes)
 
         return self._do("write", path, put)[1]
 
@@ -287,12 +317,12 @@ class Store:
         """
         check_path(path, self.url)
         try:
-            return self._patience.call(request, passes)
+            return self._patience.call(request, is_transient)
         except (BaseError, OSError) as error:
             # A missing bucket is not a missing object.
             if isinstance(error, FileNotFoundError) and action != "write" and not is_known(error):
                 raise FileNotFoundError(f"{self.uri(path)} is not there") from error
-            kind = Unreachable if passes(error) else StoreError
+            kind = Unreachable if is_transient(error) else StoreError
             reason = self._locator.s3.redact(explain(error))
             # Without its cause: S3 repeats keys and tokens in some errors, and Dagster records causes.
             raise kind(f"cannot {action} {self.uri(path)}: {reason}") from None

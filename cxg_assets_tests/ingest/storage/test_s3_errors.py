@@ -13,7 +13,7 @@ import trustme
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.errors import CxgError, StoreError, Unreachable
 from cxg_assets.ingest.storage.s3 import S3Settings
-from cxg_assets.ingest.storage.s3_errors import explain, passes
+from cxg_assets.ingest.storage.s3_errors import explain, is_transient
 from cxg_assets_tests.servers.strict_s3 import (
     BUCKET,
     GET,
@@ -153,7 +153,9 @@ def test_slow_down_may_pass(server: StrictS3) -> None:
 
     assert isinstance(refusal(write_by_obstore, server.settings()), Unreachable)
     # TileDB itself repeats it for minutes, so its words are told here.
-    assert passes(RuntimeError("S3: Error while listing [HTTP Response Code: 503] [Exception: SlowDown] : Please wait"))
+    assert is_transient(
+        RuntimeError("S3: Error while listing [HTTP Response Code: 503] [Exception: SlowDown] : Please wait")
+    )
 
 
 @pytest.mark.parametrize(
@@ -240,7 +242,7 @@ def test_an_error_that_is_not_of_s3_keeps_its_own_words() -> None:
     error = ValueError("Path must not contain ..\n\nDebug source:\nGeneric { }")
 
     assert explain(error) == "Path must not contain .."
-    assert not passes(error)
+    assert not is_transient(error)
     assert explain(TimeoutError()) == "TimeoutError"
 
 

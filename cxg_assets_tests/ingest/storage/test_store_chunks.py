@@ -13,8 +13,7 @@ import pytest
 
 from cxg_assets.ingest.errors import StoreError
 from cxg_assets.ingest.storage.local import staged_files
-from cxg_assets.ingest.storage.store import Store, StoreLocator
-from cxg_assets.ingest.storage.stored import Stored
+from cxg_assets.ingest.storage.store import Store, Stored, StoreLocator
 
 PATH = "plan/00000.h5ad"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cxg_assets.ingest.errors import StoreError, Unreachable
-from cxg_assets.ingest.storage import multipart
+from cxg_assets.ingest.storage import s3_store
 from cxg_assets.ingest.storage.store import FINGERPRINT_ATTRIBUTE, Stored
 from cxg_assets_tests.servers.strict_s3 import (
     ONCE,
@@ -26,8 +26,8 @@ MIB = 2**20
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Objects of more than 6 MiB are stored in parts of 5, the least that S3 allows."""
-    monkeypatch.setattr(multipart, "MULTIPART_BYTES", 6 * MIB)
-    monkeypatch.setattr(multipart, "PART_BYTES", 5 * MIB)
+    monkeypatch.setattr(s3_store, "MULTIPART_BYTES", 6 * MIB)
+    monkeypatch.setattr(s3_store, "PART_BYTES", 5 * MIB)
 
 
 def in_base64(data: bytes) -> str:

@@ -9,14 +9,14 @@ import pytest
 import trustme
 
 import cxg_assets
-from cxg_assets.ingest.census import http_json
-from cxg_assets.ingest.census.http_json import fetch_objects
+from cxg_assets.ingest.census import release_directory
+from cxg_assets.ingest.census.release_directory import fetch_objects
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets_tests.servers.release_directory import FOLDER, HOST, Answer, ReleaseDirectory, serve_directory
 
 ONE = f"https://{HOST}{FOLDER}one.json"
 TWO = f"https://{HOST}{FOLDER}two.json"
-ATTEMPTS = 1 + http_json.RETRIES
+ATTEMPTS = 1 + release_directory.RETRIES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ def web(served: Served, monkeypatch: pytest.MonkeyPatch) -> ReleaseDirectory:
     """Two files behind proxy and TLS; the next retries do not wait."""
     for name, value in served.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(http_json, "BACKOFF_S", 0.001)
+    monkeypatch.setattr(release_directory, "BACKOFF_S", 0.001)
     served.directory.answers.clear()
     served.directory.asked.clear()
     served.directory.refused.clear()
@@ -69,14 +69,14 @@ def test_objects_come_in_the_order_in_which_they_were_asked_for(web: ReleaseDire
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 def test_a_server_that_recovers_is_asked_again(web: ReleaseDirectory, status: int) -> None:
-    web.answers["one.json"] = [Answer(status=status)] * http_json.RETRIES
+    web.answers["one.json"] = [Answer(status=status)] * release_directory.RETRIES
 
     assert fetch_objects([ONE]) == [{"number": 1}]
     assert len(web.asked) == ATTEMPTS
 
 
 def test_a_server_that_hangs_up_is_asked_again(web: ReleaseDirectory) -> None:
-    web.answers["one.json"] = [Answer(hang_up=True)] * http_json.RETRIES
+    web.answers["one.json"] = [Answer(hang_up=True)] * release_directory.RETRIES
 
     assert fetch_objects([ONE]) == [{"number": 1}]
     assert len(web.asked) == ATTEMPTS
@@ -170,15 +170,15 @@ def test_a_bundle_that_is_not_there_is_told(
 def test_a_server_that_never_answers_is_given_up_each_time(
     web: ReleaseDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_json, "TIMEOUT_S", (10, 0.02))
+    monkeypatch.setattr(release_directory, "TIMEOUT_S", (10, 0.02))
     web.answers["one.json"] = [Answer(never=True)] * ATTEMPTS
 
     assert failure().startswith(f"{ONE}: no answer (The read operation timed out);")
 
 
 def test_all_of_it_takes_no_longer_than_the_limit(web: ReleaseDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_json, "LIMIT_S", 0.05)
-    monkeypatch.setattr(http_json, "RETRIES", 0)  # what is left behind asks no more
+    monkeypatch.setattr(release_directory, "LIMIT_S", 0.05)
+    monkeypatch.setattr(release_directory, "RETRIES", 0)  # what is left behind asks no more
     web.answers["one.json"] = [Answer(never=True)]
 
     assert failure(ONE, TWO) == f"{ONE} and {TWO}: no whole answer within 0.05 s; try again later"
