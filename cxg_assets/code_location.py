@@ -11,13 +11,11 @@ from cxg_assets.automation.new_release import build_release_watch
 from cxg_assets.checks.index import build_index_check
 from cxg_assets.checks.release import build_release_check
 from cxg_assets.components import known_previews
-from cxg_assets.io_managers import build_io_managers
-from cxg_assets.names import CENSUS_RELEASE, census_index_key
+from cxg_assets.io_managers import AssetLoader
+from cxg_assets.names import ASSET_LOADER, CENSUS_RELEASE, census_index_key
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.executors import build_executor
 from cxg_assets.resources.store import StoreResource
-
-OBSERVE_JOB = "observe_census_release"
 
 
 @known_previews()
@@ -41,9 +39,6 @@ def complete(
     assets = [asset for asset in subsets.assets or () if isinstance(asset, dg.AssetsDefinition)]
     used = {dep.asset_key for asset in assets for spec in asset.specs for dep in spec.deps}
     indexes = sorted(key for key in used if key == census_index_key(key.path[0]))
-    observe = dg.define_asset_job(
-        OBSERVE_JOB, [CENSUS_RELEASE], description="Looks which build of the Census is in use."
-    )
     default_store = store or StoreResource(s3=S3Resource())
     shared = dg.Definitions(
         assets=[
@@ -56,11 +51,10 @@ def complete(
             ),
         ],
         asset_checks=[build_release_check(), *(build_index_check(key.path[0]) for key in indexes)],
-        jobs=[observe],
         resources={
             "census": census or CensusResource(),
             "store": default_store,
-            **build_io_managers(default_store),
+            ASSET_LOADER: AssetLoader(store=default_store),
             "executor": build_executor(pool, workers),
         },
         executor=dg.in_process_executor,

@@ -7,11 +7,8 @@ CENSUS_GROUP = "census"
 CENSUS_POOL = "census"
 """Pool of the steps that read obs or X of the Census; `dagster.yaml` says how many of their runs there are at once."""
 
-INDEX_IO_MANAGER = "index_io_manager"
-SUBSET_IO_MANAGER = "subset_io_manager"
-CHUNK_IO_MANAGER = "chunk_io_manager"
-DATASET_IO_MANAGER = "dataset_io_manager"
-"""Resource keys of what loads the assets, see `io_managers.py`."""
+ASSET_LOADER = "asset_loader"
+"""Resource key of the IO manager of all assets, see `io_managers.py`."""
 
 DESTINATION = "destination"
 """Definition metadata of an asset: URL of its subset's store; empty for the default store."""
@@ -48,17 +45,12 @@ def chunk_partitions(subset: str) -> dg.DynamicPartitionsDefinition:
 
 
 def ingest_job_name(subset: str) -> str:
-    """The job of one click: as prepare, then the missing chunks and the dataset in runs of their own."""
+    """The job from YAML to dataset: release to plan here, then the missing chunks and the dataset in a run each."""
     return f"{subset}_ingest"
 
 
-def prepare_job_name(subset: str) -> str:
-    """The job from the index to the plan."""
-    return f"{subset}_prepare"
-
-
 def missing_chunks_job_name(subset: str) -> str:
-    """The job that makes the chunks that have not landed, however scattered."""
+    """The job that writes the missing chunks, however scattered."""
     return f"{subset}_missing_chunks"
 
 
@@ -68,10 +60,5 @@ def make_missing_op_name(subset: str) -> str:
 
 
 def publish_job_name(subset: str) -> str:
-    """The job that publishes the dataset."""
+    """The last part of an ingest."""
     return f"{subset}_publish"
-
-
-def weekly_schedule_name(subset: str) -> str:
-    """The schedule of the ingest."""
-    return f"{subset}_weekly"

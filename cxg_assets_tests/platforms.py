@@ -12,18 +12,19 @@ import dagster as dg
 from dagster import DagsterInstance
 from dagster_aws.s3 import S3Resource
 
-from cxg_assets.code_location import OBSERVE_JOB, complete
+from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import subset_definitions
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, load_plan
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.instance.provenance import latest_data_version
 from cxg_assets.names import (
+    CENSUS_RELEASE,
     chunk_plan_key,
     dataset_key,
     h5ad_chunks_key,
+    ingest_job_name,
     missing_chunks_job_name,
-    prepare_job_name,
     publish_job_name,
 )
 from cxg_assets.resources.census import CensusResource
@@ -77,8 +78,8 @@ class Platform:
         )
 
     def prepare(self) -> dg.ExecuteInProcessResult:
-        assert self.run(OBSERVE_JOB).success
-        return self.run(prepare_job_name(self.spec.name))
+        observe_release(self.definitions, self.instance)
+        return self.run(ingest_job_name(self.spec.name))
 
     def make_missing(self, chunks: Sequence[str] = ()) -> dg.ExecuteInProcessResult:
         ops = {f"{self.spec.name}_make_missing_chunks": {"config": {"chunks": list(chunks)}}}
@@ -104,6 +105,13 @@ class Platform:
     def dataset_events(self) -> list[dg.AssetMaterialization]:
         records = self.instance.fetch_materializations(dataset_key(self.spec.name), limit=100).records
         return [record.asset_materialization for record in records if record.asset_materialization is not None]
+
+
+def observe_release(definitions: dg.Definitions, instance: DagsterInstance) -> None:
+    """Looks which build of the Census is in use, as the button Observe does."""
+    job = dg.define_asset_job("observe", [CENSUS_RELEASE])
+    observing = dg.Definitions.merge(definitions, dg.Definitions(jobs=[job])).resolve_job_def("observe")
+    assert observing.execute_in_process(instance=instance).success
 
 
 def publish_all(platform: Platform) -> Platform:

@@ -10,7 +10,7 @@ from cxg_assets.ingest.layout import index_path
 from cxg_assets.ingest.selection.index import make_index
 from cxg_assets.instance.provenance import made_from_tags, observed_release, release_observation
 from cxg_assets.instance.step_failures import as_failure
-from cxg_assets.names import CENSUS_GROUP, CENSUS_POOL, CENSUS_RELEASE, INDEX_IO_MANAGER, census_index_key
+from cxg_assets.names import ASSET_LOADER, CENSUS_GROUP, CENSUS_POOL, CENSUS_RELEASE, census_index_key
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
 from cxg_assets.ui.metadata import index_metadata
@@ -23,7 +23,7 @@ def build_census_index(organism: str) -> dg.AssetsDefinition:
         key=census_index_key(organism),
         deps=[CENSUS_RELEASE],
         group_name=CENSUS_GROUP,
-        io_manager_key=INDEX_IO_MANAGER,
+        io_manager_key=ASSET_LOADER,
         kinds={"tiledb", "arrow"},
         pool=CENSUS_POOL,
         description=(

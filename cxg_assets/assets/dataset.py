@@ -16,8 +16,8 @@ from cxg_assets.instance.partitions import chunk_record
 from cxg_assets.instance.provenance import latest_data_version, made_from_tags
 from cxg_assets.instance.step_failures import as_failure
 from cxg_assets.names import (
+    ASSET_LOADER,
     CENSUS_RELEASE,
-    DATASET_IO_MANAGER,
     DESTINATION,
     chunk_plan_key,
     dataset_key,
@@ -43,7 +43,7 @@ def build_dataset(subset: str, destination: str) -> dg.AssetsDefinition:
         # chunk_plan as well: beyond 100 partitions Dagster does not look at those for staleness.
         deps=[h5ad_chunks_key(subset), chunk_plan_key(subset), CENSUS_RELEASE],
         group_name=subset,
-        io_manager_key=DATASET_IO_MANAGER,
+        io_manager_key=ASSET_LOADER,
         metadata={DESTINATION: destination},
         kinds={"h5ad"},
     )

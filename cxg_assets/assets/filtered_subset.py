@@ -11,7 +11,7 @@ from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.probe import probe
 from cxg_assets.instance.provenance import latest_data_version, made_from_tags
 from cxg_assets.instance.step_failures import as_failure
-from cxg_assets.names import CENSUS_RELEASE, DESTINATION, SUBSET_IO_MANAGER, census_index_key, filtered_subset_key
+from cxg_assets.names import ASSET_LOADER, CENSUS_RELEASE, DESTINATION, census_index_key, filtered_subset_key
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
 from cxg_assets.ui.metadata import subset_metadata
@@ -30,7 +30,7 @@ def build_filtered_subset(spec: SubsetSpec, destination: str, code_version: str)
         key=filtered_subset_key(spec.name),
         deps=[census_index_key(spec.organism), CENSUS_RELEASE],
         group_name=spec.name,
-        io_manager_key=SUBSET_IO_MANAGER,
+        io_manager_key=ASSET_LOADER,
         metadata={DESTINATION: destination},
         kinds={"arrow"},
         code_version=code_version,

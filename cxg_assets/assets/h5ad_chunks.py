@@ -14,9 +14,9 @@ from cxg_assets.instance.dead_runs import process_tag
 from cxg_assets.instance.provenance import latest_data_version, provenance_tags
 from cxg_assets.instance.step_failures import as_failure, begun_again
 from cxg_assets.names import (
+    ASSET_LOADER,
     CENSUS_POOL,
     CENSUS_RELEASE,
-    CHUNK_IO_MANAGER,
     DESTINATION,
     chunk_partitions,
     chunk_plan_key,
@@ -98,7 +98,7 @@ def build_h5ad_chunks(
         backfill_policy=dg.BackfillPolicy.single_run(),
         pool=CENSUS_POOL,
         group_name=subset,
-        io_manager_key=CHUNK_IO_MANAGER,
+        io_manager_key=ASSET_LOADER,
         metadata={DESTINATION: destination},
         kinds={"ray", "h5ad"},
         code_version=spec.code_version,

@@ -1,14 +1,12 @@
-"""What Dagster asks for by itself: sensors, schedules and the switch of the automation conditions."""
+"""What Dagster does by itself: sensors, and the switch of the automation conditions."""
 
 import dagster as dg
 
-from cxg_assets.automation.changed_subsets import build_changed_subsets
 from cxg_assets.automation.ingest_chain import SubsetJob, build_ingest_chain
-from cxg_assets.automation.weekly import build_weekly_schedules
 from cxg_assets.instance.dead_runs import report_killed_runs
-from cxg_assets.names import chunk_plan_key, dataset_key, filtered_subset_key
+from cxg_assets.names import dataset_key
 
-FLOW_THROUGH = "flow_through"
+KEEP_UP_TO_DATE = "keep_up_to_date"
 
 LOOK_SECONDS = 30
 
@@ -26,37 +24,22 @@ def killed_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 
 
 def build_automation(subsets: dg.Definitions) -> dg.Definitions:
-    """The sensors and schedules over some subsets. On are those without which runs would be left lying.
+    """The sensors over some subsets. On are those without which runs would be left lying.
 
     Args:
         subsets: Their assets and jobs.
     """
-    code_versions: dict[dg.AssetKey, str] = {}
-    for asset in subsets.assets or ():
-        if isinstance(asset, dg.AssetsDefinition):
-            code_versions |= {spec.key: spec.code_version or "" for spec in asset.specs}
-    names = sorted(key.path[0] for key in code_versions if key == dataset_key(key.path[0]))
-    jobs: dict[str, SubsetJob] = {job.name: job for job in subsets.jobs or ()}
+    keys = [key for asset in subsets.assets or () if isinstance(asset, dg.AssetsDefinition) for key in asset.keys]
+    names = sorted(key.path[0] for key in keys if key == dataset_key(key.path[0]))
     if not names:
         return dg.Definitions(sensors=[killed_runs])
-    of_the_yaml = {
-        name: (code_versions[filtered_subset_key(name)], code_versions[chunk_plan_key(name)]) for name in names
-    }
-    flow_through = dg.AutomationConditionSensorDefinition(
-        FLOW_THROUGH,
+    jobs: dict[str, SubsetJob] = {job.name: job for job in subsets.jobs or ()}
+    keep_up_to_date = dg.AutomationConditionSensorDefinition(
+        KEEP_UP_TO_DATE,
         target=dg.AssetSelection.all(include_sources=True),
         default_status=dg.DefaultSensorStatus.STOPPED,
-        minimum_interval_seconds=30,
-        description="Makes what a new release, filter or plan has made out of date, asset by asset, down to the "
-        "published dataset; the release is looked at daily. After an edit of a YAML: Reload definitions. Needs neither "
-        "changed_subsets nor a weekly schedule; leave those off.",
+        minimum_interval_seconds=LOOK_SECONDS,
+        description="Makes what a new release, or an edit of a YAML, has made out of date, asset by asset, down to the "
+        "published dataset. Looks at the release once a day. After an edit of a YAML: Reload definitions.",
     )
-    return dg.Definitions(
-        sensors=[
-            build_ingest_chain(names, jobs),
-            build_changed_subsets(of_the_yaml, jobs),
-            flow_through,
-            killed_runs,
-        ],
-        schedules=build_weekly_schedules(names, jobs),
-    )
+    return dg.Definitions(sensors=[build_ingest_chain(names, jobs), keep_up_to_date, killed_runs])

@@ -1,4 +1,4 @@
-"""When an asset is made by itself, once the sensor `flow_through` is switched on.
+"""When an asset is made by itself, once the sensor `keep_up_to_date` is switched on.
 
 Each asset follows the one before it, so that they are made in their order: all depend on the release directly, and
 would be asked for at once when it changes, the chunks by the keys of the old plan. What counts is a new data version,

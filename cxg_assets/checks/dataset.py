@@ -24,7 +24,7 @@ from cxg_assets.names import (
     chunk_plan_key,
     dataset_key,
     filtered_subset_key,
-    prepare_job_name,
+    ingest_job_name,
 )
 from cxg_assets.resources.store import StoreResource
 
@@ -80,7 +80,7 @@ def require_upstream_passed(instance: DagsterInstance, header: PlanHeader) -> No
         Failure: One has failed, or has not looked at this release, subset or plan.
     """
     index, subset = census_index_key(header.selection.organism), filtered_subset_key(header.subset)
-    advice = f"run the job {prepare_job_name(header.subset)}, or execute the check"
+    advice = f"run the job {ingest_job_name(header.subset)}, or execute the check"
     made_from = {
         ROW_COUNT.key(index): header.release.version,
         NOT_EMPTY.key(subset): header.subset_fingerprint,

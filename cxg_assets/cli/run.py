@@ -32,8 +32,8 @@ from cxg_assets.instance.run_summaries import summary_of
 from cxg_assets.names import (
     chunk_plan_key,
     h5ad_chunks_key,
+    ingest_job_name,
     missing_chunks_job_name,
-    prepare_job_name,
     publish_job_name,
 )
 from cxg_assets.resources.census import CensusResource
@@ -113,7 +113,7 @@ def run_ingest(
         )
         run_id = str(uuid.uuid4())
         with warnings_told(instance, run_id):
-            error = run_job(definitions, prepare_job_name(spec.name), instance, run_id=run_id)
+            error = run_job(definitions, ingest_job_name(spec.name), instance, run_id=run_id)
         if error:
             raise CxgError(error)
         plan = load_plan(opened, spec.name, latest_data_version(instance, chunk_plan_key(spec.name)))

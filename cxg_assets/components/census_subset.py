@@ -38,7 +38,6 @@ from cxg_assets.names import (
     dataset_key,
     filtered_subset_key,
     ingest_job_name,
-    prepare_job_name,
     publish_job_name,
 )
 from cxg_assets.ui.descriptions import OwnersAndTags, described
@@ -238,18 +237,12 @@ def subset_definitions(
                 executor_def=dg.in_process_executor,
                 tags=of_whom.tags,
             ),
-            dg.define_asset_job(
-                prepare_job_name(spec.name),
-                to_the_plan,
-                description=f"Release, index, filter, plan: from the Census to the chunk partitions of {spec.name}.",
-                executor_def=dg.in_process_executor,
-                tags=of_whom.tags,
-            ),
             missing_chunks,
             dg.define_asset_job(
                 publish_job_name(spec.name),
                 [dataset_key(spec.name)],
-                description=f"Publishes {spec.name} when all its chunks have landed.",
+                description=f"The last part of {ingest_job_name(spec.name)}: publishes {spec.name} when all its chunks "
+                "are stored. The same as to materialize its dataset.",
                 executor_def=dg.in_process_executor,
                 tags=of_whom.tags,
             ),

@@ -15,12 +15,10 @@ if TYPE_CHECKING:
     from cxg_assets.ingest.chunks.report import ChunkReport as ChunkReport
     from cxg_assets.ingest.chunks.worker import IngestJob as IngestJob
     from cxg_assets.ingest.chunks.worker import Worker as Worker
-    from cxg_assets.ingest.dataset.load import load_published_plan as load_published_plan
-    from cxg_assets.ingest.dataset.load import open_chunk as open_chunk
-    from cxg_assets.ingest.dataset.load import open_dataset as open_dataset
+    from cxg_assets.ingest.dataset.load import LoadedDataset as LoadedDataset
+    from cxg_assets.ingest.dataset.load import load_dataset as load_dataset
+    from cxg_assets.ingest.dataset.load import load_table as load_table
     from cxg_assets.ingest.dataset.load import open_table as open_table
-    from cxg_assets.ingest.dataset.load import read_chunk as read_chunk
-    from cxg_assets.ingest.dataset.load import read_table as read_table
     from cxg_assets.ingest.dataset.manifest import IncompleteDataset as IncompleteDataset
     from cxg_assets.ingest.dataset.publish import publish as publish
     from cxg_assets.ingest.errors import BadInput as BadInput
@@ -84,11 +82,9 @@ _MODULES = {
     "Dataset": "cxg_assets.ingest.plan.published",
     "publish": "cxg_assets.ingest.dataset.publish",
     "read_dataset": "cxg_assets.ingest.plan.published",
-    "load_published_plan": "cxg_assets.ingest.dataset.load",
-    "read_chunk": "cxg_assets.ingest.dataset.load",
-    "open_chunk": "cxg_assets.ingest.dataset.load",
-    "open_dataset": "cxg_assets.ingest.dataset.load",
-    "read_table": "cxg_assets.ingest.dataset.load",
+    "load_dataset": "cxg_assets.ingest.dataset.load",
+    "LoadedDataset": "cxg_assets.ingest.dataset.load",
+    "load_table": "cxg_assets.ingest.dataset.load",
     "open_table": "cxg_assets.ingest.dataset.load",
 }
 """Each public name and where it is defined."""

@@ -7,6 +7,7 @@ from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import Store
+from cxg_assets.instance.provenance import latest_materialization
 from cxg_assets.names import census_index_key
 from cxg_assets.ui.metadata import release_from
 
@@ -38,8 +39,7 @@ def refuse_mixed_builds(release: Release, spec: SubsetSpec, instance: DagsterIns
 
 
 def _indexed(instance: DagsterInstance, organism: str) -> Release | None:
-    event = instance.get_latest_materialization_event(census_index_key(organism))
-    made = None if event is None else event.asset_materialization
+    made = latest_materialization(instance, census_index_key(organism))
     return None if made is None else release_from(made.metadata)
 
 

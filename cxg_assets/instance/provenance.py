@@ -1,6 +1,5 @@
 """What an asset was made from: the data version of each upstream asset, which is also its name in the store."""
 
-import contextlib
 from collections.abc import Mapping
 
 import dagster as dg
@@ -21,17 +20,28 @@ POINTER_TAG = "dagster/input_event_pointer/"
 """Both followed by the upstream asset."""
 
 
+def latest_materialization(instance: DagsterInstance, key: dg.AssetKey) -> dg.AssetMaterialization | None:
+    """What was recorded of an asset last; None if it was never materialized."""
+    event = instance.get_latest_materialization_event(key)
+    return None if event is None else event.asset_materialization
+
+
+def version_on_record(instance: DagsterInstance, key: dg.AssetKey) -> str | None:
+    """Data version of an asset's latest materialization; None if it was never materialized."""
+    made = latest_materialization(instance, key)
+    return None if made is None else (made.tags or {}).get(DATA_VERSION_TAG)
+
+
 def latest_data_version(instance: DagsterInstance, key: dg.AssetKey) -> str:
     """Data version of an asset's latest materialization.
 
     Raises:
         Failure: It was never materialized.
     """
-    event = instance.get_latest_materialization_event(key)
-    tags = {} if event is None or event.asset_materialization is None else event.asset_materialization.tags or {}
-    if DATA_VERSION_TAG not in tags:
+    version = version_on_record(instance, key)
+    if version is None:
         raise dg.Failure(f"{key.to_user_string()} was never materialized; materialize it first", allow_retries=False)
-    return tags[DATA_VERSION_TAG]
+    return version
 
 
 def current_plan(subset: str, store: Store, instance: DagsterInstance | None) -> ChunkPlan | None:
@@ -45,10 +55,7 @@ def current_plan(subset: str, store: Store, instance: DagsterInstance | None) ->
     Raises:
         CxgError: The plan or dataset.json cannot be read.
     """
-    plan_id = ""
-    if instance is not None:
-        with contextlib.suppress(dg.Failure):
-            plan_id = latest_data_version(instance, chunk_plan_key(subset))
+    plan_id = None if instance is None else version_on_record(instance, chunk_plan_key(subset))
     try:
         return load_plan(store, subset, plan_id or read_dataset(store, subset).plan_id)
     except FileNotFoundError:

@@ -14,7 +14,7 @@ import tiledbsoma as soma
 from dagster import DagsterInstance
 from dagster_aws.s3 import S3Resource
 
-from cxg_assets.code_location import OBSERVE_JOB, complete
+from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import subset_definitions
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.instance.provenance import latest_data_version
@@ -30,7 +30,7 @@ from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
 from cxg_assets_tests.assets.test_graph import stale
 from cxg_assets_tests.conftest import BLOOD_NORMAL
-from cxg_assets_tests.platforms import Platform, publish_all
+from cxg_assets_tests.platforms import Platform, observe_release, publish_all
 from cxg_assets_tests.servers.public_census import PublicCensus
 from cxg_assets_tests.servers.strict_s3 import forget_aws
 
@@ -56,7 +56,7 @@ class StablePlatform(Platform):
 
     def observe(self) -> dg.AssetObservation:
         """Looks where `stable` is now."""
-        assert self.run(OBSERVE_JOB).success
+        observe_release(self.definitions, self.instance)
         return self.observations()[0]
 
     def observations(self) -> list[dg.AssetObservation]:

@@ -120,7 +120,7 @@ def test_assets_downstream_choose_by_type_and_metadata(published: Platform) -> N
 def test_chunks_that_have_not_landed_are_named_before_any_is_read(prepared: Platform) -> None:
     assert prepared.make_missing(["00000", "00002"]).success
     assert load(prepared, CHUNKS, partition_key="00002").n_obs == 40
-    with pytest.raises(BadInput, match=r"chunk 00001 has not landed at .*; cxg-assets ingest blood_normal makes what"):
+    with pytest.raises(BadInput, match=r"chunk 00001 is not stored at .*; cxg-assets ingest blood_normal writes what"):
         load(prepared, CHUNKS, partition_key="00001")
     with pytest.raises(BadInput, match=r"blood_normal is not published at .*/store "):
         load(prepared, DATASET)
@@ -132,14 +132,14 @@ def test_chunks_that_have_not_landed_are_named_before_any_is_read(prepared: Plat
     result = downstream(prepared, counts)
     assert not result.success
     [event] = [event for event in result.all_events if event.is_step_failure]
-    assert "chunks 00001, 00003, 00004, 00005 have not landed" in str(event.step_failure_data.error_display_string)
+    assert "chunks 00001, 00003, 00004, 00005 are not stored" in str(event.step_failure_data.error_display_string)
 
 
 def test_the_dataset_is_what_is_published_though_another_plan_was_made(published: Platform) -> None:
     before = load(published, DATASET)
     changed = published.changed(chunk_size=100)
     assert changed.prepare().success
-    with pytest.raises(BadInput, match="chunk 00001 has not landed"):
+    with pytest.raises(BadInput, match="chunk 00001 is not stored"):
         load(changed, CHUNKS, partition_key="00001")
     after = load(changed, DATASET)
     assert [part.n_obs for part in after.adatas] == [part.n_obs for part in before.adatas]
@@ -173,7 +173,7 @@ def test_without_an_instance_what_is_published_is_loaded(published: Platform, mo
 
 
 def test_nothing_is_written_through_what_only_loads(published: Platform) -> None:
-    @dg.asset(io_manager_key="chunk_io_manager")
+    @dg.asset(io_manager_key="asset_loader")
     def mine() -> int:
         return 1
 

@@ -57,13 +57,3 @@ def test_it_is_on_and_knows_every_subset(project: Project) -> None:
     assert {job.name for job in sensor.jobs} == {
         f"{subset}_{job}" for subset in project.specs for job in ("missing_chunks", "publish")
     }
-
-
-def test_the_schedules_run_the_ingest_weekly_and_are_off(project: Project) -> None:
-    schedules = {schedule.name: schedule for schedule in project.repository.schedule_defs}
-    assert sorted(schedules) == ["blood_weekly", "t_cells_weekly"]
-    for name, schedule in schedules.items():
-        assert schedule.job_name == name.replace("weekly", "ingest")
-        assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
-        with dg.build_schedule_context(project.instance) as context:
-            assert len(schedule.evaluate_tick(context).run_requests or ()) == 1

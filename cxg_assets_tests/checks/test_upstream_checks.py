@@ -113,7 +113,7 @@ def test_a_cell_that_a_dataset_has_twice_is_a_warning_and_stops_nothing(prepared
         write(index.set_column(place, "observation_joinid", column), file)
         about.write_text(about.read_text().replace(f'"n_bytes": {n_bytes}', f'"n_bytes": {file.stat().st_size}'))
         assert failed(prepared) == [NO_DUPLICATES.name]
-        assert prepared.run(f"{NAME}_prepare").success
+        assert prepared.run(f"{NAME}_ingest").success
     assert latest(prepared, KEYS[NO_DUPLICATES.name]).severity is dg.AssetCheckSeverity.WARN
 
 
@@ -160,7 +160,7 @@ def test_a_failed_check_of_the_index_stops_the_run_before_the_subset(prepared: P
     n_before = len(prepared.instance.fetch_materializations(filtered_subset_key(NAME), limit=100).records)
     with damaged(about) as file:
         file.write_text(file.read_text().replace('"n_obs": 2600', '"n_obs": 2599'))
-        said = failure_text(prepared.run(f"{NAME}_prepare"))
+        said = failure_text(prepared.run(f"{NAME}_ingest"))
     assert f"check {ROW_COUNT.name} failed" in said
     assert "materialize census_index again" in said
     assert len(prepared.instance.fetch_materializations(filtered_subset_key(NAME), limit=100).records) == n_before

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cxg_assets.ingest.dataset.load import load_published_plan, read_chunk, require_landed
+from cxg_assets.ingest.dataset.load import load_dataset
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store, StoreLocator
@@ -87,22 +87,24 @@ def test_where_nothing_was_made_it_is_told_to_ingest_there(home: Path, tmp_path:
 
 
 def lose_plan(store: Store) -> None:
-    load_published_plan(store, SUBSET)
+    load_dataset(store, SUBSET)
     [path] = [path for path in store.sizes(SUBSET) if path.endswith("plan.parquet")]
     store.delete(path)
-    load_published_plan(store, SUBSET)
+    load_dataset(store, SUBSET)
 
 
 def lose_chunk(store: Store) -> None:
-    plan = load_published_plan(store, SUBSET)
+    dataset = load_dataset(store, SUBSET)
+    plan = dataset.plan
     store.delete(plan.path(plan.chunks[0]))
-    require_landed(store, plan, ["00000"])
+    dataset.chunks(["00000"])
 
 
 def damage_chunk(store: Store) -> None:
-    plan = load_published_plan(store, SUBSET)
+    dataset = load_dataset(store, SUBSET)
+    plan = dataset.plan
     store.put(plan.path(plan.chunks[0]), b"damaged")
-    read_chunk(store, plan, "00000")
+    dataset.chunk("00000")
 
 
 @pytest.mark.parametrize(("lose", "command"), [(lose_plan, "ingest"), (lose_chunk, "ingest"), (damage_chunk, "verify")])

@@ -41,7 +41,6 @@ def test_what_is_wrong_is_named_and_its_neighbour_loads(tree: Callable[..., dg.C
     assert [one.path for one in loaded.not_loaded] == [folder]
     repository = location(loaded).get_repository_def()
     assert {job.name for job in repository.get_all_jobs()} >= {"good_ingest", "good_missing_chunks", "good_publish"}
-    assert [schedule.name for schedule in repository.schedule_defs] == ["good_weekly"]
     keys = set(repository.asset_graph.get_all_asset_keys())
     assert dataset_key("good") in keys
     assert {key for key in keys if key.path[0] == "wrong"} == {dg.AssetKey(["wrong", "not_loaded"])}

@@ -24,7 +24,7 @@ query ($key: String!, $first: String!) {
 
 AUTOMATION = """
 { repositoriesOrError { ... on RepositoryConnection { nodes {
-  sensors { name sensorState { status } } schedules { name scheduleState { status } } } } } }"""
+  sensors { name sensorState { status } } schedules { name } } } } }"""
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +83,7 @@ def test_what_runs_need_is_on_and_what_starts_runs_by_itself_is_off(narrow_ui: U
     assert sensors == {
         "ingest_chain": "RUNNING",
         "killed_runs": "RUNNING",
-        "changed_subsets": "STOPPED",
-        "flow_through": "STOPPED",
+        "keep_up_to_date": "STOPPED",
         "new_census_release": "STOPPED",
     }
-    schedules = {schedule["name"]: schedule["scheduleState"]["status"] for schedule in node["schedules"]}
-    assert schedules == {f"{subset}_weekly": "STOPPED" for subset in SUBSETS}
+    assert node["schedules"] == []

@@ -34,7 +34,8 @@ def partitions(ui: Ui) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def backfilled(ui: Ui) -> Ui:
     """The UI after its user materialized the plan and launched a backfill of all chunks."""
-    ui.server.run_job("blood_normal_prepare")
+    ui.server.stop_sensor("ingest_chain")
+    ui.server.run_job("blood_normal_ingest")
     backfill_id = ui.server.launch_backfill(CHUNKS)
     assert ui.server.wait_for_backfill(backfill_id) == "COMPLETED_SUCCESS"
     return ui

@@ -44,6 +44,11 @@ query ($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on Partit
 
 _REPOSITORIES = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"
 
+_SENSORS = """
+{ repositoriesOrError { ... on RepositoryConnection { nodes { sensors { name sensorState { id } } } } } }"""
+
+_STOP_SENSOR = "mutation ($id: String!) { stopSensor(id: $id) { __typename } }"
+
 
 @dataclass(frozen=True)
 class Webserver:
@@ -76,6 +81,13 @@ class Webserver:
         launched = self.query(_LAUNCH_JOB, selector=selector)["launchRun"]
         assert launched["__typename"] == "LaunchRunSuccess", launched
         return launched["run"]["runId"]
+
+    def stop_sensor(self, name: str) -> None:
+        """Switches a sensor of the code location off."""
+        [node] = self.query(_SENSORS)["repositoriesOrError"]["nodes"]
+        [state] = [sensor["sensorState"] for sensor in node["sensors"] if sensor["name"] == name]
+        stopped = self.query(_STOP_SENSOR, id=state["id"])["stopSensor"]
+        assert stopped["__typename"] == "StopSensorMutationResult", stopped
 
     def path_of_job(self, job: str) -> str:
         """Where the UI shows a job of the code location."""

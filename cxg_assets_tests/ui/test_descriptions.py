@@ -132,5 +132,5 @@ def test_owners_and_tags_are_on_all_assets_of_the_subset_and_tags_on_its_runs(pr
         assert specs[key].metadata["dagster/uri"].startswith(f"s3://bucket/prefix/{NAME}")
         assert specs[key].metadata["dagster/storage_kind"] == "s3"
     assert not specs[INDEX].owners
-    for job in (f"{NAME}_prepare", f"{NAME}_missing_chunks", f"{NAME}_publish", f"{NAME}_ingest"):
+    for job in (f"{NAME}_ingest", f"{NAME}_missing_chunks", f"{NAME}_publish"):
         assert definitions.resolve_job_def(job).tags["project"] == "blood"

@@ -13,6 +13,8 @@ import io
 import resource
 import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +40,145 @@ SPARE_FILES = 100
 """Files that a process has open besides those of a dataset: libraries, sockets, Dagster's databases."""
 
 
-def load_published_plan(store: Store, subset: str) -> ChunkPlan:
-    """The plan that `dataset.json` points to.
+@dataclass(frozen=True, kw_only=True)
+class LoadedDataset:
+    """The chunks of one plan, as data. `load_dataset` gives that of what is published.
+
+    Attributes:
+        store: The destination.
+        plan: The plan.
+    """
+
+    store: Store
+    plan: ChunkPlan
+
+    def chunk(self, key: str, *, lazy: bool = False) -> "AnnData":
+        """One chunk: (n_obs, n_vars), X a CSR matrix, obs_names the soma_joinids.
+
+        Args:
+            key: Key of the chunk, five digits.
+            lazy: X as a dask array, obs and var as xarray datasets, which `.to_memory()` reads. Else all is read now,
+                and compared with the SHA-256 that was published, if the plan was.
+
+        Raises:
+            BadInput: The chunk is not stored, or not in the plan; what lazy needs, dask and xarray, is not installed.
+            CxgError: The file is damaged, or not the chunk that the plan means.
+            StoreError: The store did not give it.
+        """
+        _require_decoder(self.plan)
+        [chunk] = self.plan.chunks_of([key])
+        return self._open_lazily(chunk) if lazy else self._read(chunk)
+
+    def chunks(self, keys: Sequence[str], *, lazy: bool = False) -> dict[str, "AnnData"]:
+        """Some chunks by key, in plan order. That all are stored is seen to with one listing, before the first is read.
+
+        Raises:
+            BadInput: As `chunk`; the message names all that are missing.
+        """
+        self._require_stored(keys)
+        return {chunk.key: self.chunk(chunk.key, lazy=lazy) for chunk in self.plan.chunks_of(keys)}
+
+    def cells(self, *, lazy: bool = True) -> "AnnCollection":
+        """All chunks as one collection, in plan order; `collection[rows].X` reads these rows only.
+
+        Args:
+            lazy: X stays in the files, and obs is read. Else all is read now, as `chunk` does.
+
+        Raises:
+            BadInput: A chunk is not stored; there are more files than this process may open.
+            CxgError: A file is damaged, or not what was published.
+            StoreError: The store did not give one.
+        """
+        from anndata.experimental import AnnCollection
+
+        keys = [chunk.key for chunk in self.plan.chunks]
+        if not lazy:
+            return AnnCollection(list(self.chunks(keys).values()))
+        self._require_stored(keys)
+        _require_open_files(self.plan)
+        _require_decoder(self.plan)
+        with contextlib.ExitStack() as stack:
+            collection = AnnCollection([self._open_backed(stack, chunk) for chunk in self.plan.chunks])
+            _keep(stack.pop_all(), collection)
+        return collection
+
+    @cached_property
+    def _published(self) -> Mapping[str, str]:
+        """SHA-256 of each chunk as it was published, by chunk key; empty when this plan was not."""
+        try:
+            manifest = read_manifest(self.store.get(manifest_path(self.plan.header.subset, self.plan.header.plan_id)))
+        except FileNotFoundError:
+            return {}
+        return dict(zip(manifest["chunk"].to_pylist(), manifest["sha256"].to_pylist(), strict=True))
+
+    def _read(self, chunk: Chunk) -> "AnnData":
+        from anndata.io import read_elem
+
+        path = self.plan.path(chunk)
+        try:
+            data = self.store.get(path)
+        except FileNotFoundError as error:
+            raise self._not_stored([chunk.key]) from error
+        published = self._published.get(chunk.key)
+        if published is not None and hashlib.sha256(data).hexdigest() != published:
+            raise CxgError(
+                f"{self.store.uri(path)} is not the file that was published: its SHA-256 is another; "
+                f"{remedy(self.store, self.plan.header)}"
+            )
+        require_chunk(io.BytesIO(data), self.store, self.plan.header, chunk)
+        with h5py.File(io.BytesIO(data), "r") as file:
+            adata: Any = read_elem(file)
+        return adata
+
+    def _open_lazily(self, chunk: Chunk) -> "AnnData":
+        _require_lazy()
+        import anndata.experimental
+
+        with contextlib.ExitStack() as stack:
+            file = self._local_chunk(stack, chunk)
+            # anndata opens the file by its name wherever a part of X is computed, also in another process.
+            lazily: Any = anndata.experimental.read_lazy
+            opened = lazily(h5py.File(file, "r"))
+            _keep(stack.pop_all(), opened)
+        return opened
+
+    def _open_backed(self, stack: contextlib.ExitStack, chunk: Chunk) -> "AnnData":
+        from anndata import read_h5ad
+
+        opened = read_h5ad(self._local_chunk(stack, chunk), backed="r")
+        stack.callback(opened.file.close)
+        return opened
+
+    def _local_chunk(self, stack: contextlib.ExitStack, chunk: Chunk) -> Path:
+        try:
+            file = stack.enter_context(self.store.local_copy(self.plan.path(chunk)))
+        except FileNotFoundError as error:
+            raise self._not_stored([chunk.key]) from error
+        require_chunk(file, self.store, self.plan.header, chunk)
+        return file
+
+    def _require_stored(self, keys: Sequence[str]) -> None:
+        sizes = landed_sizes(self.store, self.plan)
+        missing = [chunk.key for chunk in self.plan.chunks_of(keys) if chunk.key not in sizes]
+        if missing:
+            raise self._not_stored(missing)
+
+    def _not_stored(self, keys: Sequence[str]) -> BadInput:
+        named = ", ".join(keys[:5]) + (f" and {len(keys) - 5:,} more" if len(keys) > 5 else "")
+        have = "chunk {} is" if len(keys) == 1 else "chunks {} are"
+        header = self.plan.header
+        return BadInput(
+            f"{header.subset}, plan {header.plan_id}: {have.format(named)} not stored at {self.store.url}; "
+            f"{follow_up(self.store, 'ingest', header.subset)} writes what is missing"
+        )
+
+
+def load_dataset(store: Store, subset: str) -> LoadedDataset:
+    """What `dataset.json` points to, whatever runs have made since. Only the plan is read now.
+
+    Args:
+        store: The destination.
+        subset: Name of the subset.
 
     Raises:
         BadInput: Nothing of the subset is published there, or its plan was removed.
@@ -53,131 +192,12 @@ def load_published_plan(store: Store, subset: str) -> ChunkPlan:
             f"{subset} is not published at {store.url} ({error}); {ingest} makes and publishes it"
         ) from error
     try:
-        return load_plan(store, subset, dataset.plan_id)
+        return LoadedDataset(store=store, plan=load_plan(store, subset, dataset.plan_id))
     except FileNotFoundError as error:
         raise BadInput(str(error)) from error
 
 
-def published_checksums(store: Store, plan: ChunkPlan) -> dict[str, str]:
-    """SHA-256 of each chunk as it was published, by chunk key; empty when this plan was not.
-
-    Raises:
-        CxgError: The manifest cannot be read.
-    """
-    try:
-        manifest = read_manifest(store.get(manifest_path(plan.header.subset, plan.header.plan_id)))
-    except FileNotFoundError:
-        return {}
-    return dict(zip(manifest["chunk"].to_pylist(), manifest["sha256"].to_pylist(), strict=True))
-
-
-def require_landed(store: Store, plan: ChunkPlan, keys: Sequence[str]) -> None:
-    """Makes sure that chunks can be read, with one listing: before the first is, not after hours.
-
-    Raises:
-        BadInput: Chunks have not landed, or are not in the plan; the message names them.
-    """
-    sizes = landed_sizes(store, plan)
-    missing = [chunk.key for chunk in plan.chunks_of(keys) if chunk.key not in sizes]
-    if missing:
-        raise _not_landed(store, plan, missing)
-
-
-def read_chunk(store: Store, plan: ChunkPlan, key: str, checksums: Mapping[str, str] | None = None) -> "AnnData":
-    """Reads a chunk into memory.
-
-    Args:
-        store: The destination.
-        plan: The plan, from `load_published_plan` or `chunk_plan.load_plan`.
-        key: Key of the chunk, five digits.
-        checksums: What `published_checksums` gave: what is read is compared with it.
-
-    Raises:
-        BadInput: The chunk has not landed, or is not in the plan.
-        CxgError: The file is damaged, or not the chunk that the plan means.
-        StoreError: The store did not give it.
-
-    Returns:
-        (n_obs, n_vars), X a CSR matrix, obs_names the soma_joinids.
-    """
-    from anndata.io import read_elem
-
-    _require_decoder(plan)
-    [chunk] = plan.chunks_of([key])
-    try:
-        data = store.get(plan.path(chunk))
-    except FileNotFoundError as error:
-        raise _not_landed(store, plan, [key]) from error
-    published = (checksums or {}).get(key)
-    if published is not None and hashlib.sha256(data).hexdigest() != published:
-        raise CxgError(
-            f"{store.uri(plan.path(chunk))} is not the file that was published: its SHA-256 is another; "
-            f"{remedy(store, plan.header)}"
-        )
-    require_chunk(io.BytesIO(data), store, plan.header, chunk)
-    with h5py.File(io.BytesIO(data), "r") as file:
-        adata: Any = read_elem(file)
-    return adata
-
-
-def open_chunk(store: Store, plan: ChunkPlan, key: str) -> "AnnData":
-    """Opens a chunk lazily: X as a dask array, obs and var as xarray datasets; `.to_memory()` reads it.
-
-    Args:
-        store: The destination.
-        plan: The plan, from `load_published_plan` or `chunk_plan.load_plan`.
-        key: Key of the chunk, five digits.
-
-    Raises:
-        BadInput: The chunk has not landed, or is not in the plan; dask or xarray is not installed.
-        CxgError: The file is not the chunk that the plan means.
-        StoreError: The store did not give it.
-    """
-    _require_lazy()
-    import anndata.experimental
-
-    _require_decoder(plan)
-    [chunk] = plan.chunks_of([key])
-    with contextlib.ExitStack() as stack:
-        file = _local_chunk(stack, store, plan, chunk)
-        # anndata opens the file by its name wherever a part of X is computed, also in another process.
-        lazily: Any = anndata.experimental.read_lazy
-        opened = lazily(h5py.File(file, "r"))
-        _keep(stack.pop_all(), opened)
-    return opened
-
-
-def open_dataset(store: Store, subset: str, *, in_memory: bool = False) -> "AnnCollection":
-    """Opens the published dataset as one collection of cells, in plan order.
-
-    What is published counts, whatever runs have made since. `collection[rows].X` reads these rows only.
-
-    Args:
-        store: The destination.
-        subset: Name of the subset.
-        in_memory: Read all of X now and compare each file with its SHA-256; else X stays in the files, and obs is read.
-
-    Raises:
-        BadInput: It is not published; it has more files than this process may open.
-        CxgError: A file is missing, damaged, or not what was published.
-        StoreError: The store did not give one.
-    """
-    from anndata.experimental import AnnCollection
-
-    plan = load_published_plan(store, subset)
-    keys = [chunk.key for chunk in plan.chunks]
-    require_landed(store, plan, keys)
-    if in_memory:
-        checksums = published_checksums(store, plan)
-        return AnnCollection([read_chunk(store, plan, key, checksums) for key in keys])
-    _require_open_files(plan)
-    with contextlib.ExitStack() as stack:
-        collection = AnnCollection([_open_backed(stack, store, plan, chunk) for chunk in plan.chunks])
-        _keep(stack.pop_all(), collection)
-    return collection
-
-
-def read_table(store: Store, path: str, columns: Sequence[str] | None = None) -> pa.Table:
+def load_table(store: Store, path: str, columns: Sequence[str] | None = None) -> pa.Table:
     """Reads a feather file of this project into memory.
 
     Args:
@@ -198,16 +218,7 @@ def read_table(store: Store, path: str, columns: Sequence[str] | None = None) ->
 
 
 def open_table(store: Store, path: str) -> "pads.Dataset":
-    """Opens a feather file of this project as an Arrow dataset, which is read batch by batch.
-
-    Args:
-        store: Where it is.
-        path: `layout.index_path` or `layout.subset_obs_path`.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        StoreError: The store did not give it.
-    """
+    """Opens such a file as an Arrow dataset, which is read batch by batch; arguments and errors as of `load_table`."""
     import pyarrow.dataset as pads
     import pyarrow.fs as pafs
 
@@ -222,33 +233,6 @@ def open_table(store: Store, path: str) -> "pads.Dataset":
 def _keep(stack: contextlib.ExitStack, owner: object) -> None:
     """Lets what is on the stack live as long as its owner, and no longer than this process."""
     weakref.finalize(owner, stack.close)
-
-
-def _local_chunk(stack: contextlib.ExitStack, store: Store, plan: ChunkPlan, chunk: Chunk) -> Path:
-    try:
-        file = stack.enter_context(store.local_copy(plan.path(chunk)))
-    except FileNotFoundError as error:
-        raise _not_landed(store, plan, [chunk.key]) from error
-    require_chunk(file, store, plan.header, chunk)
-    return file
-
-
-def _open_backed(stack: contextlib.ExitStack, store: Store, plan: ChunkPlan, chunk: Chunk) -> "AnnData":
-    from anndata import read_h5ad
-
-    _require_decoder(plan)
-    opened = read_h5ad(_local_chunk(stack, store, plan, chunk), backed="r")
-    stack.callback(opened.file.close)
-    return opened
-
-
-def _not_landed(store: Store, plan: ChunkPlan, keys: Sequence[str]) -> BadInput:
-    named = ", ".join(keys[:5]) + (f" and {len(keys) - 5:,} more" if len(keys) > 5 else "")
-    have = "chunk {} has" if len(keys) == 1 else "chunks {} have"
-    return BadInput(
-        f"{plan.header.subset}, plan {plan.header.plan_id}: {have.format(named)} not landed at {store.url}; "
-        f"{follow_up(store, 'ingest', plan.header.subset)} makes what is missing"
-    )
 
 
 def _require_columns(source: FeatherSource, columns: Sequence[str] | None) -> None:

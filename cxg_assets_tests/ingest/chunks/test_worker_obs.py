@@ -11,7 +11,7 @@ import pytest
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.chunks.worker import IngestJob, Worker
-from cxg_assets.ingest.dataset.load import read_table
+from cxg_assets.ingest.dataset.load import load_table
 from cxg_assets.ingest.layout import subset_obs_path, subset_var_path
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
 from cxg_assets.ingest.plan.making import make_plan
@@ -37,7 +37,7 @@ def plan_many(
     subset, _ = plan_subset(spec, release, index_store, locator)
     store = locator.open()
     obs_path, var_path = (path(spec.name, subset.fingerprint) for path in (subset_obs_path, subset_var_path))
-    obs = pa.concat_tables([read_table(store, obs_path)] * TIMES)
+    obs = pa.concat_tables([load_table(store, obs_path)] * TIMES)
     assert obs.num_rows > ROWS_PER_BATCH
     write_feather(folder / "obs", obs.combine_chunks().to_batches(), obs.schema, rows_per_batch)
     store.put_file(obs_path, folder / "obs")

@@ -97,6 +97,11 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     gc.collect()
 
 
+def of(ingested: Any) -> load.LoadedDataset:
+    """The chunks of its plan, whatever is published."""
+    return load.LoadedDataset(store=ingested.store, plan=ingested.plan)
+
+
 def assert_same(loaded: Any, expected: Any) -> None:
     pd.testing.assert_frame_equal(loaded.obs, expected.obs)
     pd.testing.assert_frame_equal(loaded.var, expected.var)
@@ -106,18 +111,17 @@ def assert_same(loaded: Any, expected: Any) -> None:
 
 
 def test_the_published_plan_is_the_one_that_dataset_json_names(published: Published) -> None:
-    assert load.load_published_plan(published.store, "blood_normal") == published.plan
+    assert load.load_dataset(published.store, "blood_normal").plan == published.plan
 
 
 def test_a_chunk_in_memory_is_what_read_h5ad_reads(published: Published) -> None:
-    checksums = load.published_checksums(published.store, published.plan)
-    assert sorted(checksums) == published.keys
+    dataset = load.load_dataset(published.store, "blood_normal")
     for key, expected in zip(published.keys, published.files, strict=True):
-        assert_same(load.read_chunk(published.store, published.plan, key, checksums), expected)
+        assert_same(dataset.chunk(key), expected)
 
 
 def test_a_lazy_chunk_decodes_only_when_asked_and_gives_the_same(published: Published) -> None:
-    lazy: Any = load.open_chunk(published.store, published.plan, "00002")
+    lazy: Any = of(published).chunk("00002", lazy=True)
     expected = published.files[2]
     assert type(lazy.X).__module__.startswith("dask.")
     read = lazy.to_memory()
@@ -128,7 +132,7 @@ def test_a_lazy_chunk_decodes_only_when_asked_and_gives_the_same(published: Publ
 
 @pytest.mark.parametrize("in_memory", [False, True], ids=["in files", "in memory"])
 def test_the_collection_is_all_chunks_joined_in_plan_order(published: Published, in_memory: bool) -> None:
-    collection: Any = load.open_dataset(published.store, "blood_normal", in_memory=in_memory)
+    collection: Any = load.load_dataset(published.store, "blood_normal").cells(lazy=not in_memory)
     expected: Any = anndata.concat(published.files, merge="same")
     assert collection.shape == expected.shape == (230, published.plan.header.n_vars)
     assert collection.obs_names.is_unique
@@ -140,8 +144,8 @@ def test_the_collection_is_all_chunks_joined_in_plan_order(published: Published,
 
 
 def test_a_local_copy_goes_with_what_was_opened(in_s3: Ingested, temporary: Path) -> None:
-    opened: Any = load.open_dataset(in_s3.store, "blood_normal")
-    chunk: Any = load.open_chunk(in_s3.store, in_s3.plan, "00000")
+    opened: Any = load.load_dataset(in_s3.store, "blood_normal").cells()
+    chunk: Any = of(in_s3).chunk("00000", lazy=True)
     table = load.open_table(in_s3.store, subset_obs_path("blood_normal", in_s3.subset.fingerprint))
     assert len(list(temporary.glob(f"{scratch.PREFIX}*"))) == len(in_s3.plan.chunks) + 2
     assert table.count_rows() == 230
@@ -152,11 +156,11 @@ def test_a_local_copy_goes_with_what_was_opened(in_s3: Ingested, temporary: Path
 
 def test_a_table_is_the_obs_of_the_chunks(published: Published) -> None:
     path = subset_obs_path("blood_normal", published.folder.subset.fingerprint)
-    frame = load.read_table(published.store, path).to_pandas()
+    frame = load.load_table(published.store, path).to_pandas()
     joined: Any = anndata.concat(published.files)
     expected = joined.obs.reset_index(drop=True)
     pd.testing.assert_frame_equal(frame[list(expected.columns)], expected)
-    few = load.read_table(published.store, path, ["donor_id", "soma_joinid"])
+    few = load.load_table(published.store, path, ["donor_id", "soma_joinid"])
     assert few.column_names == ["donor_id", "soma_joinid"]
     dataset = load.open_table(published.store, path)
     pd.testing.assert_frame_equal(dataset.to_table().to_pandas(), frame)
@@ -165,54 +169,55 @@ def test_a_table_is_the_obs_of_the_chunks(published: Published) -> None:
 def test_a_column_that_is_not_there_is_named(published: Published) -> None:
     path = subset_obs_path("blood_normal", published.folder.subset.fingerprint)
     with pytest.raises(BadInput, match=r"^columns: there is no cell_typ; there are soma_joinid, cell_type, "):
-        load.read_table(published.store, path, ["cell_typ"])
+        load.load_table(published.store, path, ["cell_typ"])
 
 
 def test_what_is_not_published_is_said_to_be_not(store_url: str) -> None:
     with pytest.raises(BadInput, match=r"lung_t is not published at .* cxg-assets ingest lung_t makes and publishes"):
-        load.open_dataset(StoreLocator(url=store_url).open(), "lung_t")
+        load.load_dataset(StoreLocator(url=store_url).open(), "lung_t").cells()
 
 
 def test_a_chunk_that_has_not_landed_is_named(damaged: Ingested) -> None:
     damaged.file(damaged.plan.chunks[3]).unlink()
-    said = rf"blood_normal, plan {damaged.plan.header.plan_id}: chunk 00003 has not landed at {damaged.store.url}; "
+    said = rf"blood_normal, plan {damaged.plan.header.plan_id}: chunk 00003 is not stored at {damaged.store.url}; "
     with pytest.raises(BadInput, match=said):
-        load.read_chunk(damaged.store, damaged.plan, "00003")
+        of(damaged).chunk("00003")
     with pytest.raises(BadInput, match=said):
-        load.open_chunk(damaged.store, damaged.plan, "00003")
+        of(damaged).chunk("00003", lazy=True)
     with pytest.raises(BadInput, match=said):
-        load.open_dataset(damaged.store, "blood_normal")
+        load.load_dataset(damaged.store, "blood_normal").cells()
 
 
 def test_a_chunk_of_another_plan_is_named(in_folder: Ingested) -> None:
     with pytest.raises(BadInput, match=r"chunk 00009 is not in plan"):
-        load.read_chunk(in_folder.store, in_folder.plan, "00009")
+        of(in_folder).chunk("00009")
 
 
 def test_a_file_that_is_another_chunk_is_refused(damaged: Ingested) -> None:
     first, second = damaged.plan.chunks[:2]
     shutil.copy(damaged.file(first), damaged.file(second))
-    for read in (load.read_chunk, load.open_chunk):
+    damaged.store.delete(manifest_path("blood_normal", damaged.plan.header.plan_id))
+    for lazy in (False, True):
         with pytest.raises(CxgError, match=r"00001-.*h5ad has fingerprint .* it was made from other inputs"):
-            read(damaged.store, damaged.plan, "00001")
+            of(damaged).chunk("00001", lazy=lazy)
     with pytest.raises(CxgError, match="it was made from other inputs"):
-        load.open_dataset(damaged.store, "blood_normal")
+        load.load_dataset(damaged.store, "blood_normal").cells()
 
 
 def test_a_value_that_was_changed_since_publishing_is_refused_in_memory(damaged: Ingested) -> None:
     with h5py.File(damaged.file(damaged.plan.chunks[1]), "r+") as file:
         counts: Any = file["X/data"]
         counts[0] += 1
-    checksums = load.published_checksums(damaged.store, damaged.plan)
     with pytest.raises(CxgError, match=r"is not the file that was published: its SHA-256 is another; cxg-assets"):
-        load.read_chunk(damaged.store, damaged.plan, "00001", checksums)
+        of(damaged).chunk("00001")
     with pytest.raises(CxgError, match="is not the file that was published"):
-        load.open_dataset(damaged.store, "blood_normal", in_memory=True)
+        load.load_dataset(damaged.store, "blood_normal").cells(lazy=False)
 
 
-def test_a_plan_that_was_not_published_has_no_checksums(damaged: Ingested) -> None:
+def test_a_plan_that_was_not_published_has_no_checksums_to_compare_with(damaged: Ingested) -> None:
     damaged.store.delete(manifest_path("blood_normal", damaged.plan.header.plan_id))
-    assert load.published_checksums(damaged.store, damaged.plan) == {}
+    expected = anndata.read_h5ad(damaged.file(damaged.plan.chunks[1]))
+    assert_same(of(damaged).chunk("00001"), expected)
 
 
 def test_more_files_than_a_process_may_open_are_refused_before_any_is(
@@ -221,7 +226,7 @@ def test_more_files_than_a_process_may_open_are_refused_before_any_is(
     monkeypatch.setattr(load, "SPARE_FILES", 10**12)
     said = r"blood_normal has 6 files, and this process may open [0-9,]+; start it after `ulimit -n 1000000000006`"
     with pytest.raises(BadInput, match=said):
-        load.open_dataset(in_folder.store, "blood_normal")
+        load.load_dataset(in_folder.store, "blood_normal").cells()
 
 
 @pytest.fixture
@@ -248,14 +253,14 @@ def of_before(damaged: Ingested) -> Ingested:
 
 def test_what_was_published_before_selections_were_kept_is_loaded_and_verified(of_before: Ingested) -> None:
     store = of_before.store
-    collection = load.open_dataset(store, "blood_normal", in_memory=True)
+    collection = load.load_dataset(store, "blood_normal").cells(lazy=False)
     assert collection.shape == (of_before.plan.header.n_obs, of_before.plan.header.n_vars)
-    assert load.load_published_plan(store, "blood_normal").chunks == of_before.plan.chunks
+    assert load.load_dataset(store, "blood_normal").plan.chunks == of_before.plan.chunks
     assert verify(store, read_dataset(store, "blood_normal"), of_before.census) == []
 
 
 def test_nothing_new_is_made_of_a_plan_that_does_not_say_what_selected_its_cells(of_before: Ingested) -> None:
-    plan = load.load_published_plan(of_before.store, "blood_normal")
+    plan = load.load_dataset(of_before.store, "blood_normal").plan
     pointer = of_before.store.get(dataset_path("blood_normal"))
 
     with pytest.raises(BadInput, match="materialize filtered_subset and chunk_plan again"):

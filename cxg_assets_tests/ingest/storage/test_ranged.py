@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import feather
 
-from cxg_assets.ingest.dataset.load import read_table
+from cxg_assets.ingest.dataset.load import load_table
 from cxg_assets.ingest.errors import CxgError, StoreError
 from cxg_assets.ingest.layout import index_path, subset_obs_path, subset_var_path
 from cxg_assets.ingest.plan.making import store_plan
@@ -164,13 +164,13 @@ def test_a_plan_and_a_column_read_what_they_need_of_a_subset(
     plan = store_plan(replace(SPEC, value_filter="is_primary_data == True", obs_columns=COLUMNS), subset, store)
     of_plan = n_read(server, obs_path)[1]
     server.obey(Rules())
-    cell_types = read_table(store, obs_path, ["cell_type"])
+    cell_types = load_table(store, obs_path, ["cell_type"])
     of_column = n_read(server, obs_path)[1]
 
     assert sum(chunk.nnz for chunk in plan.chunks) == int(local["nnz"].to_numpy().sum())
     assert cell_types.equals(local.select(["cell_type"]))
     assert np.array_equal(read_joinids(store, obs_path), local["soma_joinid"].to_numpy())
-    assert read_table(store, obs_path).equals(local)
+    assert load_table(store, obs_path).equals(local)
     assert of_plan <= 0.65 * n_bytes
     assert of_column <= 0.35 * n_bytes
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cxg_assets_tests.servers.chaos.look import require_not_half_published, wait_for_processes
-from cxg_assets_tests.servers.chaos.ui import CHUNKS, MAKE_MISSING, PREPARE, PUBLISH, Ui, start_daemon, start_ui
+from cxg_assets_tests.servers.chaos.ui import CHUNKS, INGEST, MAKE_MISSING, PUBLISH, Ui, start_daemon, start_ui
 from cxg_assets_tests.servers.chaos.world import ChaosError, Program, World, wait_until
 from cxg_assets_tests.servers.faults import Faults
 from cxg_assets_tests.servers.webserver import free_port
@@ -256,7 +256,7 @@ def _begun(world: World, **environment: str) -> Program:
 def _prepared_ui(world: World) -> Ui:
     """The UI when the plan is made; each chunk takes long from now on."""
     ui = start_ui(world)
-    ui.server.run_job(PREPARE)
+    ui.server.run_job(INGEST)
     world.slow_line(SLOW_LINE_SECONDS)
     return ui
 

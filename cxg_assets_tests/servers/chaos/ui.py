@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 
-from cxg_assets.names import h5ad_chunks_key, missing_chunks_job_name, prepare_job_name, publish_job_name
+from cxg_assets.names import h5ad_chunks_key, ingest_job_name, missing_chunks_job_name, publish_job_name
 from cxg_assets_tests.servers.chaos.world import WORKERS, Program, World, wait_until
 from cxg_assets_tests.servers.command import ALL_CELLS, SUBSET
 from cxg_assets_tests.servers.webserver import Webserver, free_port
@@ -19,7 +19,7 @@ spec = replace(load_subset({subset!r}).spec, value_filter={value_filter!r}, chun
 defs = complete(subset_definitions(spec, ""), workers={workers})
 """
 
-PREPARE = prepare_job_name(SUBSET)
+INGEST = ingest_job_name(SUBSET)
 MAKE_MISSING = missing_chunks_job_name(SUBSET)
 PUBLISH = publish_job_name(SUBSET)
 _INSTANCE = """
@@ -58,6 +58,8 @@ def start_ui(world: World) -> Ui:
     webserver = world.start("webserver", command)
     daemon = start_daemon(world)
     wait_until("the code location loads", server.is_ready)
+    # Step by step, as faults need it.
+    server.stop_sensor("ingest_chain")
     return Ui(server, webserver, daemon)
 
 

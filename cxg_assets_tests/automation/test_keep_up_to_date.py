@@ -6,10 +6,9 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.partitions.context import partition_loading_context
 
-from cxg_assets.code_location import OBSERVE_JOB
 from cxg_assets.names import CENSUS_RELEASE, census_index_key, chunk_plan_key, filtered_subset_key
 from cxg_assets_tests.automation.conftest import Project
-from cxg_assets_tests.automation.test_changed_subsets import observe
+from cxg_assets_tests.platforms import observe_release
 
 INDEX = census_index_key("homo_sapiens")
 BLOOD_CHUNKS, T_CELL_CHUNKS = [f"{n:05d}" for n in range(6)], [f"{n:05d}" for n in range(3)]
@@ -47,7 +46,7 @@ def ticks(project: Project) -> Ticks:
 
 def prepared(project: Project, ticks: Ticks) -> None:
     """Does what the ticks ask for, down to both plans."""
-    project.run(OBSERVE_JOB)
+    observe_release(project.definitions, project.instance)
     assert ticks.tick(project) == {"homo_sapiens/census_index": 1}
     assert ticks.tick(project) == {}
     project.make(INDEX)
@@ -85,18 +84,25 @@ def test_an_edited_filter_flows_down_to_the_dataset_of_its_subset_alone(
 def test_each_change_asks_for_what_is_next_below_it_and_no_change_for_nothing(project: Project, ticks: Ticks) -> None:
     prepared(project, ticks)
     for subset in project.specs:
-        project.run(f"{subset}_prepare")
+        project.run(f"{subset}_ingest")
     assert ticks.tick(project) == {}
 
     replanned = project.changed("t_cells", chunk_size=6)
     assert ticks.tick(replanned) == {"t_cells/chunk_plan": 1}
 
-    observe(project.instance, "another build")
-    assert ticks.tick(replanned) == {"homo_sapiens/census_index": 1}
+    # The same change as before, in the other direction: it is one again.
+    replanned.make(chunk_plan_key("t_cells"))
+    assert ticks.tick(replanned) == {"t_cells/h5ad_chunks": 5}
+    assert ticks.tick(project) == {"t_cells/chunk_plan": 1}
+    assert ticks.tick(project) == {}
+
+    tags = {"dagster/data_version": "another build"}
+    project.instance.report_runless_asset_event(dg.AssetObservation(CENSUS_RELEASE, tags=tags))
+    assert ticks.tick(project) == {"homo_sapiens/census_index": 1}
 
 
 def test_the_release_is_looked_at_daily(project: Project, ticks: Ticks) -> None:
-    project.run(OBSERVE_JOB)
+    observe_release(project.definitions, project.instance)
     ticks.tick(project)
     tomorrow = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=1)
     assert CENSUS_RELEASE.to_user_string() in ticks.tick(project, tomorrow)
@@ -109,4 +115,4 @@ def test_the_sensor_is_off_and_no_asset_is_left_to_dagsters_own(project: Project
         for sensor in project.repository.sensor_defs
         if isinstance(sensor, dg.AutomationConditionSensorDefinition)
     }
-    assert sensors == {"flow_through": dg.DefaultSensorStatus.STOPPED}
+    assert sensors == {"keep_up_to_date": dg.DefaultSensorStatus.STOPPED}
