@@ -5,11 +5,17 @@ from a release. Counts look like life (depth, sparsity, marker genes that agree 
 cells are said to come from are invented.
 """
 
+import errno
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["build_census", "build_once"]
+__all__ = ["MIN_OBS", "build_census", "build_once"]
+
+MIN_OBS = 200
+"""Smallest number of human cells: fewer would leave datasets without cells."""
 
 
 def build_census(
@@ -38,14 +44,31 @@ def build_census(
         ValueError: `n_obs` is below 200, `seed` is out of range, or `path` is a URI.
         FileExistsError: `path` exists and is not an empty folder.
     """
+    target = _checked_target(path)
+    if n_obs < MIN_OBS:
+        raise ValueError(f"n_obs is {n_obs}; a demo census has at least {MIN_OBS} human cells")
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"seed is {seed}; it must be 0 or more and below 2**63")
     # Imported here, so that importing the package costs nothing: tiledbsoma and numba take seconds.
-    from cxg_assets.demo.build import write_census
+    from cxg_assets.demo.census import write_census
 
-    write_census(path, n_obs=n_obs, seed=seed, text_as_dictionary=text_as_dictionary, on_progress=on_progress)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the target, because a rename is atomic only within one file system.
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.unfinished-", dir=target.parent))
+    try:
+        write_census(unfinished / "census", n_obs, seed, text_as_dictionary, on_progress or (lambda done, total: None))
+        try:
+            (unfinished / "census").rename(target)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+            raise FileExistsError(f"{target} was created by somebody else during the build") from error
+    finally:
+        shutil.rmtree(unfinished)
 
 
 def build_once(path: Path, build: Callable[[Path], None] = build_census) -> None:
-    """Sees that there is a demo census: whoever comes first builds it, and others wait for that.
+    """Build a demo census unless there is one; whoever comes second waits for the first.
 
     Args:
         path: Where it belongs. A lock beside it, `<name>.lock`, stays.
@@ -58,3 +81,13 @@ def build_once(path: Path, build: Callable[[Path], None] = build_census) -> None
     with exclusive(path.with_name(f"{path.name}.lock")):
         if not path.exists():
             build(path)
+
+
+def _checked_target(path: str | os.PathLike[str]) -> Path:
+    """Return the absolute path, which must not exist or be an empty folder."""
+    if "://" in os.fspath(path):
+        raise ValueError(f"{path} is a URI; a demo census is built in a local folder (copy it to its place afterwards)")
+    target = Path(path).absolute()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise FileExistsError(f"{target} exists and is not an empty folder: delete it or choose another path")
+    return target

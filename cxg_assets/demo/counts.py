@@ -17,25 +17,13 @@ from cxg_assets.demo.reference import Reference
 
 _Int64s = npt.NDArray[np.int64]
 _UInt16s = npt.NDArray[np.uint16]
-_Floats = npt.NDArray[np.float64]
 
 # The real builder keeps 15 of the 23 bits of a normalized value's mantissa, which helps compression.
 _DROPPED_BITS = 8
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class CellStatistics:
-    """What obs says about a cell's raw counts, one entry a cell.
-
-    Attributes:
-        nnz: Number of genes with counts, int32.
-        raw_sum: Sum of the counts, float64.
-        raw_sum_of_squares: Sum of their squares, float64.
-    """
-
-    nnz: npt.NDArray[np.int32]
-    raw_sum: npt.NDArray[np.float64]
-    raw_sum_of_squares: npt.NDArray[np.float64]
+CELL_STATISTICS = np.dtype([("nnz", np.int32), ("raw_sum", np.float64), ("raw_sum_of_squares", np.float64)])
+"""What obs says about the raw counts of a cell."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,7 +35,7 @@ class CountBlock:
         gene: soma_dim_1, int64.
         raw: Counts, float32.
         normalized: Counts over the cell's sum, float32 with 15 bits of mantissa.
-        statistics: Of the block's cells.
+        statistics: Of the block's cells, `CELL_STATISTICS`.
         nnz_by_dataset: Cells of each dataset with counts for each gene, int64, (n_datasets, n_vars).
     """
 
@@ -55,57 +43,46 @@ class CountBlock:
     gene: npt.NDArray[np.int64]
     raw: npt.NDArray[np.float32]
     normalized: npt.NDArray[np.float32]
-    statistics: CellStatistics
+    statistics: npt.NDArray[np.void]
     nnz_by_dataset: npt.NDArray[np.int64]
 
 
 def draw_counts(
-    cells: Cells,
-    *,
-    start: int,
-    reference: Reference,
-    is_measured: npt.NDArray[np.bool_],
-    threads: Executor,
+    cells: Cells, *, start: int, reference: Reference, is_measured: npt.NDArray[np.bool_], threads: Executor
 ) -> CountBlock:
-    """Draw the counts of cells with joinids `start` onwards.
-
-    Args:
-        cells: The cells.
-        start: Joinid of the first one.
-        reference: Where the parents are.
-        is_measured: bool, (n_datasets, n_vars), see `population.measured_genes`.
-        threads: Runs the strips.
-    """
+    """Draw the counts of cells with joinids `start` onwards; `is_measured` is that of `population.measured_genes`."""
     n_cells = len(cells.key)
     # Strips end where a row of tiles ends, because a tile's cells must be written together.
     inner = range((start // TILE_EXTENT + 1) * TILE_EXTENT, start + n_cells, TILE_EXTENT)
     bounds = [0, *(edge - start for edge in inner), n_cells]
 
-    def draw(strip: tuple[int, int]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint16], npt.NDArray[np.uint16]]:
-        rows = slice(*strip)
-        arguments = (cells.parent_a[rows], cells.parent_b[rows], reference.indptr)
-        capacity = _nnz_bound(*arguments)
+    statistics = np.empty(n_cells, CELL_STATISTICS)
+    n_in_reference = np.diff(reference.indptr)
+
+    def draw(rows: slice) -> tuple[_UInt16s, _UInt16s]:
+        parents = cells.parent_a[rows], cells.parent_b[rows]
+        # The most non-zeros that the cells of these parents can have.
+        capacity = sum(int(n_in_reference[parent].sum()) for parent in parents)
         gene, count = np.empty(capacity, np.uint16), np.empty(capacity, np.uint16)
-        nnz = np.empty(strip[1] - strip[0], np.int32)
         total = _draw_strip(
             cells.key[rows],
-            *arguments,
-            reference.var_joinid,
-            reference.count,
+            *parents,
             cells.keep_a[rows],
             cells.keep_b[rows],
             cells.source[rows],
+            reference.indptr,
+            reference.var_joinid,
+            reference.count,
             is_measured,
             gene,
             count,
-            nnz,
+            statistics[rows],
         )
-        return nnz, gene[:total].copy(), count[:total].copy()
+        return gene[:total].copy(), count[:total].copy()
 
-    strips = list(itertools.pairwise(bounds))
+    strips = [slice(*strip) for strip in itertools.pairwise(bounds)]
     drawn = list(threads.map(draw, strips))
-    nnz = np.concatenate([strip_nnz for strip_nnz, _, _ in drawn])
-    offset = np.concatenate([[0], np.cumsum([len(gene) for _, gene, _ in drawn])])
+    offset = np.concatenate([[0], np.cumsum([len(gene) for gene, _ in drawn])])
 
     n_datasets, n_vars = is_measured.shape
     block = CountBlock(
@@ -113,26 +90,22 @@ def draw_counts(
         gene=np.empty(offset[-1], np.int64),
         raw=np.empty(offset[-1], np.float32),
         normalized=np.empty(offset[-1], np.float32),
-        statistics=CellStatistics(nnz=nnz, raw_sum=np.empty(n_cells), raw_sum_of_squares=np.empty(n_cells)),
+        statistics=statistics,
         nnz_by_dataset=np.zeros((n_datasets, n_vars), np.int64),
     )
 
     def arrange(i: int) -> npt.NDArray[np.int64]:
-        rows, span = slice(*strips[i]), slice(offset[i], offset[i + 1])
-        strip_nnz, gene, count = drawn[i]
+        rows, span = strips[i], slice(offset[i], offset[i + 1])
         nnz_by_dataset = np.zeros((n_datasets, n_vars), np.int64)
         _arrange_strip(
-            start + strips[i][0],
-            strip_nnz,
-            gene,
-            count,
+            start + rows.start,
+            *drawn[i],
             cells.dataset[rows],
+            statistics[rows],
             block.cell[span],
             block.gene[span],
             block.raw[span],
             block.normalized[span],
-            block.statistics.raw_sum[rows],
-            block.statistics.raw_sum_of_squares[rows],
             nnz_by_dataset,
         )
         _round_half_to_even(block.normalized[span].view(np.int32))
@@ -144,32 +117,22 @@ def draw_counts(
 
 
 @numba.njit(nogil=True, cache=True)
-def _nnz_bound(parent_a: _Int64s, parent_b: _Int64s, indptr: _Int64s) -> int:
-    """Return the most non-zeros that the cells of these parents can have."""
-    total = np.int64(0)
-    for i in range(len(parent_a)):
-        a, b = parent_a[i], parent_b[i]
-        total += indptr[a + 1] - indptr[a] + indptr[b + 1] - indptr[b]
-    return int(total)
-
-
-@numba.njit(nogil=True, cache=True)
 def _draw_strip(
     key: npt.NDArray[np.uint64],
     parent_a: _Int64s,
     parent_b: _Int64s,
+    keep_a: npt.NDArray[np.float64],
+    keep_b: npt.NDArray[np.float64],
+    source: _Int64s,
     indptr: _Int64s,
     var_joinid: _UInt16s,
     reference_count: _UInt16s,
-    keep_a: _Floats,
-    keep_b: _Floats,
-    source: _Int64s,
     is_measured: npt.NDArray[np.bool_],
     gene: _UInt16s,
     count: _UInt16s,
-    nnz: npt.NDArray[np.int32],
+    statistics: npt.NDArray[np.void],
 ) -> int:
-    """Draw the cells of a strip into `gene`, `count` (cell after cell, genes ascending) and `nnz`; return their sum.
+    """Draw a strip into `gene`, `count` (cell after cell, genes ascending) and `statistics`; return its non-zeros.
 
     A cell's counts are those of its two parents, each count kept with probability `keep_a` or `keep_b`.
     """
@@ -177,7 +140,7 @@ def _draw_strip(
     n = 0
     for i in range(len(key)):
         state = key[i]
-        first = n
+        first, total, squares = n, 0, 0
         a, a_end = indptr[parent_a[i]], indptr[parent_a[i] + 1]
         b, b_end = indptr[parent_b[i]], indptr[parent_b[i] + 1]
         while a < a_end or b < b_end:
@@ -198,8 +161,10 @@ def _draw_strip(
             if kept > 0 and is_measured[source[i], joinid]:
                 gene[n] = joinid
                 count[n] = kept
+                total += kept
+                squares += kept * kept
                 n += 1
-        nnz[i] = n - first
+        statistics[i].nnz, statistics[i].raw_sum, statistics[i].raw_sum_of_squares = n - first, total, squares
     return n
 
 
@@ -217,40 +182,23 @@ def _next_uniform(state: np.uint64) -> tuple[np.uint64, float]:
 @numba.njit(nogil=True, cache=True)
 def _arrange_strip(
     start: int,
-    nnz: npt.NDArray[np.int32],
     gene: _UInt16s,
     count: _UInt16s,
     dataset: _Int64s,
+    statistics: npt.NDArray[np.void],
     out_cell: _Int64s,
     out_gene: _Int64s,
     raw: npt.NDArray[np.float32],
     normalized: npt.NDArray[np.float32],
-    raw_sum: _Floats,
-    raw_sum_of_squares: _Floats,
     nnz_by_dataset: _Int64s,
 ) -> None:
-    """Put a strip's counts in global order and take their statistics.
+    """Put a strip's counts in global order and count them by dataset.
 
     Cells come one after the other with ascending genes, so one cursor a cell is enough: no sorting.
     """
-    n_cells = len(nnz)
-    cursor = np.empty(n_cells, np.int64)
-    end = np.empty(n_cells, np.int64)
-    at = 0
-    for i in range(n_cells):
-        cursor[i] = at
-        total = 0
-        squares = 0
-        for k in range(at, at + nnz[i]):
-            value = numba.int64(count[k])
-            total += value
-            squares += value * value
-            nnz_by_dataset[dataset[i], gene[k]] += 1
-        raw_sum[i] = total
-        raw_sum_of_squares[i] = squares
-        at += nnz[i]
-        end[i] = at
-
+    n_cells = len(statistics)
+    end = np.cumsum(statistics["nnz"])
+    cursor = end - statistics["nnz"]
     n = 0
     for tile_end in range(TILE_EXTENT, nnz_by_dataset.shape[1] + TILE_EXTENT, TILE_EXTENT):
         for i in range(n_cells):
@@ -259,7 +207,8 @@ def _arrange_strip(
                 out_cell[n] = start + i
                 out_gene[n] = gene[k]
                 raw[n] = count[k]
-                normalized[n] = count[k] / raw_sum[i]
+                normalized[n] = count[k] / statistics[i].raw_sum
+                nnz_by_dataset[dataset[i], gene[k]] += 1
                 n += 1
                 k += 1
             cursor[i] = k

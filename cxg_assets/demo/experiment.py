@@ -9,9 +9,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import tiledbsoma as soma
 
-from cxg_assets.demo.counts import CellStatistics, CountBlock, draw_counts
+from cxg_assets.demo.counts import CELL_STATISTICS, CountBlock, draw_counts
 from cxg_assets.demo.layout import TILE_EXTENT, VAR_SCHEMA, obs_storage, var_storage, x_storage
-from cxg_assets.demo.obs import ObsTable, Tally, Vocabulary, make_vocabulary
+from cxg_assets.demo.obs import ObsTable, Tally, make_vocabulary
 from cxg_assets.demo.plan import OrganismPlan
 from cxg_assets.demo.population import describe_cells, measured_genes
 from cxg_assets.demo.reference import Reference, load_reference
@@ -33,7 +33,6 @@ class WrittenOrganism:
     """What `census_info` says about an organism."""
 
     plan: OrganismPlan
-    vocabulary: Vocabulary
     tally: Tally
 
 
@@ -50,38 +49,28 @@ def write_organism(
 
     Args:
         census_data: Collection to add it to, open for writing.
-        plan: Its datasets.
+        plan: The organism's datasets.
         n_presence_rows: Rows of the presence matrix: one for each dataset of the census, of any organism.
         text_as_dictionary: See `build_census`.
         threads: Runs the parts of a block.
         on_cells: Called with the number of cells of each block, once it is written.
     """
     reference = load_reference(plan.organism.name)
-    vocabulary = make_vocabulary(plan, list(reference.cells_by_type))
+    tally = Tally(make_vocabulary(plan, list(reference.cells_by_type)))
     experiment = census_data.add_new_collection(plan.organism.name, soma.Experiment)
     measurements = experiment.add_new_collection("ms")
     rna = measurements.add_new_collection("RNA", soma.Measurement)
     x = rna.add_new_collection("X")
 
-    tally = Tally(vocabulary)
-    statistics, nnz_by_dataset = _write_x(x, plan, reference, vocabulary, tally, threads, on_cells)
+    statistics, nnz_by_dataset = _write_x(x, plan, reference, tally, threads, on_cells)
     # As in the real builder, a dataset measures the genes that it has counts for.
     is_present = nnz_by_dataset > 0
-    _write_obs(
-        experiment,
-        plan,
-        reference,
-        vocabulary,
-        ObsTable(vocabulary, tally, text_as_dictionary=text_as_dictionary),
-        statistics,
-        is_present.sum(axis=1),
-        text_as_dictionary,
-    )
+    _write_obs(experiment, plan, reference, tally, statistics, is_present.sum(axis=1), text_as_dictionary)
     _write_var(rna, plan, reference, nnz_by_dataset)
     _write_presence(rna, plan, is_present, n_presence_rows)
     for collection in (x, rna, measurements, experiment):
         collection.close()
-    return WrittenOrganism(plan=plan, vocabulary=vocabulary, tally=tally)
+    return WrittenOrganism(plan=plan, tally=tally)
 
 
 def rows_per_fragment(n_obs: int) -> int:
@@ -99,11 +88,10 @@ def _write_x(
     x: soma.Collection,
     plan: OrganismPlan,
     reference: Reference,
-    vocabulary: Vocabulary,
     tally: Tally,
     threads: ThreadPoolExecutor,
     on_cells: Callable[[int], None],
-) -> tuple[CellStatistics, npt.NDArray[np.int64]]:
+) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]:
     """Write both layers and fill the tally. Return the statistics of all cells and nnz by dataset and gene.
 
     The statistics are what memory grows with: 20 bytes a cell, 200 MB for 10 million.
@@ -115,23 +103,17 @@ def _write_x(
         )
         for name in ("raw", "normalized")
     ]
-    statistics = CellStatistics(
-        nnz=np.empty(plan.n_obs, np.int32),
-        raw_sum=np.empty(plan.n_obs),
-        raw_sum_of_squares=np.empty(plan.n_obs),
-    )
+    statistics = np.empty(plan.n_obs, CELL_STATISTICS)
     nnz_by_dataset = np.zeros((len(plan.datasets), reference.n_vars), np.int64)
     is_measured = measured_genes(plan, reference)
     step = rows_per_fragment(plan.n_obs)
     for start in range(0, plan.n_obs, step):
         rows = slice(start, min(start + step, plan.n_obs))
         cells = describe_cells(plan, reference, rows.start, rows.stop)
-        tally.add(vocabulary.codes(cells), cells.is_primary)
+        tally.add(cells)
         block = draw_counts(cells, start=start, reference=reference, is_measured=is_measured, threads=threads)
         nnz_by_dataset += block.nnz_by_dataset
-        statistics.nnz[rows] = block.statistics.nnz
-        statistics.raw_sum[rows] = block.statistics.raw_sum
-        statistics.raw_sum_of_squares[rows] = block.statistics.raw_sum_of_squares
+        statistics[rows] = block.statistics
         # TileDB writes one array on about a core and a half: two at once fill two cores.
         list(threads.map(_write_layer, layers, (block, block), (block.raw, block.normalized)))
         on_cells(rows.stop - rows.start)
@@ -150,12 +132,12 @@ def _write_obs(
     experiment: soma.Experiment,
     plan: OrganismPlan,
     reference: Reference,
-    vocabulary: Vocabulary,
-    table: ObsTable,
-    statistics: CellStatistics,
+    tally: Tally,
+    statistics: npt.NDArray[np.void],
     n_measured_vars: npt.NDArray[np.int64],
     text_as_dictionary: bool,
 ) -> None:
+    table = ObsTable(tally, text_as_dictionary=text_as_dictionary)
     created = experiment.add_new_dataframe(
         "obs",
         schema=table.schema,
@@ -167,12 +149,7 @@ def _write_obs(
         for start in range(0, plan.n_obs, _OBS_ROWS_PER_WRITE):
             rows = slice(start, min(start + _OBS_ROWS_PER_WRITE, plan.n_obs))
             cells = describe_cells(plan, reference, rows.start, rows.stop)
-            some = CellStatistics(
-                nnz=statistics.nnz[rows],
-                raw_sum=statistics.raw_sum[rows],
-                raw_sum_of_squares=statistics.raw_sum_of_squares[rows],
-            )
-            obs.write(table.rows(start, cells, vocabulary.codes(cells), some, n_measured_vars))
+            obs.write(table.rows(start, cells, statistics[rows], n_measured_vars))
 
 
 def _write_var(

@@ -10,8 +10,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from cxg_assets.demo.labels import LABELLED_COLUMNS, PLAIN_TEXT_COLUMNS
-
 CENSUS_SCHEMA_VERSION = "2.4.0"
 DATASET_SCHEMA_VERSION = "7.0.0"
 
@@ -20,6 +18,7 @@ CAPACITY = 1 << 16
 ZSTD_LEVEL = 3
 
 _ZSTD: dict[str, Any] = {"_type": "ZstdFilter", "level": ZSTD_LEVEL}
+_PLAIN = [_ZSTD]
 _SHUFFLED = ["ByteShuffleFilter", _ZSTD]
 _DELTA = ["DoubleDeltaFilter", _ZSTD]
 
@@ -27,44 +26,25 @@ WRITER_CONFIG: dict[str, Any] = {"sm.check_global_order": "false", "sm.check_coo
 """TileDB settings for writing: blocks of X are made in global order and without duplicates, so a check (a third of the
 writing time) would find nothing. A test proves the order."""
 
-OBS_COLUMNS = (
-    "soma_joinid",
-    "dataset_id",
-    "assay",
-    "assay_ontology_term_id",
-    "cell_type",
-    "cell_type_ontology_term_id",
-    "development_stage",
-    "development_stage_ontology_term_id",
-    "disease",
-    "disease_ontology_term_id",
-    "donor_id",
-    "is_primary_data",
-    "observation_joinid",
-    "self_reported_ethnicity",
-    "self_reported_ethnicity_ontology_term_id",
-    "sex",
-    "sex_ontology_term_id",
-    "suspension_type",
-    "tissue",
-    "tissue_ontology_term_id",
-    "tissue_type",
-    "tissue_general",
-    "tissue_general_ontology_term_id",
-    "raw_sum",
-    "nnz",
-    "raw_mean_nnz",
-    "raw_variance_nnz",
-    "n_measured_vars",
-)
-OBS_TEXT_COLUMNS = (
-    *LABELLED_COLUMNS,
-    *(f"{column}_ontology_term_id" for column in LABELLED_COLUMNS),
-    *PLAIN_TEXT_COLUMNS,
-)
-"""Dictionaries in current releases, plain text in older ones."""
 
-_OBS_NUMBERS = {
+def _with_ids(*columns: str) -> tuple[str, ...]:
+    return tuple(name for column in columns for name in (column, f"{column}_ontology_term_id"))
+
+
+_STATISTICS_COLUMNS = ("raw_sum", "nnz", "raw_mean_nnz", "raw_variance_nnz", "n_measured_vars")
+OBS_COLUMNS = (
+    *("soma_joinid", "dataset_id"),
+    *_with_ids("assay", "cell_type", "development_stage", "disease"),
+    *("donor_id", "is_primary_data", "observation_joinid"),
+    *_with_ids("self_reported_ethnicity", "sex"),
+    "suspension_type",
+    *_with_ids("tissue"),
+    "tissue_type",
+    *_with_ids("tissue_general"),
+    *_STATISTICS_COLUMNS,
+)
+
+_OBS_OTHERS = {
     "soma_joinid": pa.int64(),
     "is_primary_data": pa.bool_(),
     "observation_joinid": pa.large_string(),
@@ -74,6 +54,8 @@ _OBS_NUMBERS = {
     "raw_variance_nnz": pa.float64(),
     "n_measured_vars": pa.int64(),
 }
+OBS_TEXT_COLUMNS = tuple(column for column in OBS_COLUMNS if column not in _OBS_OTHERS)
+"""Dictionaries in current releases, plain text in older ones."""
 
 VAR_SCHEMA = pa.schema(
     [
@@ -89,24 +71,19 @@ VAR_SCHEMA = pa.schema(
 
 
 def obs_schema(text_types: dict[str, pa.DataType]) -> pa.Schema:
-    """Return the schema of obs.
-
-    Args:
-        text_types: Type of each of `OBS_TEXT_COLUMNS`: a dictionary or a large string.
-    """
-    types = {**_OBS_NUMBERS, **text_types}
+    """Return the schema of obs, given the type of each of `OBS_TEXT_COLUMNS`: a dictionary or a large string."""
+    types = {**_OBS_OTHERS, **text_types}
     return pa.schema([(column, types[column]) for column in OBS_COLUMNS])
 
 
 def obs_storage(*, text_as_dictionary: bool) -> dict[str, Any]:
     """Return the `platform_config` of obs."""
-    text = [_ZSTD] if text_as_dictionary else ["DictionaryFilter", _ZSTD]
-    numbers = ("raw_sum", "nnz", "raw_mean_nnz", "raw_variance_nnz", "n_measured_vars")
+    text = _PLAIN if text_as_dictionary else ["DictionaryFilter", _ZSTD]
     return _dataframe_storage(
         {
-            **{column: {"filters": _SHUFFLED} for column in numbers},
-            **{column: {"filters": text} for column in OBS_TEXT_COLUMNS},
-            **{column: {"filters": [_ZSTD]} for column in ("is_primary_data", "observation_joinid")},
+            **dict.fromkeys(_STATISTICS_COLUMNS, _SHUFFLED),
+            **dict.fromkeys(OBS_TEXT_COLUMNS, text),
+            **dict.fromkeys(("is_primary_data", "observation_joinid"), _PLAIN),
         }
     )
 
@@ -115,8 +92,8 @@ def var_storage() -> dict[str, Any]:
     """Return the `platform_config` of var."""
     return _dataframe_storage(
         {
-            **{column: {"filters": [_ZSTD]} for column in ("feature_id", "feature_name", "feature_type")},
-            **{column: {"filters": _SHUFFLED} for column in ("feature_length", "nnz", "n_measured_obs")},
+            **dict.fromkeys(("feature_id", "feature_name", "feature_type"), _PLAIN),
+            **dict.fromkeys(("feature_length", "nnz", "n_measured_obs"), _SHUFFLED),
         }
     )
 
@@ -128,10 +105,10 @@ def x_storage(layer: str) -> dict[str, Any]:
             "create": {
                 "capacity": CAPACITY,
                 "dims": {
-                    "soma_dim_0": {"tile": TILE_EXTENT, "filters": [_ZSTD]},
+                    "soma_dim_0": {"tile": TILE_EXTENT, "filters": _PLAIN},
                     "soma_dim_1": {"tile": TILE_EXTENT, "filters": _SHUFFLED},
                 },
-                "attrs": {"soma_data": {"filters": _SHUFFLED if layer == "raw" else [_ZSTD]}},
+                "attrs": {"soma_data": {"filters": _SHUFFLED if layer == "raw" else _PLAIN}},
                 "cell_order": "row-major",
                 "tile_order": "row-major",
                 "allows_duplicates": True,
@@ -140,13 +117,13 @@ def x_storage(layer: str) -> dict[str, Any]:
     }
 
 
-def _dataframe_storage(attributes: dict[str, Any]) -> dict[str, Any]:
+def _dataframe_storage(filters: dict[str, list[Any]]) -> dict[str, Any]:
     return {
         "tiledb": {
             "create": {
                 "capacity": CAPACITY,
                 "dims": {"soma_joinid": {"filters": _DELTA}},
-                "attrs": attributes,
+                "attrs": {column: {"filters": pipeline} for column, pipeline in filters.items()},
                 "offsets_filters": _DELTA,
                 "allows_duplicates": True,
             }

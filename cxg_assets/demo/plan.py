@@ -1,14 +1,12 @@
 """Which cells the demo census holds: the datasets of an organism, their joinids, and whose cells they are."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from cxg_assets.demo.studies import Organism, Study
-
-MIN_OBS = 200
-"""Smallest number of human cells: fewer would leave datasets without cells."""
 
 _MOUSE_SHARE = 20
 _MOUSE_MIN_OBS = 60
@@ -48,19 +46,7 @@ class OrganismPlan:
         return sum(dataset.n_obs for dataset in self.datasets)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Origins:
-    """Where the cells of a run of joinids come from. All arrays have one entry a cell.
-
-    Attributes:
-        dataset: Index of the dataset that holds the cell here, int64.
-        source: Index of the dataset that the cell is original to, int64; differs from `dataset` for a copy.
-        position: Position of the cell among those of `source`, int64.
-    """
-
-    dataset: npt.NDArray[np.int64]
-    source: npt.NDArray[np.int64]
-    position: npt.NDArray[np.int64]
+_Int64s = npt.NDArray[np.int64]
 
 
 def n_mouse_obs(n_obs: int) -> int:
@@ -69,33 +55,31 @@ def n_mouse_obs(n_obs: int) -> int:
 
 
 def plan_organism(organism: Organism, *, n_obs: int, seed: int, first_dataset_joinid: int) -> OrganismPlan:
-    """Share out the cells of an organism over its studies.
+    """Share out the cells of an organism, copies included, over its studies.
 
-    Args:
-        organism: The organism.
-        n_obs: Number of its cells, copies included.
-        seed: Seed of the census.
-        first_dataset_joinid: Joinid of its first dataset in `census_info/datasets`, which counts over all organisms.
+    `first_dataset_joinid` is that of its first dataset in `census_info/datasets`, which counts over all organisms.
     """
-    bounds = np.rint(np.cumsum([0.0, *(study.share for study in organism.studies)]) * n_obs).astype(int)
-    return OrganismPlan(
-        organism=organism,
-        seed=seed,
-        datasets=tuple(
-            Dataset(
-                study=study,
-                soma_joinid=first_dataset_joinid + i,
-                obs_start=int(bounds[i]),
-                n_obs=int(bounds[i + 1] - bounds[i]),
-                n_donors=int(np.clip((bounds[i + 1] - bounds[i]) // _CELLS_PER_DONOR, _MIN_DONORS, _MAX_DONORS)),
-            )
-            for i, study in enumerate(organism.studies)
-        ),
-    )
+    bounds = np.rint(np.cumsum([0.0, *(study.share for study in organism.studies)]) * n_obs).astype(int).tolist()
+    datasets = [
+        Dataset(
+            study=study,
+            soma_joinid=first_dataset_joinid + i,
+            obs_start=start,
+            n_obs=stop - start,
+            n_donors=min(max((stop - start) // _CELLS_PER_DONOR, _MIN_DONORS), _MAX_DONORS),
+        )
+        for i, (study, (start, stop)) in enumerate(zip(organism.studies, itertools.pairwise(bounds), strict=True))
+    ]
+    return OrganismPlan(organism=organism, datasets=tuple(datasets), seed=seed)
 
 
-def origins(plan: OrganismPlan, start: int, stop: int) -> Origins:
-    """Return where the cells with joinids `start` to `stop - 1` come from."""
+def origins(plan: OrganismPlan, start: int, stop: int) -> tuple[_Int64s, _Int64s, _Int64s]:
+    """Return where the cells with joinids `start` to `stop - 1` come from.
+
+    Returns:
+        For each cell the index of the dataset that holds it; the index of the dataset that it is original to (another
+        one for a copy); and its position among the cells of the latter.
+    """
     joinid = np.arange(start, stop, dtype=np.int64)
     starts = np.array([dataset.obs_start for dataset in plan.datasets])
     dataset = np.searchsorted(starts, joinid, side="right") - 1
@@ -106,12 +90,10 @@ def origins(plan: OrganismPlan, start: int, stop: int) -> Origins:
             continue
         is_copy = dataset == i
         source[is_copy], position[is_copy] = _repeated_cells(plan, copies, position[is_copy])
-    return Origins(dataset=dataset, source=source, position=position)
+    return dataset, source, position
 
 
-def _repeated_cells(
-    plan: OrganismPlan, copies: Dataset, position: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _repeated_cells(plan: OrganismPlan, copies: Dataset, position: _Int64s) -> tuple[_Int64s, _Int64s]:
     """Return (dataset, position) of the originals: an equal share of each repeated study, evenly spaced in it."""
     index_by_title = {dataset.study.title: i for i, dataset in enumerate(plan.datasets)}
     repeated = np.array([index_by_title[title] for title in copies.study.repeats])

@@ -66,10 +66,10 @@ class Cells:
 
 def describe_cells(plan: OrganismPlan, reference: Reference, start: int, stop: int) -> Cells:
     """Return the cells with joinids `start` to `stop - 1`."""
-    where = origins(plan, start, stop)
+    dataset, source, position = origins(plan, start, stop)
     taxon = int(plan.organism.ontology_term_id.partition(":")[2])
     seed = _mix(_mix(np.array([plan.seed], dtype=np.uint64)) ^ np.uint64(taxon))
-    key = _mix(seed ^ ((where.source << _POSITION_BITS) | where.position).astype(np.uint64))
+    key = _mix(seed ^ ((source << _POSITION_BITS) | position).astype(np.uint64))
 
     types = list(reference.cells_by_type)
     members = list(reference.cells_by_type.values())
@@ -77,9 +77,9 @@ def describe_cells(plan: OrganismPlan, reference: Reference, start: int, stop: i
     first_member = np.concatenate([[0], np.cumsum(n_members)[:-1]])
     all_members = np.concatenate(members)
 
-    n_donors = np.array([dataset.n_donors for dataset in plan.datasets])
-    n_tissues = np.array([max(len(dataset.study.tissues), 1) for dataset in plan.datasets])
-    cell_type = _draw_types(plan, types, where.source, _uniform(key, _CELL_TYPE))
+    n_donors = np.array([each.n_donors for each in plan.datasets])
+    n_tissues = np.array([max(len(each.study.tissues), 1) for each in plan.datasets])
+    cell_type = _draw_types(plan, types, source, _uniform(key, _CELL_TYPE))
     parent_a = _below(key, _PARENT_A, n_members[cell_type])
     # One to n - 1 steps further around the circle: another cell of the type.
     step = 1 + _below(key, _PARENT_B, n_members[cell_type] - 1)
@@ -91,11 +91,11 @@ def describe_cells(plan: OrganismPlan, reference: Reference, start: int, stop: i
     low, high = _BLEND_RANGE
     blend = low + (high - low) * _uniform(key, _BLEND)
     return Cells(
-        dataset=where.dataset,
-        source=where.source,
+        dataset=dataset,
+        source=source,
         key=key,
-        donor=_below(key, _DONOR, n_donors[where.source]),
-        tissue=_below(key, _TISSUE, n_tissues[where.source]),
+        donor=_below(key, _DONOR, n_donors[source]),
+        tissue=_below(key, _TISSUE, n_tissues[source]),
         cell_type=cell_type,
         parent_a=all_members[first_member[cell_type] + parent_a],
         parent_b=all_members[first_member[cell_type] + parent_b],

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-RARE_LNCRNA_CELL_SHARE = 0.10
-"""An lncRNA that fewer of the reference cells express is one that an older gene reference may not know."""
+# An lncRNA that fewer of the reference cells express is one that an older gene reference may not know.
+_RARE_LNCRNA_CELL_SHARE = 0.10
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,7 +67,7 @@ def load_reference(organism: str) -> Reference:
         var_joinid=var_joinid,
         count=count,
         cells_by_type={label: np.flatnonzero(cell_type == label) for label in sorted(set(cell_type))},
-        is_rare_lncrna=is_lncrna & (n_cells_with_gene < RARE_LNCRNA_CELL_SHARE * len(cell_type)),
+        is_rare_lncrna=is_lncrna & (n_cells_with_gene < _RARE_LNCRNA_CELL_SHARE * len(cell_type)),
     )
 
 
@@ -89,11 +89,7 @@ def _to_orthologues(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint16], npt.NDArray[np.uint16]]:
     """Return the reference cells in the genes of another organism; genes without an orthologue are dropped.
 
-    Args:
-        human_joinid: Row of the human orthologue of each gene of the other organism, -1 for none.
-        indptr: See `Reference`; so for the other two.
-        var_joinid: Human genes.
-        count: Raw counts.
+    `human_joinid` is the row of the human orthologue of each gene of the other organism, -1 for none.
     """
     own_joinid = np.full(1 << 16, -1, dtype=np.int64)
     has_orthologue = human_joinid >= 0

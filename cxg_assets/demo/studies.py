@@ -1,13 +1,19 @@
-"""The invented studies that the demo census is made of.
+"""The invented studies that the demo census is made of, and the vocabulary of its obs.
 
 No such study exists: collections and titles say "demo", DOIs use 10.5555, the prefix that is reserved for tests, and
 ids start with `de300000`. What is real in a demo cell is its counts (see `reference`), not where it is said to be from.
+
+`data/studies.json` holds the studies in joinid order, `data/terms.json` the ontology terms that CELLxGENE's schema 7
+pins (CL, UBERON, EFO, MONDO, PATO, HsapDv, MmusDv, HANCESTRO). Since schema 6, ` || ` joins several diseases of one
+donor, in the order of their ids.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from cxg_assets.demo import labels as t
+from functools import cache
+from importlib import resources
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +28,7 @@ class Study:
         tissues: Each cell is from one of them, at random.
         diseases: Donor k has disease k modulo their number, so every disease is present at any size.
         suspension_type: `cell` or `nucleus`.
-        cell_mix: Cell type label -> weight.
+        cell_mix: Cell type -> weight.
         lncrna_share: Share of the rarer lncRNAs that the study's gene reference knows. Below 1, the study lacks genes
             that others measure, which is what the presence matrix records.
         repeats: Titles of studies whose cells this one holds again, with `is_primary_data` False. Such a study has no
@@ -32,13 +38,13 @@ class Study:
     title: str
     collection: str
     share: float
-    assays: tuple[t.Term, ...] = ()
-    tissues: tuple[t.Tissue, ...] = ()
-    diseases: tuple[t.Term, ...] = (t.NORMAL,)
+    assays: Sequence[str] = ()
+    tissues: Sequence[str] = ()
+    diseases: Sequence[str] = ("normal",)
     suspension_type: str = "cell"
     cell_mix: Mapping[str, float]
     lncrna_share: float = 1.0
-    repeats: tuple[str, ...] = ()
+    repeats: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,180 +54,36 @@ class Organism:
     name: str
     label: str
     ontology_term_id: str
-    studies: tuple[Study, ...]
-    stages: tuple[t.Term, ...]
-    ethnicities: tuple[t.Term, ...]
+    development_stages: Sequence[str]
+    ethnicities: Sequence[str]
+    studies: Sequence[Study]
 
 
-# Weights are near what blood shows, with more monocytes: most of the reference cells are.
-BLOOD_MIX = {
-    "CD4-positive, alpha-beta T cell": 16,
-    "CD8-positive, alpha-beta T cell": 9,
-    "T cell": 4,
-    "natural killer cell": 11,
-    "B cell": 12,
-    "classical monocyte": 30,
-    "non-classical monocyte": 6,
-    "monocyte": 6,
-    "platelet": 2,
-    "leukocyte": 4,
-}
-TISSUE_MIX = {
-    "CD4-positive, alpha-beta T cell": 12,
-    "CD8-positive, alpha-beta T cell": 12,
-    "natural killer cell": 10,
-    "B cell": 10,
-    "classical monocyte": 18,
-    "monocyte": 12,
-    "macrophage": 14,
-    "leukocyte": 12,
-}
+@cache
+def organisms() -> tuple[Organism, ...]:
+    """Return the organisms of the census: human, mouse."""
+    data = _read("studies.json")
 
-_BLOOD_COLLECTION = "Demo collection: immune cells of blood"
-_ORGAN_COLLECTION = "Demo collection: immune cells of organs"
-_ATLAS_COLLECTION = "Demo collection: an atlas of atlases"
-_MOUSE_COLLECTION = "Demo collection: mouse"
+    def study(described: dict[str, Any]) -> Study:
+        mix = described.pop("cell_mix", None)
+        return Study(**described, cell_mix={} if mix is None else data["cell_mixes"][mix])
 
-HEALTHY_BLOOD = "Demo: blood of healthy donors"
-LUNG = "Demo: lung"
+    return tuple(
+        Organism(**{**described, "studies": tuple(map(study, described["studies"]))}) for described in data["organisms"]
+    )
 
-HUMAN = Organism(
-    name="homo_sapiens",
-    label="Homo sapiens",
-    ontology_term_id="NCBITaxon:9606",
-    stages=t.HUMAN_STAGES,
-    ethnicities=t.ETHNICITIES,
-    studies=(
-        Study(
-            title=HEALTHY_BLOOD,
-            collection=_BLOOD_COLLECTION,
-            share=0.24,
-            assays=(t.TENX_3_V3,),
-            tissues=(t.BLOOD,),
-            cell_mix=BLOOD_MIX,
-        ),
-        Study(
-            title=LUNG,
-            collection=_ORGAN_COLLECTION,
-            share=0.09,
-            assays=(t.TENX_3_V3, t.TENX_3_V2),
-            tissues=(t.LUNG, t.LUNG_PARENCHYMA, t.UPPER_LEFT_LOBE),
-            diseases=(t.NORMAL, t.LUNG_ADENOCARCINOMA),
-            cell_mix=TISSUE_MIX,
-            lncrna_share=0.6,
-        ),
-        Study(
-            title="Demo: blood in COVID-19",
-            collection=_BLOOD_COLLECTION,
-            share=0.18,
-            assays=(t.TENX_5_V1, t.TENX_5_V2),
-            tissues=(t.BLOOD, t.VENOUS_BLOOD),
-            diseases=(t.NORMAL, t.COVID_19),
-            cell_mix=BLOOD_MIX,
-            lncrna_share=0.5,
-        ),
-        Study(
-            title="Demo: brain, nuclei",
-            collection=_ORGAN_COLLECTION,
-            share=0.08,
-            assays=(t.TENX_3_V3,),
-            tissues=(t.PREFRONTAL_CORTEX, t.HIPPOCAMPUS),
-            diseases=(t.NORMAL, t.DEMENTIA, t.ALZHEIMER),
-            suspension_type="nucleus",
-            cell_mix=TISSUE_MIX,
-        ),
-        Study(
-            title="Demo: blood in lupus",
-            collection=_BLOOD_COLLECTION,
-            share=0.10,
-            assays=(t.TENX_3_V2,),
-            tissues=(t.BLOOD,),
-            diseases=(t.NORMAL, t.LUPUS),
-            cell_mix=BLOOD_MIX,
-            lncrna_share=0.3,
-        ),
-        Study(
-            title="Demo: heart, nuclei",
-            collection=_ORGAN_COLLECTION,
-            share=0.06,
-            assays=(t.TENX_3_V3,),
-            tissues=(t.LEFT_VENTRICLE, t.RIGHT_ATRIUM),
-            diseases=(t.NORMAL, t.CARDIOMYOPATHY),
-            suspension_type="nucleus",
-            cell_mix=TISSUE_MIX,
-            lncrna_share=0.8,
-        ),
-        Study(
-            title="Demo: kidney",
-            collection=_ORGAN_COLLECTION,
-            share=0.06,
-            assays=(t.TENX_3_V3,),
-            tissues=(t.KIDNEY_CORTEX, t.RENAL_MEDULLA),
-            diseases=(t.NORMAL, t.DIABETES_AND_KIDNEY_DISEASE),
-            cell_mix=TISSUE_MIX,
-            lncrna_share=0.7,
-        ),
-        Study(
-            title="Demo: intestine",
-            collection=_ORGAN_COLLECTION,
-            share=0.06,
-            assays=(t.TENX_3_V2, t.TENX_5_V1),
-            tissues=(t.INTESTINE, t.ILEUM, t.COLON),
-            diseases=(t.NORMAL, t.CROHN),
-            cell_mix=TISSUE_MIX,
-            lncrna_share=0.4,
-        ),
-        Study(
-            title="Demo: pancreas",
-            collection=_ORGAN_COLLECTION,
-            share=0.03,
-            assays=(t.TENX_3_V3,),
-            tissues=(t.ISLET, t.PANCREAS_BODY),
-            diseases=(t.NORMAL, t.DIABETES),
-            cell_mix=TISSUE_MIX,
-        ),
-        Study(
-            title="Demo: spleen",
-            collection=_ORGAN_COLLECTION,
-            share=0.02,
-            assays=(t.TENX_3_V2,),
-            tissues=(t.SPLEEN,),
-            cell_mix=TISSUE_MIX,
-            lncrna_share=0.9,
-        ),
-        Study(
-            title="Demo: atlas of blood and lung (copies)",
-            collection=_ATLAS_COLLECTION,
-            share=0.08,
-            cell_mix={},
-            repeats=(HEALTHY_BLOOD, LUNG),
-        ),
-    ),
-)
 
-MOUSE = Organism(
-    name="mus_musculus",
-    label="Mus musculus",
-    ontology_term_id="NCBITaxon:10090",
-    stages=t.MOUSE_STAGES,
-    ethnicities=(t.NOT_APPLICABLE,),
-    studies=(
-        Study(
-            title="Demo: mouse blood",
-            collection=_MOUSE_COLLECTION,
-            share=0.6,
-            assays=(t.TENX_3_V3,),
-            tissues=(t.BLOOD,),
-            cell_mix=BLOOD_MIX,
-        ),
-        Study(
-            title="Demo: mouse spleen",
-            collection=_MOUSE_COLLECTION,
-            share=0.4,
-            assays=(t.TENX_3_V2,),
-            tissues=(t.SPLEEN,),
-            cell_mix=TISSUE_MIX,
-            lncrna_share=0.5,
-        ),
-    ),
-)
+@cache
+def ontology_ids() -> dict[str, dict[str, str]]:
+    """Return, for each column of obs that comes as a pair, label -> what `<column>_ontology_term_id` holds."""
+    return _read("terms.json")["terms"]
+
+
+@cache
+def organ_of_tissue() -> dict[str, str]:
+    """Return tissue -> `tissue_general`, by the Census's rule: the organ that a tissue is part of."""
+    return _read("terms.json")["organ_of_tissue"]
+
+
+def _read(name: str) -> dict[str, Any]:
+    return json.loads((resources.files("cxg_assets.demo") / "data" / name).read_text(encoding="utf-8"))

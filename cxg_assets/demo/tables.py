@@ -21,13 +21,9 @@ def open_for_writing(array: soma.DataFrame | soma.SparseNDArray) -> Any:
 def write_table(
     collection: soma.Collection | soma.Measurement, name: str, table: pa.Table, *, storage: dict[str, Any] | None = None
 ) -> None:
-    """Add a dataframe with the rows of `table`, indexed by its `soma_joinid`, which counts from 0.
+    """Add a dataframe with the rows of `table`, indexed by its column `soma_joinid`, which counts from 0.
 
-    Args:
-        collection: Collection to add it to, open for writing.
-        name: Name in the collection.
-        table: Its rows, with a column `soma_joinid`.
-        storage: Its `platform_config`; TileDB-SOMA's defaults when left out.
+    `storage` is its `platform_config`; TileDB-SOMA's defaults when left out.
     """
     created = collection.add_new_dataframe(
         name,

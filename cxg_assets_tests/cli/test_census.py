@@ -4,7 +4,7 @@ from pathlib import Path
 
 import cellxgene_census
 
-from cxg_assets.demo.plan import MIN_OBS
+from cxg_assets.demo import MIN_OBS
 from cxg_assets_tests.cli.command import cxg_assets, files_below
 
 

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from cxg_assets.demo.counts import CountBlock, draw_counts
-from cxg_assets.demo.labels import CELL_TYPES
 from cxg_assets.demo.layout import TILE_EXTENT
 from cxg_assets.demo.plan import OrganismPlan, plan_organism
 from cxg_assets.demo.population import describe_cells, measured_genes
 from cxg_assets.demo.reference import Reference, load_reference
-from cxg_assets.demo.studies import HUMAN, MOUSE, Organism
+from cxg_assets.demo.studies import Organism, ontology_ids, organisms
+
+HUMAN, MOUSE = organisms()
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,7 @@ def test_parents_are_two_reference_cells_of_the_cells_type(plan: OrganismPlan, r
 @pytest.mark.parametrize("organism", [HUMAN, MOUSE], ids=lambda organism: organism.name)
 def test_every_reference_type_has_an_ontology_term(organism: Organism) -> None:
     reference = load_reference(organism.name)
-    assert set(reference.cells_by_type) == set(CELL_TYPES)
+    assert set(reference.cells_by_type) == set(ontology_ids()["cell_type"])
     assert sum(map(len, reference.cells_by_type.values())) == len(reference.indptr) - 1 == 559
     assert (np.diff(reference.indptr) > 0).all()
 
