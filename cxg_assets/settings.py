@@ -3,11 +3,51 @@
 Read when it is needed, never at import, so that one process can work in two places.
 """
 
-import os
 from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cxg_assets.ingest.storage.url import absolute_path, as_url
 from cxg_assets.project_folder import LOCAL_FOLDER, project_folder
+
+
+class Variables(BaseSettings):
+    """The environment variables, each with `CXG_` before its name; one that is empty counts as not set."""
+
+    model_config = SettingsConfigDict(env_prefix="CXG_", env_ignore_empty=True)
+
+    home: str = ""
+    """The folder that holds everything local; the `.cxg` of the project by default."""
+    pool: str = ""
+    """What runs the workers, `ray` (the default) or `local`: processes of this machine without Ray."""
+
+    store_url: str = ""
+    """Where index and chunks go, a URL or a path; a folder in `home` by default."""
+    store_encryption: str = ""
+    """Server-side encryption in S3, `AES256` or `aws:kms`; the bucket's default by default."""
+    store_kms_key_id: str = ""
+    """The key of `aws:kms`; the account's own by default."""
+    store_class: str = ""
+    """Storage class of chunks in S3, like `INTELLIGENT_TIERING`; `STANDARD` by default."""
+    store_addressing: str = ""
+    """How a bucket is addressed, `path` (the default) or `virtual`."""
+
+    census_uri: str = ""
+    """SOMA URI of the Census, or its path."""
+    census_version: str = ""
+    """Release name of the public Census."""
+    census_mirror: str = ""
+    """The public Census's mirror to read from; the one that it calls its default by default."""
+    census_endpoint_url: str = ""
+    """S3 that the Census is in, if it is another than that of the destination."""
+    census_region: str = ""
+    """AWS region of a Census that is given by its URI."""
+    census_profile: str = ""
+    """AWS profile whose keys the Census is read with."""
+
+    dagster_home: str = Field(default="", validation_alias="DAGSTER_HOME")
+    """`DAGSTER_HOME`: the Dagster instance that the command and the UI share; a folder in `home` by default."""
 
 
 def project() -> Path:
@@ -15,98 +55,46 @@ def project() -> Path:
 
     That of `CXG_HOME` if that is a `.cxg`; else it is found from the current folder upwards.
     """
-    asked = os.environ.get("CXG_HOME")
-    if asked and Path(asked).name == LOCAL_FOLDER:
-        return Path(asked).absolute().parent
-    return project_folder(Path.cwd())
+    asked = Path(Variables().home)
+    return asked.absolute().parent if asked.name == LOCAL_FOLDER else project_folder(Path.cwd())
 
 
 def home() -> Path:
-    """`CXG_HOME`: the folder that holds everything local; the `.cxg` of the project by default."""
-    asked = os.environ.get("CXG_HOME")
+    """The folder that holds everything local: `CXG_HOME`, or the `.cxg` of the project."""
+    asked = Variables().home
     return Path(asked).absolute() if asked else project() / LOCAL_FOLDER
 
 
 def how_home_was_found() -> str:
     """Why `home` is where it is, in words."""
-    if os.environ.get("CXG_HOME"):
+    if Variables().home:
         return "as CXG_HOME says"
-    return "in the current folder" if project() == Path.cwd() else "found from the current folder upwards"
+    return "found from the current folder upwards" if is_home_elsewhere() else "in the current folder"
 
 
 def is_home_elsewhere() -> bool:
     """Whether `home` is in a folder that nobody named."""
-    return not os.environ.get("CXG_HOME") and project() != Path.cwd()
+    return not Variables().home and project() != Path.cwd()
 
 
 def default_store_url() -> str:
-    """`CXG_STORE_URL`: where index and chunks go, a URL or a path; a folder in `home` by default."""
-    asked = os.environ.get("CXG_STORE_URL")
+    """The URL of `CXG_STORE_URL`, or of a folder in `home`."""
+    asked = Variables().store_url
     # Resolved, since the URL of a store has no .. in it.
     return as_url(asked, project()) if asked else (home() / "store").resolve().as_uri()
 
 
-def store_encryption() -> str:
-    """`CXG_STORE_ENCRYPTION`: server-side encryption in S3, `AES256` or `aws:kms`; the bucket's default by default."""
-    return os.environ.get("CXG_STORE_ENCRYPTION", "")
-
-
-def store_kms_key_id() -> str:
-    """`CXG_STORE_KMS_KEY_ID`: the key of `aws:kms`; the account's own by default."""
-    return os.environ.get("CXG_STORE_KMS_KEY_ID", "")
-
-
-def store_class() -> str:
-    """`CXG_STORE_CLASS`: storage class of chunks in S3, like `INTELLIGENT_TIERING`; `STANDARD` by default."""
-    return os.environ.get("CXG_STORE_CLASS", "")
-
-
-def store_addressing() -> str:
-    """`CXG_STORE_ADDRESSING`: how a bucket is addressed, `path` (the default) or `virtual`."""
-    return os.environ.get("CXG_STORE_ADDRESSING", "")
-
-
 def census_uri() -> str:
-    """`CXG_CENSUS_URI`: SOMA URI of the Census, or its path; empty when it is not set."""
-    asked = os.environ.get("CXG_CENSUS_URI", "")
+    """The URI or absolute path of `CXG_CENSUS_URI`; empty when it is not set."""
+    asked = Variables().census_uri
     return asked if "://" in asked or not asked else str(absolute_path(asked, project()))
 
 
-def census_version() -> str:
-    """`CXG_CENSUS_VERSION`: release name of the public Census; empty when it is not set."""
-    return os.environ.get("CXG_CENSUS_VERSION", "")
-
-
-def census_mirror() -> str:
-    """`CXG_CENSUS_MIRROR`: the public Census's mirror to read from; the one that it calls its default by default."""
-    return os.environ.get("CXG_CENSUS_MIRROR", "")
-
-
-def census_endpoint_url() -> str:
-    """`CXG_CENSUS_ENDPOINT_URL`: S3 that the Census is in, if it is another than that of the destination."""
-    return os.environ.get("CXG_CENSUS_ENDPOINT_URL", "")
-
-
-def census_region() -> str:
-    """`CXG_CENSUS_REGION`: AWS region of a Census that is given by its URI."""
-    return os.environ.get("CXG_CENSUS_REGION", "")
-
-
-def census_profile() -> str:
-    """`CXG_CENSUS_PROFILE`: AWS profile whose keys the Census is read with."""
-    return os.environ.get("CXG_CENSUS_PROFILE", "")
-
-
-def pool() -> str:
-    """`CXG_POOL`: what runs the workers, `ray` (the default) or `local`: processes of this machine without Ray."""
-    return os.environ.get("CXG_POOL", "")
-
-
 def demo_census_path() -> Path:
-    """The demo census, used when neither of the two names a Census."""
+    """The demo census, used when neither `CXG_CENSUS_URI` nor `CXG_CENSUS_VERSION` names a Census."""
     return home() / "demo-census"
 
 
 def dagster_home() -> Path:
-    """`DAGSTER_HOME`: the Dagster instance that the command and the UI share; a folder in `home` by default."""
-    return Path(os.environ.get("DAGSTER_HOME") or home() / "dagster").absolute()
+    """The Dagster instance that the command and the UI share: `DAGSTER_HOME`, or a folder in `home`."""
+    return Path(Variables().dagster_home or home() / "dagster").absolute()

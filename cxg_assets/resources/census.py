@@ -22,7 +22,7 @@ class CensusResource(dg.ConfigurableResource):
     """Which Census to read: a SOMA URI, a release of the public Census, or the demo census.
 
     The public Census is read without keys. A URI in S3 is reached as the `AWS_*` variables say; endpoint, region and
-    profile of this resource go before them.
+    profile of this resource take precedence.
     """
 
     uri: str = Field(default="", description="SOMA URI of a Census. Empty: CXG_CENSUS_URI.")
@@ -37,13 +37,14 @@ class CensusResource(dg.ConfigurableResource):
     profile: str = Field(default="", description="AWS profile to read it with. Empty: CXG_CENSUS_PROFILE.")
     tiledb_config: dict[str, str] = Field(
         default={},
-        description="More TileDB settings; they go before all others. Keys as dg.EnvVar: the UI shows the rest.",
+        description="More TileDB settings; they take precedence over all others. Keys as dg.EnvVar: the UI shows the "
+        "rest.",
     )
 
     @property
     def asked_version(self) -> str:
         """The release name of the public Census that is asked for; empty when it is another Census."""
-        return "" if self._asked_uri else self.version or settings.census_version()
+        return "" if self._asked_uri else self.version or settings.Variables().census_version
 
     @property
     def asked(self) -> str:
@@ -58,15 +59,9 @@ class CensusResource(dg.ConfigurableResource):
             CxgError: The release directory cannot be read.
         """
         if self.asked_version:
-            address = self.look_up()
-            return read_release(
-                address.name,
-                address.uri,
-                address.region,
-                self._access(address.uri, address.region),
-                build=address.build,
-                flags=address.flags,
-            )
+            found = self.look_up()
+            access = self._access(found.uri, found.region)
+            return read_release(found.name, found.uri, found.region, access, build=found.build, flags=found.flags)
         uri = self._asked_uri or _demo_census()
         return read_release(self.asked, uri, None, self._access(uri, None))
 
@@ -77,7 +72,7 @@ class CensusResource(dg.ConfigurableResource):
             BadInput: There is no such release or mirror, or it was retracted.
             CxgError: The release directory cannot be read.
         """
-        return resolve_release(self.asked_version, self.mirror or settings.census_mirror())
+        return resolve_release(self.asked_version, self.mirror or settings.Variables().census_mirror)
 
     def locator(self, release: Release) -> CensusLocator:
         """Where a release is, pinned to the time it was read."""
@@ -98,10 +93,11 @@ class CensusResource(dg.ConfigurableResource):
         """TileDB's settings for a Census at a URI; with a region it is a public one."""
         if not uri.startswith("s3://"):
             return dict(self.tiledb_config)
-        profile = self.profile or settings.census_profile() or None
+        variables = settings.Variables()
+        profile = self.profile or variables.census_profile or None
         known = S3Settings(
-            endpoint_url=self.endpoint_url or settings.census_endpoint_url() or None,
-            region=region or self.region or settings.census_region() or None,
+            endpoint_url=self.endpoint_url or variables.census_endpoint_url or None,
+            region=region or self.region or variables.census_region or None,
             profile=profile,
             anonymous=region is not None and profile is None,
         )

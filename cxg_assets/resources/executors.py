@@ -64,4 +64,4 @@ def shared_by_several_runs(pool: str = "") -> AbstractContextManager[None]:
 
 def chosen_pool(pool: str = "") -> str:
     """The pool that is asked for: here, by `CXG_POOL`, or Ray."""
-    return pool or settings.pool() or "ray"
+    return pool or settings.Variables().pool or "ray"

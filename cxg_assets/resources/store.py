@@ -42,18 +42,18 @@ class StoreResource(dg.ConfigurableResource):
         Raises:
             BadInput: The URL is not one of an S3 prefix or a folder; a setting has a value that it cannot have.
         """
+        variables = settings.Variables()
         locator = StoreLocator(
             url=as_url(destination or self.url, settings.project()) or settings.default_store_url(),
-            encryption=self.encryption or settings.store_encryption(),
-            kms_key_id=self.kms_key_id or settings.store_kms_key_id(),
-            storage_class=self.storage_class or settings.store_class(),
-            s3=self._s3_settings(),
+            encryption=self.encryption or variables.store_encryption,
+            kms_key_id=self.kms_key_id or variables.store_kms_key_id,
+            storage_class=self.storage_class or variables.store_class,
+            s3=self._s3_settings(self.addressing or variables.store_addressing or "path"),
             given=self.given if destination else "",
         )
         return locator.completed()
 
-    def _s3_settings(self) -> S3Settings:
-        addressing = self.addressing or settings.store_addressing() or "path"
+    def _s3_settings(self, addressing: str) -> S3Settings:
         if addressing not in ("path", "virtual"):
             raise BadInput(f"destination: addressing {shown(addressing)} is unknown; choose path or virtual")
         return S3Settings(

@@ -1,10 +1,10 @@
 """Repeats what a bad network broke, and counts it."""
 
-import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
+
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 Result = TypeVar("Result")
 
@@ -19,14 +19,14 @@ class Patience:
     Attributes:
         first_seconds: The first wait at most.
         longest_seconds: Any wait at most.
-        limit_seconds: No repetition begins later than this after the first attempt.
+        limit_seconds: No wait begins later than this after the first attempt.
     """
 
     first_seconds: float = 0.5
     longest_seconds: float = 15.0
     limit_seconds: float = 120.0
 
-    def call(self, action: Callable[[], Result], is_transient: Callable[[Exception], bool]) -> tuple[Result, int]:
+    def call(self, action: Callable[[], Result], is_transient: Callable[[BaseException], bool]) -> tuple[Result, int]:
         """Does something, again and again while its errors are transient.
 
         Args:
@@ -37,17 +37,13 @@ class Patience:
             What the action returned, and how often it was repeated.
 
         Raises:
-            Exception: What the action raised last.
+            BaseException: What the action raised last.
         """
-        began = time.monotonic()
-        wait = self.first_seconds
-        retries = 0
-        while True:
-            try:
-                return action(), retries
-            except Exception as error:
-                if not is_transient(error) or time.monotonic() - began > self.limit_seconds:
-                    raise
-            time.sleep(random.uniform(0.0, wait))
-            wait = min(2 * wait, self.longest_seconds)
-            retries += 1
+        retrying = Retrying(
+            retry=retry_if_exception(is_transient),
+            wait=wait_random_exponential(multiplier=self.first_seconds, max=self.longest_seconds),
+            stop=stop_after_delay(self.limit_seconds),
+            reraise=True,
+        )
+        result = retrying(action)
+        return result, retrying.statistics["attempt_number"] - 1

@@ -22,7 +22,7 @@ class S3Settings:
     Attributes:
         endpoint_url: URL of another S3 than Amazon's; None is Amazon's of the region.
         region: AWS region.
-        profile: Name of an AWS profile; goes before keys in the environment.
+        profile: Name of an AWS profile; takes precedence over keys in the environment.
         access_key_id: Key.
         secret_access_key: Its secret.
         session_token: Token of temporary keys.
