@@ -1,34 +1,38 @@
-"""`cxg-assets demo`: the demo census and the example subsets, from nothing to published datasets."""
+"""`cxg-assets demo` and `census build`: a demo census, and the example subsets from it to published datasets."""
 
 import sys
+from pathlib import Path
 
 import click
+from tqdm import tqdm
 
 from cxg_assets import settings
-from cxg_assets.cli.census import build_with_bar
 from cxg_assets.cli.ingest import summary_text
-from cxg_assets.cli.pool_option import POOL_OPTION
 from cxg_assets.cli.project import default_store, load_subset
 from cxg_assets.cli.run import run_ingest
 from cxg_assets.demo import build_once
+from cxg_assets.ingest.census.cpu import require_cpu
+from cxg_assets.ingest.errors import BadInput
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.executors import shared_by_several_runs
 
 EXAMPLES = ("blood_normal", "immune_markers")
 
 
-@click.command("demo")
-@POOL_OPTION
-def demo_command(pool: str | None) -> None:
-    """Builds the demo census if it is not there, and makes the example subsets from it."""
+def run_demo(pool: str) -> None:
+    """Builds the demo census if it is not there, and makes the example subsets from it.
+
+    Args:
+        pool: `ray` or `local`; empty goes by the environment.
+    """
     subsets = [load_subset(name) for name in EXAMPLES]
     census_path = settings.demo_census_path()
     build_once(census_path, build_with_bar)
     failed = False
     census, store = CensusResource(uri=str(census_path)), default_store()
-    with shared_by_several_runs(pool or ""):
+    with shared_by_several_runs(pool):
         for subset in subsets:
-            result = run_ingest(subset.spec, subset.destination, census, store, workers=0, pool=pool or "")
+            result = run_ingest(subset.spec, subset.destination, census, store, workers=0, pool=pool)
             click.echo(f"\n{subset.spec.name}\n{summary_text(result)}")
             if result.error:
                 failed = True
@@ -36,3 +40,26 @@ def demo_command(pool: str | None) -> None:
     if failed:
         sys.exit(1)
     click.echo("\nSee the lineage and every chunk's figures: cxg-assets ui")
+
+
+def build_with_bar(path: Path, *, n_obs: int = 20_000, seed: int = 0) -> None:
+    """Builds a demo census with a progress bar.
+
+    Raises:
+        BadInput: The folder is in use, or n_obs is too small.
+    """
+    require_cpu()
+    from cxg_assets.demo import build_census
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # With a delay, so that the bar does not show before bad input is found.
+    with tqdm(total=None, desc="demo census", unit=" cells", delay=0.1) as bar:
+
+        def show(n_done: int, n_total: int) -> None:
+            bar.total = n_total
+            bar.update(n_done - bar.n)
+
+        try:
+            build_census(path, n_obs=n_obs, seed=seed, on_progress=show)
+        except (ValueError, FileExistsError) as error:
+            raise BadInput(str(error)) from error

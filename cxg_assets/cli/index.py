@@ -16,18 +16,15 @@ from cxg_assets.ingest.storage.feather import feather_source
 from cxg_assets.resources.census import CensusResource
 
 
-@click.command("index")
-@click.argument("organism")
-@click.argument("output", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--value-filter", help="SOMA filter over obs. Default: every cell.")
-@click.option("--columns", help="obs columns, separated by commas. Default: all.")
-@click.option("--census-uri", default="", help="SOMA URI of a Census.")
-@click.option("--census-version", default="", help="Release of the public Census: stable, latest, 2025-11-08 …")
 @keep_open()
-def index_command(
+def write_index(
     organism: str, output: Path, value_filter: str | None, columns: str | None, census_uri: str, census_version: str
 ) -> None:
-    """Writes obs of ORGANISM to OUTPUT; pandas.read_feather reads it."""
+    """Writes obs of an organism, filtered, to a feather file of the user's.
+
+    Raises:
+        BadInput: Organism, filter or columns are not of this Census, or the folder is not there; nothing was written.
+    """
     names = None if columns is None else [name.strip() for name in columns.split(",")]
     if not output.parent.is_dir():
         raise BadInput(f"output: {output.parent} is not a folder; make it first")

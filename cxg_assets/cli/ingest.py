@@ -7,29 +7,15 @@ from pathlib import Path
 
 import click
 
-from cxg_assets.cli.pool_option import POOL_OPTION
 from cxg_assets.cli.project import default_store, load_subset
 from cxg_assets.cli.run import IngestResult, run_ingest
-from cxg_assets.cli.store_place import STORE_PLACE
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.quantities import counted, duration, size
 from cxg_assets.ingest.spec import GeneSelection
 from cxg_assets.resources.census import CensusResource
 
 
-@click.command("ingest")
-@click.argument("subset")
-@click.option("-n", "--max-obs", type=int, help="First so many cells of the selection.")
-@click.option("-c", "--chunk-size", type=int, help="Cells per file.")
-@click.option("-d", "--workers", type=click.IntRange(min=1), help="Worker processes. Default: one for each CPU.")
-@POOL_OPTION
-@click.option("--value-filter", help="SOMA filter over obs.")
-@click.option("--gene-filter", help="Keep these genes only: feature_ids, separated by commas.")
-@click.option("--census-uri", default="", help="SOMA URI of a Census.")
-@click.option("--census-version", default="", help="Release of the public Census: stable, latest, 2025-11-08 …")
-@click.option("--destination", type=STORE_PLACE, help="s3://bucket/prefix or a folder.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the summary here.")
-def ingest_command(
+def ingest_subset(
     subset: str,
     max_obs: int | None,
     chunk_size: int | None,
@@ -42,7 +28,12 @@ def ingest_command(
     destination: str | None,
     json_file: Path | None,
 ) -> None:
-    """Makes what is missing of SUBSET and publishes it. Every option overrides the subset's YAML."""
+    """Writes the missing chunks of a subset and publishes it; what is given overrides its YAML. Prints a summary.
+
+    Raises:
+        BadInput: A value is wrong; nothing was written.
+        CxgError: A step before the chunks failed.
+    """
     if json_file is not None and not json_file.parent.is_dir():
         raise BadInput(f"--json: {json_file.parent} is not a folder; make it first")
     declared = load_subset(subset)

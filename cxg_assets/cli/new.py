@@ -1,29 +1,23 @@
-"""`cxg-assets new`: a commented YAML for a new subset."""
+"""`cxg-assets new` and `schema`: the YAML of a new subset, and what may stand in one."""
+
+import json
 
 import click
 
 from cxg_assets.cli.project import DEFS_FOLDER, default_store
-from cxg_assets.cli.store_place import STORE_PLACE
 from cxg_assets.cli.warn import warn
+from cxg_assets.components.schema import subset_schema
 from cxg_assets.components.selection_check import check_selection
-from cxg_assets.components.yaml_template import DEFAULT_ORGANISM, subset_yaml
+from cxg_assets.components.yaml_template import subset_yaml
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE, DEFAULT_OBS_COLUMNS
+from cxg_assets.ingest.spec import DEFAULT_OBS_COLUMNS
 
 
-@click.command("new")
-@click.argument("name")
-@click.option("--value-filter", required=True, help="SOMA filter over obs.")
-@click.option("--organism", default=DEFAULT_ORGANISM, show_default=True)
-@click.option(
-    "--destination", default="", type=STORE_PLACE, help="s3://bucket/prefix or a folder. Default: the default store."
-)
-@click.option("--chunk-size", default=DEFAULT_CHUNK_SIZE, show_default=True, help="Cells per file.")
-def new_command(name: str, value_filter: str, organism: str, destination: str, chunk_size: int) -> None:
-    """Writes defs/NAME/defs.yaml.
+def write_subset_yaml(name: str, *, value_filter: str, organism: str, destination: str, chunk_size: int) -> None:
+    """Writes the YAML of a new subset, and warns of labels that nothing may have.
 
-    Organism, columns and labels are checked before, where a census index is in the default store or a Census on this
-    machine.
+    Raises:
+        BadInput: A value is wrong, or there is such a subset already; nothing was written.
     """
     text = subset_yaml(
         name, value_filter=value_filter, organism=organism, destination=destination, chunk_size=chunk_size
@@ -40,3 +34,8 @@ def new_command(name: str, value_filter: str, organism: str, destination: str, c
     except FileExistsError as error:
         raise BadInput(f"{path} exists; edit it, or choose another name") from error
     click.echo(f"{path}\nTry it: cxg-assets ingest {name} --max-obs 1000")
+
+
+def schema_text() -> str:
+    """The JSON schema of a subset's YAML."""
+    return json.dumps(subset_schema(), indent=1, ensure_ascii=False)

@@ -1,80 +1,36 @@
 """`cxg-assets prune`: lists what a subset does not need any more, and removes it when told to."""
 
 import contextlib
-import re
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 import click
 import dagster as dg
 
+from cxg_assets.cli.commands import SHORT_RETENTION_RISK
 from cxg_assets.cli.project import default_store, existing_instance, load_subset
-from cxg_assets.cli.store_place import STORE_PLACE
+from cxg_assets.cli.warn import warn
 from cxg_assets.ingest.dataset.inventory import RETENTION, Entry, in_words, take_inventory
 from cxg_assets.ingest.dataset.prune import prune
-from cxg_assets.ingest.errors import shown
 from cxg_assets.ingest.quantities import counted, size
 from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.instance.provenance import latest_data_version
 from cxg_assets.names import chunk_plan_key, filtered_subset_key
 
-_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
-RISK = (
-    "a plan that another machine has made and not begun to write has no mark yet, and would be removed; and so would "
-    "chunks that a failed run left for the next one"
-)
-"""What a retention risks that is shorter than the default."""
-
-
-class Age(click.ParamType):
-    """A time span: a whole number and `d`, `h` or `m`."""
-
-    name = "age"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Reads it; a `timedelta` is left as it is."""
-        if isinstance(value, timedelta):
-            return value
-        found = re.fullmatch(r"(\d{1,5})([dhm])|0", value)
-        if found is None:
-            self.fail(f"{shown(value)} is no age; write a whole number and d, h or m, like 7d, 12h or 30m", param, ctx)
-        return timedelta(**{_UNITS[found[2]]: int(found[1])}) if found[2] else timedelta(0)
-
-
-@click.command("prune")
-@click.argument("subset")
-@click.option(
-    "--keep",
-    default=1,
-    show_default=True,
-    type=click.IntRange(min=0),
-    help="Number of recent plans to keep besides the published one and the one on record.",
-)
-@click.option(
-    "--older-than",
-    default="7d",
-    show_default=True,
-    type=Age(),
-    help=f"Keep what is younger: 7d, 12h, 30m. Less than 7d is a risk: {RISK}.",
-)
-@click.option("--unreferenced", is_flag=True, help="Remove unreferenced objects however young they are.")
-@click.option("--yes", is_flag=True, help="Remove what goes. Without it, it is only listed.")
-@click.option("--destination", type=STORE_PLACE, help="s3://bucket/prefix or a folder. Default: as the YAML says.")
-def prune_command(
+def prune_subset(
     subset: str, keep: int, older_than: timedelta, unreferenced: bool, yes: bool, destination: str | None
 ) -> None:
-    """Lists old plans of SUBSET, subsets that no plan uses, and unreferenced objects; with --yes removes them.
+    """Prints what a subset does not need any more, and removes it when told to.
 
-    What dataset.json points to always stays, and so does a plan that a run on any machine is writing. Census indexes
-    are shared and stay too.
+    Raises:
+        BadInput: There is no such subset, or its YAML is wrong.
     """
     declared = load_subset(subset)
     url = declared.destination if destination is None else destination
     store = default_store(destination).locator(url).open()
     if older_than < RETENTION:
-        click.echo(f"warning: --older-than {in_words(older_than)} is less than {in_words(RETENTION)}: {RISK}", err=True)
+        warn(f"--older-than {in_words(older_than)} is less than {in_words(RETENTION)}: {SHORT_RETENTION_RISK}")
     inventory = take_inventory(
         store, subset, keep, _on_record(subset), older_than=older_than, unreferenced=unreferenced
     )

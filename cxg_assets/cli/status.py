@@ -5,7 +5,6 @@ from dagster import DagsterInstance
 
 from cxg_assets import settings
 from cxg_assets.cli.project import Subset, default_store, existing_instance, load_subset, load_subsets
-from cxg_assets.cli.store_place import STORE_PLACE
 from cxg_assets.cli.sync_lines import sync_lines
 from cxg_assets.cli.warn import warn
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, landed_sizes
@@ -19,17 +18,11 @@ from cxg_assets.instance.run_summaries import last_writing_run
 from cxg_assets.ui.progress import closing_line
 
 
-@click.command("status")
-@click.argument("subset", required=False)
-@click.option("--destination", type=STORE_PLACE, help="s3://bucket/prefix or a folder. Default: as the YAML says.")
-@click.option("--links", is_flag=True, help="Print a link to each landed chunk, good without keys for a while.")
-@click.option("--hours", default=1.0, show_default=True, help="How long links are good for.", type=click.FloatRange(0))
-def status_command(subset: str | None, destination: str | None, links: bool, hours: float) -> None:
-    """Shows chunks landed and missing, their size and the last run's throughput, of SUBSET or of every subset.
+def show_status(subset: str | None, destination: str | None, links: bool, hours: float) -> None:
+    """Prints what of a subset, or of every subset, is stored, on record and published.
 
-    What the UI calls Unsynced is named with its causes, and with what was edited in the YAML. Nothing is written.
-
-    Of every subset, those whose YAML is wrong are named on stderr, and do not change the exit code.
+    Raises:
+        BadInput: There is no such subset, or its YAML is wrong.
     """
     subsets, mistakes = ([load_subset(subset)], []) if subset is not None else load_subsets()
     for mistake in mistakes:

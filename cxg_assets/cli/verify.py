@@ -7,7 +7,6 @@ from tqdm import tqdm
 
 from cxg_assets.cli.project import default_store, load_subset
 from cxg_assets.cli.repair import run_repair
-from cxg_assets.cli.store_place import STORE_PLACE
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.plan.published import Dataset, read_dataset
 from cxg_assets.ingest.quantities import counted
@@ -17,13 +16,18 @@ from cxg_assets.ingest.verify.dataset import Kind, Problem, damaged_chunks, veri
 from cxg_assets.resources.census import CensusResource
 
 
-@click.command("verify")
-@click.argument("subset")
-@click.option("--deep", is_flag=True, help="Read every cell from the Census again and compare.")
-@click.option("--repair", is_flag=True, help="Make the chunks that are damaged or missing again, and publish again.")
-@click.option("--destination", type=STORE_PLACE, help="s3://bucket/prefix or a folder. Default: as the YAML says.")
-def verify_command(subset: str, deep: bool, repair: bool, destination: str | None) -> None:
-    """Checks sizes and checksums of all chunks of SUBSET as published, and that nothing is unreferenced."""
+def verify_subset(subset: str, deep: bool, repair: bool, destination: str | None) -> None:
+    """Prints what is wrong with a published dataset; exit code 1 if anything is.
+
+    Args:
+        subset: Its name.
+        deep: Every cell is compared with the Census.
+        repair: What is damaged or missing is written again, and the dataset published again.
+        destination: URL of its store; None as the YAML says.
+
+    Raises:
+        BadInput: There is no such subset, its YAML is wrong, or it is not published.
+    """
     declared = load_subset(subset)
     url = declared.destination if destination is None else destination
     resource = default_store(destination)

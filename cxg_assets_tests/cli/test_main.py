@@ -11,12 +11,12 @@ import pytest
 
 from cxg_assets import __version__
 from cxg_assets.cli import main
-from cxg_assets.cli.main import Commands, commands
+from cxg_assets.cli.commands import commands
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.instance.opening import open_instance
 from cxg_assets_tests.cli.command import cxg_assets
 
-COMMANDS = tuple(Commands.lazy_commands)
+COMMANDS = tuple(commands.commands)
 
 HEAVY = {
     "anndata", "dagster", "dagster_aws", "dagster_ray", "h5py", "matplotlib", "numba", "numpy", "obstore", "pandas",
@@ -51,20 +51,14 @@ def test_help_lists_every_command(flag: str) -> None:
     assert [name for name in COMMANDS if f"\n  {name} " not in outcome.stdout] == []
 
 
-@pytest.mark.parametrize("flag", ["--help", "--version"])
-def test_what_the_group_tells_imports_no_heavy_package(flag: str) -> None:
-    loaded = loaded_by(flag)
+HELP = [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)]
+
+
+@pytest.mark.parametrize("arguments", HELP, ids=" ".join)
+def test_help_imports_no_heavy_package(arguments: list[str]) -> None:
+    loaded = loaded_by(*arguments)
     assert "click" in loaded
     assert loaded & HEAVY == set()
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_the_groups_help_says_of_a_command_what_the_command_says_of_itself(command: str) -> None:
-    loaded = commands.get_command(click.Context(commands), command)
-    assert loaded is not None
-    assert loaded.name == command
-    stub = click.Command(command, help=Commands.lazy_commands[command].summary)
-    assert stub.get_short_help_str(1_000) == loaded.get_short_help_str(1_000)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -104,6 +98,15 @@ def test_a_database_of_the_instance_that_fails_meanwhile_is_one_line(
     assert line.startswith(f"cxg-assets: the Dagster instance in {home / 'dagster'} failed: ")
     assert "no such table: runs" in line
     assert "run it again" in line
+
+
+@pytest.mark.parametrize("arguments", [["x" * 5_000], ["status", "a", "x" * 5_000], ["ingest", "a", "-p", "x" * 5_000]])
+def test_a_usage_error_repeats_no_long_value(arguments: list[str]) -> None:
+    outcome = cxg_assets(*arguments)
+    assert outcome.exit_code == 2
+    assert outcome.stderr.startswith("Usage: cxg-assets")
+    assert "x…x" in outcome.stderr
+    assert len(outcome.stderr) < 700
 
 
 def test_an_unknown_command_is_bad_input() -> None:

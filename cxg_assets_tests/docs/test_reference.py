@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from cxg_assets.cli.main import commands as cli
+from cxg_assets.cli.commands import commands as cli
 from cxg_assets.components.census_subset import CensusSubset, Genes
 from cxg_assets.ingest import __all__ as public_names
 

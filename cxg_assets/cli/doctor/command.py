@@ -22,15 +22,9 @@ from cxg_assets.ingest.census.census import keep_open
 from cxg_assets.resources.census import CensusResource
 
 
-@click.command("doctor")
-@click.argument("subset", required=False)
 @keep_open()
-def doctor_command(subset: str | None) -> None:
-    """Checks this machine, the Census and the default store; with SUBSET also its selection, destination and plan.
-
-    Without SUBSET the YAML of every subset is read. Leaves nothing behind. Exit code 1 if a check failed; warnings do
-    not count.
-    """
+def run_doctor(subset: str | None) -> None:
+    """Prints what each check found, of one subset or of all; exit code 1 if one failed."""
     failed = False
     with ExitStack() as stack:
         for finding in _findings(None if subset is None else load_subset(subset), stack):

@@ -8,19 +8,18 @@ import sys
 import time
 from pathlib import Path
 
-import click
 from dagster import DagsterInstance
 
 from cxg_assets import settings
-from cxg_assets.cli.processes import daemons_of, listening_on
 from cxg_assets.cli.project import dagster_instance
-from cxg_assets.cli.supervision import run_until_asked
+from cxg_assets.cli.ui.processes import daemons_of, listening_on
+from cxg_assets.cli.ui.supervision import run_until_asked
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.instance.dead_runs import report_killed_runs
 from cxg_assets.instance.serving import serving
 from cxg_assets.names import CENSUS_POOL
 
-WORKSPACE = Path(__file__).with_name("workspace.yaml")
+WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
 """The one of a checkout, where there is none: the code location has the same name in both."""
 
 OTHER_COMMAND = "Function `dev_command` is superseded"
@@ -30,10 +29,13 @@ HEARTBEAT_SECONDS = 45
 """A daemon that was heard of this long ago has ended: Dagster's write every 30 seconds that they live."""
 
 
-@click.command("ui")
-@click.option("-p", "--port", default=3000, show_default=True, help="Port on 127.0.0.1.", type=click.IntRange(1, 65535))
-def ui_command(port: int) -> None:
-    """Serves the Dagster UI with its daemon, on this machine only. Ctrl-C ends it."""
+def serve_ui(port: int) -> None:
+    """Serves the UI with its daemon on a port of 127.0.0.1 until this process is asked to end.
+
+    Raises:
+        BadInput: The port is taken, or another UI or daemon works on the instance.
+        CxgError: The UI ended by itself.
+    """
     home = settings.dagster_home()
     with contextlib.ExitStack() as alone:
         with dagster_instance() as instance:

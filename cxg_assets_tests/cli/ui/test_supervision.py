@@ -18,7 +18,7 @@ MARK = "CXG_TEST_OF_SUPERVISION"
 
 SUPERVISOR = """
 import os, sys
-from cxg_assets.cli.supervision import run_until_asked
+from cxg_assets.cli.ui.supervision import run_until_asked
 print(run_until_asked([sys.executable, "-c", sys.argv[1]], os.environ), flush=True)
 """
 

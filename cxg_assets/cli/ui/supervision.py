@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from cxg_assets.cli.processes import descendants_of
+from cxg_assets.cli.ui.processes import descendants_of
 
 GRACE_SECONDS = 2.0
 """How long processes have to end by themselves: with what comes after it, all has ended within five seconds. Dagster's

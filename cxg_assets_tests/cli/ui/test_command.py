@@ -14,8 +14,8 @@ import yaml
 from dagster import DagsterInstance
 from dagster._daemon.types import DaemonHeartbeat
 
-from cxg_assets.cli import ui
-from cxg_assets.cli.ui import HEARTBEAT_SECONDS, OTHER_COMMAND, WORKSPACE
+from cxg_assets.cli.ui import command
+from cxg_assets.cli.ui.command import HEARTBEAT_SECONDS, OTHER_COMMAND, WORKSPACE
 from cxg_assets_tests.cli.command import Outcome, cxg_assets
 from cxg_assets_tests.servers.webserver import free_port
 
@@ -36,7 +36,7 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> list[Started]:
     def run_until_asked(command: Sequence[str], environment: Mapping[str, str]) -> None:
         started.append(Started(command, environment))
 
-    monkeypatch.setattr(ui, "run_until_asked", run_until_asked)
+    monkeypatch.setattr(command, "run_until_asked", run_until_asked)
     return started
 
 
@@ -65,7 +65,7 @@ def test_it_serves_this_project_on_this_machine_only(started: Started, port: int
     assert started.command == [
         sys.executable, "-m", "dagster", "dev", "-w", str(WORKSPACE), "-h", "127.0.0.1", "-p", str(port),
     ]  # fmt: skip
-    assert WORKSPACE.read_text() == (Path(__file__).parents[2] / "workspace.yaml").read_text()
+    assert WORKSPACE.read_text() == (Path(__file__).parents[3] / "workspace.yaml").read_text()
 
 
 def test_the_ui_has_the_instance_and_the_home_of_the_command(started: Started, home: Path) -> None:

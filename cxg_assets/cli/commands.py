@@ -1,0 +1,250 @@
+"""What can be typed: every command with its arguments, options and help.
+
+What a command does lies in a file of its own, which is imported when the command is called, so that help comes at once.
+"""
+
+import re
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cxg_assets import __version__
+from cxg_assets.ingest.errors import shown
+from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE
+from cxg_assets.ingest.storage.url import as_url
+
+POOLS = ("ray", "local")
+"""As `cxg_assets.resources.executors` has them."""
+
+SHORT_RETENTION_RISK = (
+    "a plan that another machine has made and not begun to write has no mark yet, and would be removed; and so would "
+    "chunks that a failed run left for the next one"
+)
+"""What an `--older-than` risks that is shorter than the default."""
+
+
+class StorePlace(click.ParamType):
+    """A store: a URL, or a path, which becomes one here, where the current folder is known."""
+
+    name = "place"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The URL."""
+        return as_url(value)
+
+
+class Age(click.ParamType):
+    """A time span: a whole number and `d`, `h` or `m`."""
+
+    name = "age"
+    units = {"d": "days", "h": "hours", "m": "minutes"}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Reads it; a `timedelta` is left as it is."""
+        if isinstance(value, timedelta):
+            return value
+        found = re.fullmatch(r"(\d{1,5})([dhm])|0", value)
+        if found is None:
+            self.fail(f"{shown(value)} is no age; write a whole number and d, h or m, like 7d, 12h or 30m", param, ctx)
+        return timedelta(**{self.units[found[2]]: int(found[1])}) if found[2] else timedelta(0)
+
+
+STORE_PLACE = StorePlace()
+
+DESTINATION = click.option(
+    "--destination", type=STORE_PLACE, help="s3://bucket/prefix or a folder. Default: as the YAML says."
+)
+CENSUS_URI = click.option("--census-uri", default="", help="SOMA URI of a Census.")
+CENSUS_VERSION = click.option(
+    "--census-version", default="", help="Release of the public Census: stable, latest, 2025-11-08 …"
+)
+POOL = click.option(
+    "-p",
+    "--pool",
+    type=click.Choice(POOLS),
+    help="What runs the workers: Ray, or processes of this machine, which start sooner. Default: CXG_POOL, else ray.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def commands() -> None:
+    """Slices of the CELLxGENE Census as verified h5ad chunk files."""
+    if not {"-h", "--help"}.isdisjoint(sys.argv):
+        return
+    from cxg_assets import settings
+
+    if settings.is_home_elsewhere():
+        click.echo(f"cxg-assets: working in {settings.home()}, {settings.how_home_was_found()}", err=True)
+
+
+@commands.group("census")
+def census_group() -> None:
+    """Demo censuses, in the layout of the real one."""
+
+
+@census_group.command("build")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--n-obs", default=20_000, show_default=True, help="Human cells.")
+@click.option("--seed", default=0, show_default=True, help="Another seed, other cells.")
+def build(path: Path, n_obs: int, seed: int) -> None:
+    """Builds a demo census of real reference cells, resampled, at PATH."""
+    from cxg_assets.cli.demo import build_with_bar
+
+    build_with_bar(path, n_obs=n_obs, seed=seed)
+    click.echo(f"{path}: a census of {n_obs:,} human cells; use it with --census-uri or CXG_CENSUS_URI")
+
+
+@commands.command("demo")
+@POOL
+def demo(pool: str | None) -> None:
+    """Builds the demo census if it is not there, and makes the example subsets from it."""
+    from cxg_assets.cli.demo import run_demo
+
+    run_demo(pool or "")
+
+
+@commands.command("doctor")
+@click.argument("subset", required=False)
+def doctor(subset: str | None) -> None:
+    """Checks this machine, the Census and the default store; with SUBSET also its selection, destination and plan.
+
+    Without SUBSET the YAML of every subset is read. Leaves nothing behind. Exit code 1 if a check failed; warnings do
+    not count.
+    """
+    from cxg_assets.cli.doctor.command import run_doctor
+
+    run_doctor(subset)
+
+
+@commands.command("index")
+@click.argument("organism")
+@click.argument("output", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--value-filter", help="SOMA filter over obs. Default: every cell.")
+@click.option("--columns", help="obs columns, separated by commas. Default: all.")
+@CENSUS_URI
+@CENSUS_VERSION
+def index(**options: Any) -> None:
+    """Writes obs of ORGANISM to OUTPUT; pandas.read_feather reads it."""
+    from cxg_assets.cli.index import write_index
+
+    write_index(**options)
+
+
+@commands.command("ingest")
+@click.argument("subset")
+@click.option("-n", "--max-obs", type=int, help="Limit to the first N cells.")
+@click.option("-c", "--chunk-size", type=int, help="Cells per file.")
+@click.option("-d", "--workers", type=click.IntRange(min=1), help="Worker processes. Default: one for each CPU.")
+@POOL
+@click.option("--value-filter", help="SOMA filter over obs.")
+@click.option("--gene-filter", help="Keep these genes only: feature_ids, separated by commas.")
+@CENSUS_URI
+@CENSUS_VERSION
+@click.option("--destination", type=STORE_PLACE, help="s3://bucket/prefix or a folder.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the summary here.")
+def ingest(**options: Any) -> None:
+    """Writes the missing chunks of SUBSET and publishes the dataset. Every option overrides the subset's YAML."""
+    from cxg_assets.cli.ingest import ingest_subset
+
+    ingest_subset(**options)
+
+
+@commands.command("new")
+@click.argument("name")
+@click.option("--value-filter", required=True, help="SOMA filter over obs.")
+@click.option("--organism", default="homo_sapiens", show_default=True)
+@click.option(
+    "--destination", default="", type=STORE_PLACE, help="s3://bucket/prefix or a folder. Default: the default store."
+)
+@click.option("--chunk-size", default=DEFAULT_CHUNK_SIZE, show_default=True, help="Cells per file.")
+def new(**options: Any) -> None:
+    """Writes defs/NAME/defs.yaml.
+
+    Organism, columns and labels are checked before, where a census index is in the default store or a Census on this
+    machine.
+    """
+    from cxg_assets.cli.new import write_subset_yaml
+
+    write_subset_yaml(**options)
+
+
+@commands.command("prune")
+@click.argument("subset")
+@click.option(
+    "--keep",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Number of recent plans to keep besides the published one and the one on record.",
+)
+@click.option(
+    "--older-than",
+    default="7d",
+    show_default=True,
+    type=Age(),
+    help=f"Keep what is younger: 7d, 12h, 30m. Less than 7d is a risk: {SHORT_RETENTION_RISK}.",
+)
+@click.option("--unreferenced", is_flag=True, help="Remove unreferenced objects however young they are.")
+@click.option("--yes", is_flag=True, help="Remove what goes. Without it, it is only listed.")
+@DESTINATION
+def prune(**options: Any) -> None:
+    """Lists old plans of SUBSET, subsets that no plan uses, and unreferenced objects; with --yes removes them.
+
+    What dataset.json points to always stays, and so does a plan that a run on any machine is writing. Census indexes
+    are shared and stay too.
+    """
+    from cxg_assets.cli.prune import prune_subset
+
+    prune_subset(**options)
+
+
+@commands.command("schema")
+def schema() -> None:
+    """Prints the JSON schema of a subset's YAML, for editors that do not find cxg_assets/defs/subset.schema.json."""
+    from cxg_assets.cli.new import schema_text
+
+    click.echo(schema_text())
+
+
+@commands.command("status")
+@click.argument("subset", required=False)
+@DESTINATION
+@click.option("--links", is_flag=True, help="Print a presigned URL of each stored chunk.")
+@click.option(
+    "--hours", default=1.0, show_default=True, help="How long presigned URLs are valid.", type=click.FloatRange(0)
+)
+def status(**options: Any) -> None:
+    """Shows stored and missing chunks, their size and the last run's throughput, of SUBSET or of every subset.
+
+    What the UI calls Unsynced is named with its causes, and with what was edited in the YAML. Nothing is written.
+
+    Of every subset, those whose YAML is wrong are named on stderr, and do not change the exit code.
+    """
+    from cxg_assets.cli.status import show_status
+
+    show_status(**options)
+
+
+@commands.command("ui")
+@click.option("-p", "--port", default=3000, show_default=True, help="Port on 127.0.0.1.", type=click.IntRange(1, 65535))
+def ui(port: int) -> None:
+    """Serves the Dagster UI with its daemon, on this machine only. Ctrl-C ends it."""
+    from cxg_assets.cli.ui.command import serve_ui
+
+    serve_ui(port)
+
+
+@commands.command("verify")
+@click.argument("subset")
+@click.option("--deep", is_flag=True, help="Read every cell from the Census again and compare.")
+@click.option("--repair", is_flag=True, help="Write damaged and missing chunks again, and publish again.")
+@DESTINATION
+def verify(**options: Any) -> None:
+    """Checks sizes and checksums of all chunks of SUBSET as published, and that nothing is unreferenced."""
+    from cxg_assets.cli.verify import verify_subset
+
+    verify_subset(**options)
