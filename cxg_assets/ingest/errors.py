@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 MAX_SHOWN = 200
-"""So many characters of what was given a message shows at most: what is wrong must not drown in it."""
+"""Characters of what was given that a message shows at most: what is wrong must not drown in it."""
 
 
 class CxgError(Exception):
@@ -23,37 +23,27 @@ class Unreachable(StoreError):
 
 
 def shown(value: object, most: int = MAX_SHOWN) -> str:
-    """A value as Python writes it, as a message shows it, on one line.
-
-    Args:
-        value: What was given, of any type and size.
-        most: So many characters at most, where a message shows more than one piece of what was given.
-    """
+    """A value of any type and size as Python writes it, on one line of at most so many characters."""
     # A long text is cut first: the whole of it may be a file.
     text = repr(value[: most + 1] if isinstance(value, str) else value)
     return text if len(text) <= most else f"{text[: most - 2]}…{text[-1]}"
 
 
 def shown_text(text: str) -> str:
-    """Text of which a part was given, as a message shows it: at most MAX_SHOWN characters on one line."""
+    """Text of which a part was given, on one line of at most MAX_SHOWN characters."""
     line = " ".join(text[: MAX_SHOWN * 10].split())
     return line if len(line) <= MAX_SHOWN else f"{line[: MAX_SHOWN - 1]}…"
 
 
 def shown_path(path: object) -> str:
-    """A path or URL as a message shows it: of a long one the beginning and the end."""
+    """A path or URL; of a long one the beginning and the end."""
     text = str(path)
     half = (MAX_SHOWN - 1) // 2
     return text if len(text) <= MAX_SHOWN else f"{text[:half]}…{text[-half:]}"
 
 
 def shown_names(names: Sequence[str], most: int = MAX_SHOWN) -> str:
-    """Names that were given, separated by commas, as a message shows them: at most MAX_SHOWN characters of them.
-
-    Args:
-        names: The names.
-        most: How many of them to show; how many more there are is said behind.
-    """
+    """Names separated by commas, at most so many and MAX_SHOWN characters of them, and how many more there are."""
     kept = list(names[:most])
     while len(kept) > 1 and len(", ".join(kept)) > MAX_SHOWN:
         kept.pop()

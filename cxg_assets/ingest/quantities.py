@@ -2,13 +2,7 @@
 
 
 def counted(n: int, noun: str, plural: str = "") -> str:
-    """A number of things: 1 problem, 2 problems, 1,200 cells.
-
-    Args:
-        n: How many.
-        noun: One of them.
-        plural: Several of them, where that is not the noun with an s.
-    """
+    """A number of things: 1 problem, 2 problems, 1,200 cells; `plural` where that is not the noun with an s."""
     return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"
 
 

@@ -28,28 +28,24 @@ def write_feather(
     rows_per_batch: int = ROWS_PER_BATCH,
     note: Callable[[], Mapping[str, str]] = dict,
 ) -> int:
-    """Writes record batches as one file.
+    """Writes record batches as one file of batches of `rows_per_batch`, and returns how many rows there were.
 
-    Args:
-        path: Written.
-        batches: The rows.
-        schema: Their schema.
-        rows_per_batch: Rows of every record batch but the last: what is read at least.
-        note: Asked, when all rows were seen, what the file is to say of them (`FeatherFile.note`). That is kept with
-            the last batch, and does not go with rows that are copied to another file.
+    `note` is asked, when all rows were seen, what the file is to say of them (`FeatherFile.note`). That is kept with
+    the last batch, and does not go with rows that are copied to another file.
 
     Raises:
         CxgError: A dictionary column's categories differ between batches, which one file cannot hold.
-
-    Returns:
-        Rows written.
     """
     n_rows = 0
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema, options=_OPTIONS) as writer:
-        for batch, is_last in _with_last(_of_equal_size(_with_equal_categories(batches, path.name), rows_per_batch)):
-            said = dict(note()) if is_last else None
+        equal_batches = _of_equal_size(_with_equal_categories(batches, path.name), rows_per_batch)
+        batch = next(equal_batches, None)
+        while batch is not None:
+            following = next(equal_batches, None)
+            said = dict(note()) if following is None else {}
             writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema), custom_metadata=said or None)
             n_rows += batch.num_rows
+            batch = following
     return n_rows
 
 
@@ -81,27 +77,12 @@ def _of_equal_size(batches: Iterable[pa.RecordBatch], n_rows: int) -> Iterator[p
         yield pa.concat_batches(waiting)
 
 
-def _with_last(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[pa.RecordBatch, bool]]:
-    """Each batch, and whether it is the last one."""
-    before = None
-    for batch in batches:
-        if before is not None:
-            yield before, False
-        before = batch
-    if before is not None:
-        yield before, True
-
-
 FeatherSource: TypeAlias = Path | RangedObject
 """A file of this project: in a folder, or in S3."""
 
 
 def feather_source(store: Store, path: str) -> FeatherSource:
     """A feather file of a store, for `FeatherFile`: in a folder it is mapped, of S3 only the parts needed are fetched.
-
-    Args:
-        store: Where it is.
-        path: Relative to the store.
 
     Raises:
         FileNotFoundError: There is none.
@@ -117,11 +98,7 @@ class FeatherFile:
     """A feather file of this project; only the columns and batches asked for are read and decoded."""
 
     def __init__(self, source: FeatherSource, columns: Sequence[str] | None = None) -> None:
-        """Opens the file.
-
-        Args:
-            source: A file that `write_feather` wrote: a local one is mapped into memory; for another `feather_source`.
-            columns: Decode these only; None decodes all.
+        """Opens a file that `write_feather` wrote; only some columns of it are decoded, or all by default.
 
         Raises:
             FileNotFoundError: There is none.
@@ -169,10 +146,7 @@ class FeatherFile:
         return batch
 
     def batches(self, numbers: Sequence[int] | None = None) -> Generator[pa.RecordBatch, None, None]:
-        """Record batches one after the other, with the columns asked for; of S3 the next are fetched meanwhile.
-
-        Args:
-            numbers: Which; None for all.
+        """All record batches or some, with the columns asked for; of S3 the next are fetched meanwhile.
 
         Raises:
             ArrowInvalid: One is damaged.
@@ -192,12 +166,9 @@ class FeatherFile:
         return self.pieces([(start, stop)])
 
     def pieces(self, pieces: Sequence[tuple[int, int]]) -> pa.Table:
-        """Rows of several pieces, with the columns asked for.
+        """Rows start … stop-1 of at least one piece, in the order of the file, with the columns asked for.
 
         A batch that they lie in is decoded once. What is returned holds on to these rows only, not to whole batches.
-
-        Args:
-            pieces: start and stop of each, at least one, in the order of the file.
         """
         size = self.rows_per_batch
         wanted: dict[int, list[np.ndarray]] = {}

@@ -6,13 +6,9 @@ from cxg_assets.ingest.storage.store import Store
 
 
 def follow_up(store: Store, command: str, subset: str, *options: str) -> str:
-    """A command line about a subset, as a shell takes it, for the destination that the message is about.
+    """A command line about a subset, as a shell takes it, for the store that the message is about.
 
-    Args:
-        store: That destination: where a `--destination` overrode the YAML's, the next command has to be given it too.
-        command: `ingest`, `verify`, `prune` or `status`.
-        subset: Name of the subset.
-        options: More of its words.
+    Where a `--destination` overrode the YAML's, the next command has to be given it too.
     """
     destination = ["--destination", store.given] if store.given else []
     return shlex.join(["cxg-assets", command, subset, *options, *destination])

@@ -50,13 +50,7 @@ class IpcLayout:
     """
 
     def __init__(self, read: Callable[[int, int], bytes | memoryview], n_bytes: int, schema: pa.Schema) -> None:
-        """Reads the footer.
-
-        Args:
-            read: Gives the bytes of a range.
-            n_bytes: Size of the file, which pyarrow has opened: it is one.
-            schema: Its schema.
-        """
+        """Reads the footer of a file of n_bytes, which pyarrow has opened: it is one."""
         self._read = read
         self._schema = schema
         start = n_bytes - footer_bytes(read(n_bytes - _END.size, n_bytes))

@@ -38,9 +38,6 @@ def create_file(folder: Path, path: str, data: bytes, store: Any) -> bool:
 
     Returns:
         Whether it was created; False where there is one.
-
-    Raises:
-        OSError: It cannot be written.
     """
     file = folder / path.lstrip("/")
     if file.is_dir():
@@ -79,15 +76,7 @@ def _create_aside(path: str, data: bytes, store: Any) -> bool:
 
 
 def staged_files(folder: Path, prefix: str) -> dict[str, Listed]:
-    """What writers that were killed, or still write, have put aside.
-
-    Args:
-        folder: Where the paths begin.
-        prefix: A folder in it.
-
-    Returns:
-        The files by path, relative to `folder`.
-    """
+    """What writers that were killed, or still write, have put aside below a prefix, by path relative to `folder`."""
     found: dict[str, Listed] = {}
     for file in sorted((folder / prefix).rglob("*#*")):
         if is_staged(file.name):

@@ -48,11 +48,7 @@ def probe(locator: StoreLocator) -> Proven:
 
 
 def probe_writing(locator: StoreLocator) -> Proven:
-    """Does it without listing, for who lists anyway.
-
-    Raises:
-        BadInput: It cannot be written, read or cleaned up; the message has the reason.
-    """
+    """The same without listing, for who lists anyway."""
     parts = urlsplit(locator.url)
     if parts.scheme == "file":
         _probe_folder(Path(unquote(parts.path)))
@@ -84,21 +80,19 @@ def _write(locator: StoreLocator, path: str) -> Proven:
         "it does not know conditional writes (If-None-Match): two runs at once may store a chunk twice, the same bytes"
     )
     without_checksums = "it does not know SHA-256 checksums: only cxg-assets verify finds what was damaged on the way"
-    ways = [
+    without_both = replace(locator, conditional_create=False, checksums=False)
+    for way in (
         Proven(locator),
         Proven(replace(locator, checksums=False), (without_checksums,)),
         Proven(replace(locator, conditional_create=False), (without_create,)),
-        Proven(replace(locator, conditional_create=False, checksums=False), (without_create, without_checksums)),
-    ]
-    for way in ways[:-1]:
+    ):
         try:
             return _settle(way, path, without_create)
         except Unreachable:
             raise
         except StoreError:
-            # A refusal that is not about the two comes back in every way; the last one tells it.
-            continue
-    return _settle(ways[-1], path, without_create)
+            continue  # a refusal that is not about the two comes back in every way; the last one tells it
+    return _settle(Proven(without_both, (without_create, without_checksums)), path, without_create)
 
 
 def _settle(way: Proven, path: str, without_create: str) -> Proven:

@@ -32,10 +32,6 @@ class RangedObject:
     def __init__(self, store: "Store", path: str) -> None:
         """Reads the footer.
 
-        Args:
-            store: Where it is.
-            path: Relative to the store.
-
         Raises:
             FileNotFoundError: There is no such object.
             StoreError: The store did not give it.
@@ -48,22 +44,12 @@ class RangedObject:
             self._tail = self._get(self.n_bytes - n_needed, self.n_bytes - len(self._tail)) + self._tail
 
     @property
-    def name(self) -> str:
-        """The last part of its path."""
-        return self._path.rpartition("/")[2]
-
-    @property
     def n_bytes(self) -> int:
         """Its size."""
         return self._version.n_bytes
 
     def read(self, start: int, stop: int, *, keep: bool = False) -> bytes | memoryview:
-        """The bytes of a range.
-
-        Args:
-            start: First byte.
-            stop: One past the last.
-            keep: The same range asked for again comes from memory.
+        """Bytes start … stop-1; those that are kept come from memory when they are asked for again.
 
         Raises:
             FileNotFoundError: The object is gone.
@@ -72,11 +58,9 @@ class RangedObject:
         place = start - self.n_bytes + len(self._tail)
         if place >= 0:
             return memoryview(self._tail)[place : place + stop - start]
-        data = self._kept.get((start, stop))
-        if data is None:
-            data = self._get(start, stop)
-            if keep:
-                self._kept[start, stop] = data
+        data = self._kept.get((start, stop)) or self._get(start, stop)
+        if keep:
+            self._kept[start, stop] = data
         return data
 
     def _get(self, start: int, stop: int) -> bytes:
@@ -90,13 +74,9 @@ class RangedFile(io.RawIOBase):
     """A RangedObject as pyarrow reads it: a place in it, and the parts that were fetched for the next batch.
 
     For one thread; several may read one RangedObject.
-
-    Attributes:
-        source: The object.
     """
 
     def __init__(self, source: RangedObject) -> None:
-        """Starts at the first byte."""
         self.source = source
         self._place = 0
         self._parts: dict[Range, bytes | memoryview] = {}
@@ -132,13 +112,8 @@ class RangedFile(io.RawIOBase):
     ) -> Generator[int, None, None]:
         """Fetches what is needed of batches, ahead of their use: of the first alone, then of ever more at once.
 
-        Args:
-            layout: Of the file.
-            numbers: The batches.
-            columns: The columns that are needed; None needs all.
-
         Yields:
-            Each of the numbers, when it can be read without a request.
+            The number of each batch, when its columns (all with None) can be read without a request.
         """
         head: dict[Range, bytes | memoryview] = {}
         if layout.has_dictionaries and len(numbers):

@@ -23,9 +23,9 @@ class S3Settings:
         endpoint_url: URL of another S3 than Amazon's; None is Amazon's of the region.
         region: AWS region.
         profile: Name of an AWS profile; takes precedence over keys in the environment.
-        access_key_id: Key.
+        access_key_id: Key; with its secret, and a token where it is a temporary one.
         secret_access_key: Its secret.
-        session_token: Token of temporary keys.
+        session_token: Its token.
         anonymous: Send no credentials: a public bucket.
         verify: Check TLS certificates.
         virtual_addressing: Address `bucket.host/key` instead of `host/bucket/key`.
@@ -57,22 +57,16 @@ class S3Settings:
             BadInput: There is no such profile, or the endpoint is no URL.
         """
         endpoint = self.endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-        found = replace(self, endpoint_url=endpoint or None)
         session = self._session()
         region = self.region or os.environ.get("AWS_REGION") or session.region_name
-        found = replace(found, region=region)
+        found = replace(self, endpoint_url=endpoint or None, region=region)
         if self.anonymous or self.access_key_id is not None:
             return found
         keys = session.get_credentials()
         if keys is None or keys.method not in ("env", "shared-credentials-file", "config-file"):
             return replace(found, profile=self.profile or os.environ.get("AWS_PROFILE"))
-        frozen = keys.get_frozen_credentials()
-        return replace(
-            found,
-            access_key_id=frozen.access_key,
-            secret_access_key=frozen.secret_key,
-            session_token=frozen.token,
-        )
+        key, secret, token, *_ = keys.get_frozen_credentials()
+        return replace(found, access_key_id=key, secret_access_key=secret, session_token=token)
 
     def obstore_options(self, bucket: str) -> dict[str, Any]:
         """The keyword arguments of `obstore.store.S3Store` for a bucket.
@@ -142,13 +136,9 @@ class S3Settings:
 
     def _credentials(self) -> Callable[[], Any]:
         """Tells the keys each time it is called, as obstore wants it."""
-        if self.access_key_id is not None:
-            return lambda: {
-                "access_key_id": self.access_key_id,
-                "secret_access_key": self.secret_access_key,
-                "token": self.session_token,
-                "expires_at": None,
-            }
+        if (key := self.access_key_id) is not None:
+            known = {"access_key_id": key, "secret_access_key": self.secret_access_key, "token": self.session_token}
+            return lambda: {**known, "expires_at": None}
         from obstore.auth.boto3 import Boto3CredentialProvider
 
         try:

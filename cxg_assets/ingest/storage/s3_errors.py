@@ -67,11 +67,7 @@ _BY_WORDS = (
         "the S3 server cannot be reached; check AWS_ENDPOINT_URL and the network",
         is_transient=True,
     ),
-    _Cause(
-        ("HTTP error", "[Error Type: 99]"),
-        "the connection to S3 broke off",
-        is_transient=True,
-    ),
+    _Cause(("HTTP error", "[Error Type: 99]"), "the connection to S3 broke off", is_transient=True),
 )
 
 _BY_STATUS = (
@@ -93,10 +89,8 @@ def explain(error: BaseException) -> str:
     words = " ".join(words.split()).rstrip(": ")
     told = words if cause is None else cause.told
     told = f"{told} ({code})" if code and code not in told else told
-    if cause is None:
-        return told
     region = _first_match(_RIGHT_REGION, text)
-    return f"{told}: it is {region}" if cause.told == _REGION and region else told
+    return f"{told}: it is {region}" if cause and cause.told == _REGION and region else told
 
 
 def is_known(error: BaseException) -> bool:
@@ -105,7 +99,7 @@ def is_known(error: BaseException) -> bool:
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether a conditional write came in the way of another; nobody knows yet which of the two lands."""
+    """Whether a conditional write came in the way of another; nobody knows yet which of the two is stored."""
     return _first_match(_CODE, str(error)) == _CONFLICT
 
 
@@ -116,15 +110,13 @@ def is_transient(error: BaseException) -> bool:
 
 
 def _cause(text: str) -> _Cause | None:
-    code = _first_match(_CODE, text)
-    status = _first_match(_STATUS, text)
-    for cause in _BY_CODE:
-        if code in cause.signs:
-            return cause
-    for cause in _BY_WORDS:
-        if any(word in text for word in cause.signs):
-            return cause
-    return next((cause for cause in _BY_STATUS if status in cause.signs), None)
+    code, status = _first_match(_CODE, text), _first_match(_STATUS, text)
+    found = (
+        *(cause for cause in _BY_CODE if code in cause.signs),
+        *(cause for cause in _BY_WORDS if any(word in text for word in cause.signs)),
+        *(cause for cause in _BY_STATUS if status in cause.signs),
+    )
+    return next(iter(found), None)
 
 
 def _first_match(pattern: re.Pattern[str], text: str) -> str:

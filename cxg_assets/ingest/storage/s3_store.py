@@ -22,14 +22,14 @@ PART_BYTES = 16 * 2**20
 
 
 def s3_store(url: str, settings: S3Settings, patience: Patience, max_retries: int, **more: str | None) -> S3Store:
-    """Opens the store.
+    """Opens the store of a destination.
 
     Args:
         url: The destination.
         settings: How its S3 is reached.
-        patience: How long and with which waits obstore repeats a request.
-        max_retries: How often.
-        more: Options of obstore that depend on the store; those that are empty are left out.
+        patience: How long and with which waits obstore itself repeats a request.
+        max_retries: How often it does.
+        more: Options of obstore; those that are empty are left out.
     """
     parts = urlsplit(url)
     options = settings.obstore_options(parts.netloc)
@@ -52,7 +52,7 @@ def put_object(store: Any, patient: Any, path: str, data: bytes | Path, attribut
     """Stores an object, whatever was there; in parts if it is large.
 
     Args:
-        store: The obstore store.
+        store: obstore's store.
         patient: The one for what is sent in parts: it repeats a part that was cut.
         path: Where it goes.
         data: The object, or a file.
@@ -72,13 +72,7 @@ def put_object(store: Any, patient: Any, path: str, data: bytes | Path, attribut
 
 
 def download(patient: Any, path: str, file: Path) -> None:
-    """Gets an object into a file.
-
-    Args:
-        patient: The obstore store for what is got in parts: it goes on where a part was cut.
-        path: The object.
-        file: Written.
-    """
+    """Gets an object into a file, from the store for what is got in parts: it goes on where a part was cut."""
     with file.open("wb") as sink:
         for part in patient.get(path).stream(min_chunk_size=PART_BYTES):
             sink.write(part)

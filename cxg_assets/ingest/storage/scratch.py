@@ -20,7 +20,7 @@ def scratch_folder(parent: Path | None = None, prefix: str = PREFIX) -> Iterator
     first: a census index takes gigabytes, and runs that are killed for want of disk would make it worse each time.
 
     Args:
-        parent: Where it is made; None for the system's folder for temporary files (`TMPDIR`).
+        parent: Where it is made; by default in the system's folder for temporary files (`TMPDIR`).
         prefix: Begins its name. Nobody else may name folders so.
     """
     parent = Path(tempfile.gettempdir()) if parent is None else parent

@@ -73,18 +73,11 @@ class StoreLocator:
         check_url(self.url)
 
     def completed(self) -> "StoreLocator":
-        """The same with what the environment says of S3, for workers that have another environment.
-
-        Raises:
-            BadInput: There is no such AWS profile.
-        """
+        """The same with what the environment says of S3 (`S3Settings.completed`), for workers that have another."""
         return replace(self, s3=self.s3.completed()) if self.url.startswith("s3://") else self
 
     def open(self, patience: Patience = PATIENCE) -> "Store":
         """Opens the store. Nothing is read or written yet.
-
-        Args:
-            patience: How long a request is repeated.
 
         Raises:
             BadInput: It is in S3 and there are no credentials, or not the profile that is asked for.
@@ -94,12 +87,7 @@ class StoreLocator:
 
 @dataclass(frozen=True)
 class Stored:
-    """What became of a chunk that was to be stored.
-
-    Attributes:
-        created: It is the one that lies there now; False when there was one already.
-        retries: How often the request was repeated.
-    """
+    """What became of a chunk that was to be stored: whether there was none yet, and how often that was repeated."""
 
     created: bool
     retries: int
@@ -121,20 +109,16 @@ class Store:
         locator = locator.completed()
         self.url, self.given = locator.url.rstrip("/"), locator.given
         parts = urlsplit(self.url)
-        self._folder = Path(unquote(parts.path)) if parts.scheme == "file" else None
+        self.folder = Path(unquote(parts.path)) if parts.scheme == "file" else None
+        """The folder, for what is only in folders; None for S3."""
         self._locator = locator
         self._patience = patience
         self._store: Any = None
         self._patient: S3Store | None = None
-        if self._folder is None:
+        if self.folder is None:
             # We repeat a request ourselves: obstore does not tell how often it did, repeats no conditional create and
             # no list whose answer was cut. Only what is sent or got in parts is better left to it.
             self._store, self._patient = (self._s3_store(max_retries) for max_retries in (0, MANY))
-
-    @property
-    def folder(self) -> Path | None:
-        """The folder, for what is only in folders; None for S3."""
-        return self._folder
 
     def uri(self, path: str) -> str:
         """The full URI of an object."""
@@ -143,19 +127,13 @@ class Store:
     def put_chunk(self, path: str, data: bytes, fingerprint: str, *, replace: bool = False) -> Stored:
         """Stores a chunk, unless there is one already: its name says what is in it.
 
-        In S3 the object carries its fingerprint as user metadata.
-
-        Args:
-            path: Where it goes.
-            data: The file.
-            fingerprint: The chunk's.
-            replace: What lies there is damaged: the chunk takes its place. A reader sees the one or the other, whole.
+        With `replace` it takes the place of a damaged one; a reader sees the one or the other, whole. In S3 the object
+        carries its fingerprint as user metadata.
 
         Raises:
             StoreError: The store did not take it.
         """
-        folder = self._folder
-        if folder is not None:
+        if (folder := self.folder) is not None:
             if replace:
                 return Stored(created=True, retries=self._put(path, data, None))
             return Stored(*self._do("write", path, lambda: create_file(folder, path, data, self._open(create=True))))
@@ -195,12 +173,7 @@ class Store:
         return self._do("read", path, lambda: self._open().get(path).bytes().to_bytes())[0]
 
     def get_range(self, path: str, start: int, stop: int | None) -> tuple[bytes, Version]:
-        """Reads a part of an object, by one request.
-
-        Args:
-            path: The object.
-            start: First byte; negative counts from the end, and all that the object has where it is shorter.
-            stop: One past the last byte; None with a negative start.
+        """Reads bytes start … stop-1 of an object by one request; with a negative start so many of its last, or all.
 
         Raises:
             FileNotFoundError: There is none.
@@ -228,7 +201,7 @@ class Store:
 
     def objects(self, prefix: str) -> dict[str, Listed]:
         """All objects below a prefix, by path; one request for a thousand."""
-        if self._folder is not None and not self._folder.exists():
+        if self.folder is not None and not self.folder.exists():
             return {}
         pages = self._do("list", prefix, lambda: list(self._open().list(prefix)))[0]
         return {item["path"]: Listed(item["size"], item["last_modified"]) for page in pages for item in page}
@@ -245,26 +218,24 @@ class Store:
             FileNotFoundError: There is none.
             StoreError: The store did not give it.
         """
-        if self._folder is not None:
+        if self.folder is not None:
             # obstore also refuses a path that leaves the folder
             self._do("read", path, lambda: self._open().head(path))
-            yield self._folder / path.lstrip("/")
+            yield self.folder / path.lstrip("/")
             return
         with scratch_folder() as folder:
             file = folder / Path(path).name
-            self._do("read", path, lambda: s3_store.download(self._in_parts(self._open()), path, file))
+            self._do("read", path, lambda: s3_store.download(self._patient, path, file))
             yield file
 
     def links(self, paths: Sequence[str], seconds: int) -> list[str]:
-        """URLs by which anybody can download objects for a while, without keys; for a folder the files' URIs.
+        """URLs that let anybody download objects without keys for so many seconds; for a folder the files' URIs.
 
-        Args:
-            paths: The objects; whether they are there is not looked up.
-            seconds: How long the URLs are good for.
+        Whether the objects are there is not looked up.
         """
         for path in paths:
             check_path(path, self.url)
-        if self._folder is not None:
+        if self.folder is not None:
             return [self.uri(path) for path in paths]
         if self._locator.s3.anonymous:
             parts = urlsplit(self.url)
@@ -289,32 +260,21 @@ class Store:
 
         def put() -> None:
             store = self._open(create=True)
-            s3_store.put_object(store, self._in_parts(store), path, data, attributes)
+            s3_store.put_object(store, self._patient or store, path, data, attributes)
 
         return self._do("write", path, put)[1]
-
-    def _in_parts(self, store: Any) -> Any:
-        """The obstore store for what is sent or got in parts: it goes on where a part was cut."""
-        return store if self._patient is None else self._patient
 
     def _open(self, *, create: bool = False) -> Any:
         """The obstore store; the one of a folder is made when it is first needed, the folder when it is written."""
         if self._store is None:
-            assert self._folder is not None
-            if not create and not self._folder.exists():
+            assert self.folder is not None
+            if not create and not self.folder.exists():
                 raise FileNotFoundError(f"{self.url} is not there")
-            self._store = LocalStore(self._folder, mkdir=True, automatic_cleanup=True)
+            self._store = LocalStore(self.folder, mkdir=True, automatic_cleanup=True)
         return self._store
 
     def _do(self, action: str, path: str, request: Callable[[], Result]) -> tuple[Result, int]:
-        """Makes a request, repeatedly if need be, and names action and object in every error.
-
-        Returns:
-            What the request gave, and how often it was repeated.
-
-        Raises:
-            BadInput: The path could lie outside of the store.
-        """
+        """What a request gave, and how often it was repeated; names action and object in every error."""
         check_path(path, self.url)
         try:
             return self._patience.call(request, is_transient)

@@ -1,8 +1,5 @@
 """Which URLs a store may have, and which paths below it: nothing that could be read as another place.
 
-A folder of this machine may be given by its path, as people write it; `as_url` makes the URL, with `..` and `~`
-resolved as the shell does.
-
 Programs differ in what they make of `..`, of an empty segment or of `%2e`, and Python's own parser drops line breaks
 without a word. So these are refused, not resolved.
 """
@@ -12,8 +9,6 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from cxg_assets.ingest.errors import MAX_SHOWN, BadInput, shown, shown_path, shown_text
-
-__all__ = ["absolute_path", "as_url", "check_path", "check_url"]
 
 _MAX_PART = 70
 """Characters of a URL's part that a message shows beside the URL."""
@@ -25,11 +20,7 @@ _FOUR_NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
 
 
 def as_url(place: str, folder: Path = Path()) -> str:
-    """The URL of a store that is given by a URL or by a path; what looks like a URL is given back as it is.
-
-    Args:
-        place: `s3://bucket/prefix`, `file:///folder`, or a path, in which `~` is the user's home folder.
-        folder: Where a relative path begins; the current folder by default.
+    """The URL of a store: a URL as it is, that of a path as `absolute_path` follows it from a folder.
 
     Raises:
         BadInput: The path cannot be followed.
@@ -40,11 +31,7 @@ def as_url(place: str, folder: Path = Path()) -> str:
 
 
 def absolute_path(path: str, folder: Path = Path()) -> Path:
-    """An absolute path without `~` and `..`; links stay, but where a `..` comes after one.
-
-    Args:
-        path: As somebody wrote it.
-        folder: Where a relative path begins; the current folder by default.
+    """An absolute path without `~` and `..`, relative to a folder; links stay, but where a `..` comes after one.
 
     Raises:
         BadInput: The path cannot be followed.
