@@ -66,12 +66,7 @@ class CensusResource(dg.ConfigurableResource):
         return read_release(self.asked, uri, None, self._access(uri, None))
 
     def look_up(self) -> ReleaseAddress:
-        """Where `asked_version` is now, as the release directory says.
-
-        Raises:
-            BadInput: There is no such release or mirror, or it was retracted.
-            CxgError: The release directory cannot be read.
-        """
+        """Where `asked_version` is now, as the release directory says (`resolve_release`, also for what is raised)."""
         return resolve_release(self.asked_version, self.mirror or settings.Variables().census_mirror)
 
     def locator(self, release: Release) -> CensusLocator:

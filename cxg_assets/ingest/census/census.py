@@ -56,10 +56,7 @@ class CensusLocator:
     timestamp_ms: int | None = None
 
     def open(self, *, buffer_bytes: int = OBS_BUFFER_BYTES) -> "Census":
-        """Opens the Census for reading; within `keep_open` only once for each timestamp.
-
-        Args:
-            buffer_bytes: Bytes TileDB holds for each column of a read.
+        """Opens the Census for reading, with a buffer for each column; in `keep_open` once for each timestamp.
 
         Raises:
             BadInput: There is nothing at the URI, or it is not a Census.
@@ -84,52 +81,39 @@ class CensusLocator:
             BadInput: There is no such array.
             Unreachable: The S3 that it is in does not answer.
         """
-        require_cpu()
-        import tiledbsoma
-
         settings = {
             "sm.compute_concurrency_level": n_threads,
             "sm.io_concurrency_level": n_threads,
             "sm.mem.total_budget": X_TILE_BYTES,
         }
-        try:
-            return tiledbsoma.SparseNDArray.open(uri, context=self._context(buffer_bytes, settings))
-        except (tiledbsoma.SOMAError, ValueError, TypeError) as error:
-            self._raise_if_of_s3(error)
-            raise BadInput(
-                f"census {shown_path(self.uri)}: the X array {uri} cannot be opened ({explain(error)}); it was "
-                "there when the subset was made. If the Census was moved or rebuilt, make the subset again"
-            ) from error
+        problem = f"the X array {uri} cannot be opened"
+        advice = "it was there when the subset was made. If the Census was moved or rebuilt, make the subset again"
+        return self._open("SparseNDArray", uri, buffer_bytes, settings, problem, advice)
 
-    def _context(self, buffer_bytes: int, settings: Mapping[str, Any]) -> "tiledbsoma.SOMATileDBContext":
+    def _open(
+        self, kind: str, uri: str, buffer_bytes: int, settings: Mapping[str, Any], problem: str, advice: str
+    ) -> Any:
+        """Opens an array or a collection; why it cannot be opened is told between problem and advice."""
+        require_cpu()
         # Imported here: tiledbsoma takes over a second, which Dagster's code servers should not pay.
         import tiledbsoma
 
-        config: dict[str, Any] = dict(self.tiledb_config) | {"soma.init_buffer_bytes": buffer_bytes} | dict(settings)
-        # TileDB would give all free memory of the process back to the kernel after every read (see `process.py`).
-        config.setdefault("sm.mem.malloc_trim", "false")
-        for name, value in PATIENT.items():
-            config.setdefault(name, value)
-        return tiledbsoma.SOMATileDBContext(tiledb_config=config, timestamp=self.timestamp_ms)
-
-    def _raise_if_of_s3(self, error: Exception) -> None:
-        if is_known(error):
-            kind = Unreachable if is_transient(error) else BadInput
-            raise kind(f"census {shown_path(self.uri)}: {explain(error)}") from error
+        # TileDB would give all free memory of the process back after every read (`worker_environment.py`).
+        config: dict[str, Any] = {"sm.mem.malloc_trim": "false", **PATIENT, **dict(self.tiledb_config)}
+        config |= {"soma.init_buffer_bytes": buffer_bytes, **settings}
+        try:
+            context = tiledbsoma.SOMATileDBContext(tiledb_config=config, timestamp=self.timestamp_ms)
+            return getattr(tiledbsoma, kind).open(uri, context=context)
+        except (tiledbsoma.SOMAError, ValueError, TypeError) as error:
+            told = explain(error) if is_known(error) else f"{problem} ({explain(error)}); {advice}"
+            failure = Unreachable if is_transient(error) else BadInput
+            raise failure(f"census {shown_path(self.uri)}: {told}") from error
 
     def _open_root(self, buffer_bytes: int) -> "tiledbsoma.Collection":
-        require_cpu()
-        import tiledbsoma
-
+        problem = "no SOMA collection can be opened there"
+        advice = "give the URI of a Census (its folder holds census_info and census_data), or a release name"
         threads = {"sm.io_concurrency_level": max(IO_THREADS, os.cpu_count() or 1)}
-        try:
-            root = tiledbsoma.Collection.open(self.uri, context=self._context(buffer_bytes, threads))
-        except (tiledbsoma.SOMAError, ValueError, TypeError) as error:
-            self._raise_if_of_s3(error)
-            raise BadInput(
-                f"census {shown_path(self.uri)}: no SOMA collection can be opened there ({explain(error)}); "
-                "give the URI of a Census (its folder holds census_info and census_data), or a release name"
-            ) from error
+        root = self._open("Collection", self.uri, buffer_bytes, threads, problem, advice)
         if not {"census_info", "census_data"} <= set(root):  # `in` would open them
             root.close()
             raise BadInput(

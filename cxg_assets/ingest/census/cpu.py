@@ -34,7 +34,7 @@ def require_cpu(
     """Makes sure that tiledbsoma can be imported. Costs nothing after the first time.
 
     Args:
-        features: Tells what the CPU can do, by LLVM's names; a feature that is not in it is not known.
+        features: Tells what the CPU can do; of a feature that is not in it nothing is known.
         machine: Tells the architecture that this Python was built for.
 
     Raises:

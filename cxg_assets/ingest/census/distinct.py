@@ -23,11 +23,7 @@ def sort_cells(values: np.ndarray) -> None:
 
 
 def n_repeated(ordered: np.ndarray) -> int:
-    """How many values are that of the one before.
-
-    Args:
-        ordered: (n,) values in order.
-    """
+    """How many of (n,) values in order are that of the one before."""
     return sum(int(np.count_nonzero(after == before)) for before, after in _neighbours(ordered))
 
 

@@ -57,22 +57,11 @@ class Release:
         return f"{self.build}-{self.fingerprint[:8]}"
 
     def locator(self, tiledb_config: Mapping[str, str]) -> CensusLocator:
-        """Where this build is, pinned to the time it was read.
-
-        Args:
-            tiledb_config: TileDB settings of the place: endpoint, credentials.
-        """
-        return CensusLocator(
-            uri=self.uri,
-            tiledb_config=tuple({**public_bucket_config(self.region), **tiledb_config}.items()),
-            timestamp_ms=self.timestamp_ms,
-        )
+        """Where this build is, pinned to the time it was read, with the TileDB settings of the place."""
+        return _locator(self.uri, self.region, tiledb_config, self.timestamp_ms)
 
     def confirm(self, locator: CensusLocator) -> None:
         """Makes sure that it is still this build that lies at its URI, now; it is opened for that alone.
-
-        Args:
-            locator: Where the build is.
 
         Raises:
             BadInput: It is another build.
@@ -118,9 +107,7 @@ def read_release(
     if "://" not in uri:
         uri = str(Path(uri).absolute())  # workers may run in another folder
     timestamp_ms = int(time.time() * 1000)
-    config = {**public_bucket_config(region), **tiledb_config}
-    locator = CensusLocator(uri=uri, tiledb_config=tuple(config.items()), timestamp_ms=timestamp_ms)
-    with locator.open() as census:
+    with _locator(uri, region, tiledb_config, timestamp_ms).open() as census:
         summary = census.summary()
     missing = [label for label in ("census_build_date", "census_schema_version") if label not in summary]
     if missing:
@@ -137,6 +124,11 @@ def read_release(
         total_cell_count=int(summary.get("total_cell_count", 0)),
         unique_cell_count=int(summary.get("unique_cell_count", 0)),
     )
+
+
+def _locator(uri: str, region: str | None, tiledb_config: Mapping[str, str], timestamp_ms: int) -> CensusLocator:
+    config = {**public_bucket_config(region), **tiledb_config}
+    return CensusLocator(uri=uri, tiledb_config=tuple(config.items()), timestamp_ms=timestamp_ms)
 
 
 def _fingerprint(uri: str, summary: Mapping[str, str]) -> str:

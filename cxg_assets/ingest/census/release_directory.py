@@ -1,8 +1,8 @@
 """The directory of the public Census: which releases there are, and where each one lies.
 
-cellxgene_census reads the same two files, but without a timeout. It drops an alias that leads nowhere, takes a
-retracted release for unknown, and never comes back from aliases that lead in a circle. Here each of these is an error
-that says so.
+cellxgene_census 1.18 reads the same two files, but without a timeout or a second try. It drops an alias that leads
+nowhere, never comes back from aliases that lead in a circle, and does not say which mirror is the default. Here each of
+these is an error that says so.
 """
 
 import difflib
@@ -67,13 +67,9 @@ class ReleaseAddress:
 
 
 def resolve_release(name: str, mirror: str = "") -> ReleaseAddress:
-    """Looks a release up in the directory of the public Census.
+    """Looks up an alias (`stable`, `V5`) or a build (`2025-11-08`), in the default mirror or another.
 
     Takes two GET requests and two minutes at most (see `fetch_objects`, also for proxies and certificates).
-
-    Args:
-        name: An alias (`stable`, `latest`, `V5`) or a build (`2025-11-08`).
-        mirror: Name of a mirror; empty for the default one.
 
     Raises:
         BadInput: The release is unknown or retracted, or an alias without a build; or the mirror is unknown, not in S3,
@@ -93,9 +89,6 @@ def find_retraction(build: str) -> str | None:
     """When and why a build was retracted, and what to use instead; empty when it was not, None when it is not listed.
 
     Takes one GET request.
-
-    Args:
-        build: A build (`2025-11-08`).
 
     Raises:
         CxgError: The directory cannot be read, or does not have the format that we know.
@@ -153,11 +146,8 @@ def _flags(build: str, releases: Entries) -> tuple[str, ...]:
 def _names(releases: Entries) -> list[str]:
     """The names that lead to a build which was not retracted: aliases before builds, newer before older."""
     builds = {name: _follow(name, releases)[-1] for name in releases}
-    names = [
-        name
-        for name, build in builds.items()
-        if isinstance(releases.get(build), dict) and "retracted" not in _flags(build, releases)
-    ]
+    listed = {name for name, build in builds.items() if isinstance(releases.get(build), dict)}
+    names = [name for name in listed if "retracted" not in _flags(builds[name], releases)]
     return sorted(names, key=lambda name: (isinstance(releases[name], str), name), reverse=True)
 
 
@@ -215,7 +205,7 @@ def _get_optional(entries: Entries, key: str, kind: type, where: str) -> Any:
     return None if entries.get(key) is None else _get(entries, key, kind, where)
 
 
-def fetch_objects(urls: Sequence[str]) -> list[Mapping[str, Any]]:
+def fetch_objects(urls: Sequence[str]) -> list[Entries]:
     """Gets JSON objects, one after the other over one connection, within two minutes (`LIMIT_S`).
 
     Connection errors and the statuses 429, 500, 502, 503 and 504 are tried again. The environment variables of
@@ -224,19 +214,24 @@ def fetch_objects(urls: Sequence[str]) -> list[Mapping[str, Any]]:
     It runs in a thread that is left behind when it takes too long: the timeouts of `requests` begin anew with every
     address of a host and every packet, so they alone set no limit.
 
-    Args:
-        urls: Where they are.
-
     Raises:
         CxgError: One cannot be had, or is not a JSON object. The message begins with its URL.
     """
-    found: Future[list[Mapping[str, Any]]] = Future()
+    found: Future[list[Entries]] = Future()
+    retry = Retry(
+        total=RETRIES,
+        backoff_factor=BACKOFF_S,
+        backoff_jitter=BACKOFF_S,
+        status_forcelist=(429, 500, 502, 503, 504),
+        raise_on_status=False,  # so that the message can name the last status
+        respect_retry_after_header=False,  # it may ask for hours
+    )
 
     def fetch() -> None:
         try:
             with requests.Session() as session:
                 session.headers["User-Agent"] = f"cxg_assets/{version('cxg_assets')}"
-                session.mount("https://", HTTPAdapter(max_retries=_retry()))
+                session.mount("https://", HTTPAdapter(max_retries=retry))
                 found.set_result([_fetch_object(session, url) for url in urls])
         except Exception as error:  # noqa: BLE001 - raised where the result is waited for
             found.set_exception(error)
@@ -248,18 +243,7 @@ def fetch_objects(urls: Sequence[str]) -> list[Mapping[str, Any]]:
         raise CxgError(f"{' and '.join(urls)}: no whole answer within {LIMIT_S:g} s; try again later") from error
 
 
-def _retry() -> Retry:
-    return Retry(
-        total=RETRIES,
-        backoff_factor=BACKOFF_S,
-        backoff_jitter=BACKOFF_S,
-        status_forcelist=(429, 500, 502, 503, 504),
-        raise_on_status=False,  # so that the message can name the last status
-        respect_retry_after_header=False,  # it may ask for hours
-    )
-
-
-def _fetch_object(session: requests.Session, url: str) -> Mapping[str, Any]:
+def _fetch_object(session: requests.Session, url: str) -> Entries:
     try:
         response = session.get(url, timeout=TIMEOUT_S)
     except OSError as error:  # all errors of requests, and the plain one for a REQUESTS_CA_BUNDLE that is not there

@@ -14,7 +14,6 @@ from cxg_assets.ingest.census.row_hashes import hash_rows
 CELL = ("dataset_id", "observation_joinid")
 """What tells a cell of the Discover corpus: the second names it within the first."""
 
-
 _N_REPEATED = "n_repeated_cells"
 
 
@@ -22,12 +21,7 @@ class RepeatedCells:
     """Counts cells whose `CELL` is that of another. Memory: 8 bytes a cell."""
 
     def __init__(self, n_obs: int, schema: pa.Schema) -> None:
-        """Nothing was seen yet.
-
-        Args:
-            n_obs: Cells that there will be at most.
-            schema: Of obs.
-        """
+        """Nothing was seen yet, of n_obs cells at most of an obs with this schema."""
         self._has_cells = set(CELL) <= set(schema.names)
         self._hashes = np.empty(n_obs if self._has_cells else 0, np.uint64)
         self._n_seen = 0
