@@ -13,7 +13,7 @@ import click
 
 from cxg_assets import __version__
 from cxg_assets.ingest.errors import shown
-from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE
+from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE, DEFAULT_ORGANISM
 from cxg_assets.ingest.storage.url import as_url
 
 POOLS = ("ray", "local")
@@ -156,7 +156,7 @@ def ingest(**options: Any) -> None:
 @commands.command("new")
 @click.argument("name")
 @click.option("--value-filter", required=True, help="SOMA filter over obs.")
-@click.option("--organism", default="homo_sapiens", show_default=True)
+@click.option("--organism", default=DEFAULT_ORGANISM, show_default=True)
 @click.option(
     "--destination", default="", type=STORE_PLACE, help="s3://bucket/prefix or a folder. Default: the default store."
 )

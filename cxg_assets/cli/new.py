@@ -6,9 +6,9 @@ import click
 
 from cxg_assets.cli.project import DEFS_FOLDER, default_store
 from cxg_assets.cli.warn import warn
+from cxg_assets.components.commented_yaml import subset_yaml
 from cxg_assets.components.schema import subset_schema
 from cxg_assets.components.selection_check import check_selection
-from cxg_assets.components.yaml_template import subset_yaml
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.spec import DEFAULT_OBS_COLUMNS
 

@@ -3,12 +3,9 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Literal
 
 import dagster as dg
-from pydantic import Field, field_validator, model_validator
 
-from cxg_assets import settings
 from cxg_assets.assets.chunk_plan import build_chunk_plan
 from cxg_assets.assets.dataset import build_dataset
 from cxg_assets.assets.filtered_subset import build_filtered_subset
@@ -18,19 +15,12 @@ from cxg_assets.checks.dataset import build_published_check
 from cxg_assets.checks.plan import build_plan_check
 from cxg_assets.checks.subset import build_subset_checks
 from cxg_assets.components import known_previews
+from cxg_assets.components.attributes import SubsetAttributes
 from cxg_assets.components.scaffolder import CensusSubsetScaffolder
-from cxg_assets.ingest.errors import BadInput, shown, shown_text
+from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION
 from cxg_assets.ingest.selection.filter_spelling import plain_spelling
-from cxg_assets.ingest.selection.gene_file import read_gene_file
-from cxg_assets.ingest.spec import (
-    DEFAULT_CHUNK_SIZE,
-    DEFAULT_OBS_COLUMNS,
-    GeneSelection,
-    SubsetSpec,
-)
-from cxg_assets.ingest.storage.store import StoreLocator
-from cxg_assets.ingest.storage.url import as_url
+from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.names import (
     CENSUS_RELEASE,
     census_index_key,
@@ -43,108 +33,9 @@ from cxg_assets.names import (
 from cxg_assets.ui.descriptions import OwnersAndTags, described
 
 
-def _beside_the_yaml(context: dg.ResolutionContext, path: str | None) -> str | None:
-    """The gene file, which lies in the folder of its YAML or below, also when links are followed.
-
-    A subset is its folder: it works on another machine, and no YAML can make another file appear in messages.
-    """
-    if path is None:
-        return None
-    folder = context.resolve_source_relative_path(".").resolve()
-    try:
-        file = (folder / path).resolve()
-    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a NUL
-        raise BadInput(f"genes.file: {shown(path)} is not the name of a file: {shown_text(str(error))}") from error
-    if not file.is_relative_to(folder):
-        raise BadInput(f"genes.file: {shown(path)} is outside of the folder of its YAML, {folder}; put the file there")
-    return str(file)
-
-
-class Genes(dg.Model, dg.Resolvable):
-    """Which genes a subset keeps: those of a list (feature_ids or file), those that pass a filter, or both at once."""
-
-    value_filter: str | None = Field(default=None, description="Filter over var, e.g. `n_measured_obs >= 10`.")
-    feature_ids: list[str] | None = Field(default=None, description="Ensembl ids as var has them, without version.")
-    file: Annotated[str | None, dg.Resolver(_beside_the_yaml, model_field_type=str)] = Field(
-        default=None,
-        description="Text file with a feature_id on each line, or a CSV with a column feature_id, in the folder of the "
-        "YAML file or below.",
-    )
-
-    def selection(self) -> GeneSelection:
-        """The engine's value.
-
-        Raises:
-            BadInput: Nothing or two lists are given, an id is malformed, the file cannot be read.
-        """
-        if self.feature_ids is not None and self.file is not None:
-            raise BadInput("genes: feature_ids and file are both given; keep one of the two lists")
-        feature_ids = None if self.feature_ids is None else tuple(self.feature_ids)
-        if self.file is not None:
-            feature_ids = read_gene_file(Path(self.file))
-        return GeneSelection(value_filter=self.value_filter, feature_ids=feature_ids)
-
-
 @dg.scaffold_with(CensusSubsetScaffolder)
-class CensusSubset(dg.Component, dg.Model, dg.Resolvable):
+class CensusSubset(SubsetAttributes, dg.Component):
     """A filtered slice of one organism of the CELLxGENE Census, as h5ad chunk files at a destination."""
-
-    name: str = Field(description="Names the asset group and the folder at the destination.")
-    organism: str = Field(description="As the Census spells it, e.g. homo_sapiens.")
-    value_filter: str | None = Field(default=None, description="SOMA filter over obs. Left out: every cell.")
-    obs_columns: list[str] = Field(
-        default=list(DEFAULT_OBS_COLUMNS), description="obs columns of the chunks, after soma_joinid."
-    )
-    genes: Genes | None = Field(default=None, description="Left out: every gene.")
-    max_obs: int | None = Field(default=None, description="First so many cells of the selection; to try a subset.")
-    layer: Literal["raw", "normalized"] = Field(default="raw", description="X layer of the Census.")
-    chunk_size: int = Field(default=DEFAULT_CHUNK_SIZE, description="Cells per file.")
-    compression: Literal["gzip", "lzf", "zstd", "none"] = Field(
-        default="gzip", description="Of the arrays in the files. zstd needs hdf5plugin in every reader."
-    )
-    destination: str = Field(
-        default="",
-        description="s3://bucket/prefix or a folder, a relative one from the project's. Empty: the default store.",
-    )
-
-    owners: list[str] = Field(
-        default=[], description="Whose it is: e-mail addresses, and teams as team:name. The UI shows and finds them."
-    )
-    tags: dict[str, str] = Field(
-        default={}, description="Labels of the subset's assets and runs, e.g. {project: blood}, to find them by."
-    )
-
-    @field_validator("destination")
-    @classmethod
-    def _as_url(cls, destination: str) -> str:
-        return as_url(destination, settings.project())
-
-    @model_validator(mode="after")
-    def _is_a_subset(self) -> "CensusSubset":
-        # The engine's own checks, so that a wrong value is reported with the line of the YAML.
-        self.spec()
-        self.owners_and_tags()
-        if self.destination:
-            StoreLocator(url=self.destination)
-        return self
-
-    def spec(self) -> SubsetSpec:
-        """The engine's value.
-
-        Raises:
-            BadInput: An attribute has a value that it cannot have.
-        """
-        return SubsetSpec(
-            name=self.name,
-            organism=self.organism,
-            value_filter=self.value_filter,
-            obs_columns=tuple(self.obs_columns),
-            genes=None if self.genes is None else self.genes.selection(),
-            max_obs=self.max_obs,
-            layer=self.layer,
-            chunk_size=self.chunk_size,
-            compression=self.compression,
-        )
 
     def require_name_of(self, folder: Path) -> None:
         """Makes sure that the subset has the name of its folder: by that the command finds it, and it is unique.
@@ -154,14 +45,6 @@ class CensusSubset(dg.Component, dg.Model, dg.Resolvable):
         """
         if self.name != folder.name:
             raise BadInput(f"name: {shown(self.name)} is not the name of its folder; rename one of the two")
-
-    def owners_and_tags(self) -> OwnersAndTags:
-        """Owners and tags.
-
-        Raises:
-            BadInput: Dagster would not take one of them.
-        """
-        return OwnersAndTags(owners=tuple(self.owners), tags=dict(self.tags))
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The definitions of this subset.

@@ -5,20 +5,21 @@ import dagster as dg
 from dagster_aws.s3 import S3Resource
 from pydantic import BaseModel, Field
 
+from cxg_assets.components.attributes import description_of
+from cxg_assets.components.commented_yaml import subset_yaml
 from cxg_assets.components.selection_check import check_selection
-from cxg_assets.components.yaml_template import DEFAULT_ORGANISM, subset_yaml
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE, DEFAULT_OBS_COLUMNS
+from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE, DEFAULT_OBS_COLUMNS, DEFAULT_ORGANISM
 from cxg_assets.resources.store import StoreResource
 
 
 class SubsetParams(BaseModel):
     """Parameters of the scaffold; each is an option of `dg scaffold defs`."""
 
-    value_filter: str | None = Field(default=None, description="SOMA filter over obs. Left out: every cell.")
-    organism: str = Field(default=DEFAULT_ORGANISM, description="As the Census spells it.")
-    destination: str = Field(default="", description="s3://bucket/prefix or a folder. Empty: the default store.")
-    chunk_size: int = Field(default=DEFAULT_CHUNK_SIZE, description="Cells per file.")
+    value_filter: str | None = Field(default=None, description=description_of("value_filter"))
+    organism: str = Field(default=DEFAULT_ORGANISM, description=description_of("organism"))
+    destination: str = Field(default="", description=description_of("destination"))
+    chunk_size: int = Field(default=DEFAULT_CHUNK_SIZE, description=description_of("chunk_size"))
 
 
 class CensusSubsetScaffolder(dg.Scaffolder[SubsetParams]):

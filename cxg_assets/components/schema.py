@@ -7,21 +7,14 @@ component says less: it lacks the descriptions of optional attributes, and takes
 from typing import Any
 
 from cxg_assets.components.census_subset import CensusSubset
-from cxg_assets.ingest.spec import NAME_PATTERN
 
 TYPE = "cxg_assets.CensusSubset"
 
 _TEMPLATE = {"type": "string", "pattern": r"\{\{", "title": "template"}
 """What Dagster evaluates; it may stand for any value."""
 
-_LIMITS: dict[str, dict[str, Any]] = {
-    "name": {"pattern": f"^{NAME_PATTERN}$"},
-    "organism": {"pattern": f"^{NAME_PATTERN}$", "examples": ["homo_sapiens", "mus_musculus"]},
-    "chunk_size": {"minimum": 1},
-    "max_obs": {"minimum": 1},
-    "destination": {"pattern": "^(s3://.+|file:///.+)?$"},
-}
-"""What the engine checks besides the types."""
+_SHOWN = ("title", "description", "default", "examples")
+"""What editors show of an attribute, whatever its value."""
 
 
 def subset_schema() -> dict[str, Any]:
@@ -29,8 +22,8 @@ def subset_schema() -> dict[str, Any]:
     attributes = CensusSubset.model_json_schema(ref_template="#/definitions/{model}")
     definitions = attributes.pop("$defs", {})
     for definition in definitions.values():
-        _let_in_templates(definition, {})
-    _let_in_templates(attributes, _LIMITS)
+        _let_in_templates(definition)
+    _let_in_templates(attributes)
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "A subset of the CELLxGENE Census",
@@ -49,12 +42,13 @@ def subset_schema() -> dict[str, Any]:
     }
 
 
-def _let_in_templates(schema: dict[str, Any], limits: dict[str, dict[str, Any]]) -> None:
-    """Lets every property be a template too, in place."""
+def _let_in_templates(schema: dict[str, Any]) -> None:
+    """Lets every property be a template too, in place. What limits a value must not limit the template."""
     for name, declared in schema["properties"].items():
-        shown = {key: declared.pop(key) for key in ("title", "description", "default") if key in declared}
+        shown = {key: declared.pop(key) for key in _SHOWN if key in declared}
+        limits = {key: declared.pop(key) for key in ("pattern", "minimum") if key in declared}
         allowed = declared.pop("anyOf", None) or [declared]
         for one in allowed:
             if one.get("type") in ("string", "integer"):
-                one.update(limits.get(name, {}))
+                one.update(limits)
         schema["properties"][name] = {**shown, "anyOf": [*allowed, _TEMPLATE]}

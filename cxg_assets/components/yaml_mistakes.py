@@ -10,10 +10,10 @@ import yaml
 from dagster.components.core.component_tree import ComponentTreeException
 from pydantic import ValidationError
 
-from cxg_assets.components.census_subset import CensusSubset, Genes
+from cxg_assets.components.attributes import Genes, SubsetAttributes
 from cxg_assets.ingest.errors import BadInput, shown, shown_text
 
-_FIELDS = {"": tuple(CensusSubset.model_fields), "genes": tuple(Genes.model_fields)}
+_FIELDS = {"": tuple(SubsetAttributes.model_fields), "genes": tuple(Genes.model_fields)}
 """Names of the attributes, by the attribute that they are part of."""
 
 _HOW = "a subset has `type: cxg_assets.CensusSubset`, and its attributes below `attributes:`"

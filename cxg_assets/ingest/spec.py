@@ -17,6 +17,7 @@ DEFAULT_OBS_COLUMNS = (
     "dataset_id",
 )
 DEFAULT_CHUNK_SIZE = 10_000
+DEFAULT_ORGANISM = "homo_sapiens"
 
 LAYERS = ("raw", "normalized")
 COMPRESSIONS = ("gzip", "lzf", "zstd", "none")

@@ -6,7 +6,8 @@ import dagster as dg
 import pytest
 
 from cxg_assets.code_location import complete
-from cxg_assets.components.census_subset import CensusSubset, Genes
+from cxg_assets.components.attributes import Genes
+from cxg_assets.components.census_subset import CensusSubset
 from cxg_assets.ingest.spec import DEFAULT_OBS_COLUMNS, GeneSelection, SubsetSpec
 from cxg_assets.names import CENSUS_RELEASE, census_index_key, filtered_subset_key
 from cxg_assets.ui.descriptions import OwnersAndTags

@@ -10,7 +10,8 @@ import yaml
 from dagster.components.component_scaffolding import scaffold_object
 
 from cxg_assets.cli.project import load_subset
-from cxg_assets.components.census_subset import CensusSubset, Genes
+from cxg_assets.components.attributes import Genes
+from cxg_assets.components.census_subset import CensusSubset
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets_tests.cli.command import cxg_assets

@@ -8,10 +8,11 @@ import jsonschema
 import pytest
 import yaml
 
-from cxg_assets.components.census_subset import CensusSubset, Genes
+from cxg_assets.components.attributes import Genes
+from cxg_assets.components.census_subset import CensusSubset
+from cxg_assets.components.commented_yaml import subset_yaml
 from cxg_assets.components.defs_folder import DEFS_FOLDER
 from cxg_assets.components.schema import subset_schema
-from cxg_assets.components.yaml_template import subset_yaml
 from cxg_assets_tests.cli.command import cxg_assets
 
 SHIPPED = DEFS_FOLDER / "subset.schema.json"

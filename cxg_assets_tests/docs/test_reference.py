@@ -8,7 +8,8 @@ import click
 import pytest
 
 from cxg_assets.cli.commands import commands as cli
-from cxg_assets.components.census_subset import CensusSubset, Genes
+from cxg_assets.components.attributes import Genes
+from cxg_assets.components.census_subset import CensusSubset
 from cxg_assets.ingest import __all__ as public_names
 
 ROOT = Path(__file__).parents[2]
