@@ -8,7 +8,7 @@ from cxg_assets_tests.servers.chaos.checks import Outcome
 
 _HEADER = (
     "| fault | rounds | right | runs of chunks | workers lost | chunks tried again | chunks stored "
-    "| of them twice | found landed, not made again | seconds lost |\n"
+    "| of them twice | found stored, not written again | seconds lost |\n"
     "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
 )
 
