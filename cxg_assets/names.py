@@ -20,22 +20,22 @@ def census_index_key(organism: str) -> dg.AssetKey:
 
 
 def filtered_subset_key(subset: str) -> dg.AssetKey:
-    """The cells and genes of a subset."""
+    """The cells and genes."""
     return dg.AssetKey([subset, "filtered_subset"])
 
 
 def chunk_plan_key(subset: str) -> dg.AssetKey:
-    """The chunk table of a subset."""
+    """The chunk table."""
     return dg.AssetKey([subset, "chunk_plan"])
 
 
 def h5ad_chunks_key(subset: str) -> dg.AssetKey:
-    """The chunk files of a subset, a partition each."""
+    """The chunk files, a partition each."""
     return dg.AssetKey([subset, "h5ad_chunks"])
 
 
 def dataset_key(subset: str) -> dg.AssetKey:
-    """The published dataset of a subset."""
+    """The published dataset."""
     return dg.AssetKey([subset, "dataset"])
 
 

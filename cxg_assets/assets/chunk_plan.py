@@ -16,13 +16,7 @@ from cxg_assets.ui.metadata import plan_metadata
 
 
 def build_chunk_plan(spec: SubsetSpec, destination: str, code_version: str) -> dg.AssetsDefinition:
-    """The plan asset.
-
-    Args:
-        spec: The subset.
-        destination: URL of its store; empty for the default store.
-        code_version: Changes with what the YAML says of the files.
-    """
+    """The plan asset; its code version changes with what the YAML says of the files."""
 
     @dg.asset(
         key=chunk_plan_key(spec.name),
@@ -40,7 +34,7 @@ def build_chunk_plan(spec: SubsetSpec, destination: str, code_version: str) -> d
         if left:
             context.log.warning(
                 f"{counted(len(left), 'partition')} of an earlier plan back again, {left[0]} … {left[-1]}. This "
-                "storage cannot forget what they were: they show as it, and stale, until their chunks have landed"
+                "storage cannot forget what they were: they show as it, and stale, until their chunks are stored"
             )
         return dg.MaterializeResult(
             data_version=dg.DataVersion(plan.header.plan_id),

@@ -18,13 +18,7 @@ from cxg_assets.ui.metadata import subset_metadata
 
 
 def build_filtered_subset(spec: SubsetSpec, destination: str, code_version: str) -> dg.AssetsDefinition:
-    """The subset asset.
-
-    Args:
-        spec: The subset.
-        destination: URL of its store; empty for the default store.
-        code_version: Changes with what the YAML says of cells and genes.
-    """
+    """The subset asset; its code version changes with what the YAML says of cells and genes."""
 
     @dg.asset(
         key=filtered_subset_key(spec.name),

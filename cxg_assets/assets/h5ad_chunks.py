@@ -1,4 +1,4 @@
-"""The chunks: one h5ad file each, made by the Ray pool, a whole range of partitions in one run."""
+"""The chunks: one h5ad file each, written by the pool, a whole range of partitions in one run."""
 
 from collections.abc import Iterator, Mapping
 
@@ -34,25 +34,19 @@ a store) ends the run, and so does bad input."""
 
 
 class MissingChunks(dg.Config):
-    """Which chunks the job for missing chunks makes."""
+    """Which chunks the job for missing chunks writes."""
 
     chunks: list[str] = []
-    """Keys of chunks; empty for every chunk of the plan that has not landed."""
+    """Keys of chunks; empty for every chunk of the plan that is not stored."""
 
     replace: bool = False
-    """Make the chunks again also where they have landed. They must be named then."""
+    """Write the chunks again also where they are stored. They must be named then."""
 
 
 def build_h5ad_chunks(
     subset: str, destination: str, tags: Mapping[str, str]
 ) -> tuple[dg.AssetsDefinition, dg.JobDefinition]:
-    """The chunk asset, and the job that makes what is missing.
-
-    Args:
-        subset: Name of the subset.
-        destination: URL of its store; empty for the default store.
-        tags: Of the job's runs.
-    """
+    """The chunk asset, and the job that writes what is missing; its runs have the tags."""
     key = h5ad_chunks_key(subset)
     spec = dg.AssetSpec(key, deps=[chunk_plan_key(subset), CENSUS_RELEASE], code_version=str(ENCODING_VERSION))
 
@@ -65,16 +59,12 @@ def build_h5ad_chunks(
         *,
         replace: bool = False,
     ) -> None:
-        """Makes the chunks of a range of partitions, or (None) all that are missing.
-
-        Raises:
-            Failure: All are to be made again; chunks could not be made.
-        """
+        """Writes the chunks of a range of partitions, or (None) all that are missing."""
         plan_id = latest_data_version(context.instance, chunk_plan_key(subset))
         context.instance.add_run_tags(context.run_id, process_tag())
         with begun_again(context, LAUNCH_RETRIES), as_failure():
             if replace and keys is None:
-                raise BadInput("replace: chunks is empty; name the chunks that are to be made again")
+                raise BadInput("replace: chunks is empty; name the chunks that are to be written again")
             locator = store.locator(destination)
             with marked(locator, subset, plan_id, context.run_id, "writes chunks"):
                 plan = load_plan(locator.open(), subset, plan_id)
@@ -85,9 +75,9 @@ def build_h5ad_chunks(
                 provenance = provenance_tags(
                     context.instance, spec, plan.header.release, {chunk_plan_key(subset): plan_id}
                 )
-                recorder = ChunkRecorder(context, key, plan, provenance)
+                recorder = ChunkRecorder(context=context, key=key, plan=plan, tags=provenance)
                 in_range = isinstance(context, dg.AssetExecutionContext)
-                make_chunks(context, recorder, job, plan, wanted, executor, record_again=in_range)
+                make_chunks(recorder, job, wanted, executor, record_again=in_range)
                 # A machine that slept for hours has no mark in the meantime.
                 require_plan(locator.open(), subset, plan_id)
 
@@ -126,8 +116,8 @@ def build_h5ad_chunks(
         name=missing_chunks_job_name(subset),
         executor_def=dg.in_process_executor,
         tags=tags,
-        description=f"Makes the chunks of {subset} that have not landed, failed ones too, however scattered, in one "
-        "run. Needs no config. In the Launchpad `chunks` names some, and `replace` makes those again that have landed.",
+        description=f"Writes the missing chunks of {subset}, failed ones too, however scattered, in one run. Needs no "
+        "config. In the Launchpad `chunks` names some, and `replace` writes those again that are stored.",
     )
     def missing_chunks() -> None:
         make_missing()

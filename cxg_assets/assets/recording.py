@@ -1,15 +1,15 @@
-"""Makes chunks of a plan inside a step, and records each as the materialization of its partition when it has landed.
+"""Writes chunks of a plan inside a step, and records each as the materialization of its partition once it is stored.
 
 Dagster's own way records a range of partitions at its end, all or nothing. Here the step yields nothing and logs one
-materialization a chunk, with its metadata, data version and provenance, so that what landed counts whatever happens to
-the rest.
+materialization a chunk, with its metadata, data version and provenance, so that what is stored counts whatever happens
+to the rest.
 """
 
 import contextlib
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -37,23 +37,22 @@ LOOK_SECONDS = 1.0
 """Pace at which a run looks whether its plan is still the current one: 3 ms of the driver's CPU (measured)."""
 
 
+@dataclass(kw_only=True)
 class ChunkRecorder:
-    """Records the chunks of one plan as partitions of one asset."""
+    """Records the chunks of one plan as partitions of one asset.
 
-    def __init__(self, context: StepContext, key: dg.AssetKey, plan: ChunkPlan, tags: dict[str, str]) -> None:
-        """Prepares to record.
+    Attributes:
+        context: The step's.
+        key: The asset.
+        plan: The plan.
+        tags: Provenance of what is recorded, from `provenance_tags`.
+    """
 
-        Args:
-            context: The step's.
-            key: The chunk asset.
-            plan: The plan.
-            tags: Provenance of what is recorded, from `upstream.provenance_tags`.
-        """
-        self._context = context
-        self._key = key
-        self._plan = plan
-        self._tags = tags
-        self._looked = 0.0
+    context: StepContext
+    key: dg.AssetKey
+    plan: ChunkPlan
+    tags: Mapping[str, str]
+    _looked: float = 0.0
 
     def require_current_plan(self) -> None:
         """Ends the run when another plan was made meanwhile: the partitions are that plan's, and would tell wrong.
@@ -66,49 +65,38 @@ class ChunkRecorder:
         if time.monotonic() - self._looked < LOOK_SECONDS:
             return
         self._looked = time.monotonic()
-        plan, subset = self._plan.header.plan_id, self._plan.header.subset
-        current = latest_data_version(self._context.instance, chunk_plan_key(subset))
+        plan, subset = self.plan.header.plan_id, self.plan.header.subset
+        current = latest_data_version(self.context.instance, chunk_plan_key(subset))
         if current != plan:
             raise dg.Failure(
                 f"{subset}: plan {current} was made while the chunks of plan {plan} were; this run ends. "
-                "What has landed stays where it is; run again for the chunks of the new plan",
+                "What is stored stays where it is; run again for the chunks of the new plan",
                 allow_retries=False,
             )
 
     def record(self, report: ChunkReport, *, already_stored: bool = False) -> None:
-        """Logs one chunk.
-
-        Args:
-            report: The chunk's.
-            already_stored: It lay there when this run began, and the event says so: its time, which Dagster sets, is
-                that of this run, and not that of the file.
-        """
-        self._context.log_event(
+        """Logs one chunk. Of one that lay there when this run began the event says so: Dagster dates it by this run."""
+        self.context.log_event(
             dg.AssetMaterialization(
-                asset_key=self._key,
+                asset_key=self.key,
                 partition=report.chunk,
                 description=_found(report) if already_stored else None,
                 metadata=chunk_metadata(report, already_stored=already_stored),
-                tags={**self._tags, DATA_VERSION_TAG: report.fingerprint},
+                tags={**self.tags, DATA_VERSION_TAG: report.fingerprint},
             )
         )
         # Dagster keeps every event that a step logs until the step ends; it is in the instance already.
-        deque(self._context.consume_events(), maxlen=0)
+        deque(self.context.consume_events(), maxlen=0)
 
     def record_failed(self, failures: Iterable[ChunkFailure]) -> None:
         """Lets the partitions of chunks that could not be made show as failed when the run has ended."""
-        if isinstance(self._context, dg.OpExecutionContext):
-            show_as_failed(self._context, self._key, (failure.chunk for failure in failures))
+        if isinstance(self.context, dg.OpExecutionContext):
+            show_as_failed(self.context, self.key, (failure.chunk for failure in failures))
 
     def observe(self, summary: RunSummary, more: Metadata) -> None:
-        """Logs what a run did, as an observation of the whole asset.
-
-        Args:
-            summary: What it did.
-            more: Its pictures, and where else to look.
-        """
+        """Logs what a run did, with its pictures and links, as an observation of the whole asset."""
         metadata = {**summary_metadata(summary), **more}
-        self._context.log_event(dg.AssetObservation(asset_key=self._key, metadata=metadata))
+        self.context.log_event(dg.AssetObservation(asset_key=self.key, metadata=metadata))
 
     def record_stored(self, store: Store, stored: Mapping[str, Listed], *, again: bool) -> None:
         """Records chunks that were stored before this run, with the time at which they were.
@@ -119,13 +107,13 @@ class ChunkRecorder:
             again: Record also what the partition shows already: Dagster takes a key of a range without an event for
                 one that failed, when the run fails and when it is a backfill's.
         """
-        known = chunk_record(self._context.instance, self._plan, store)
-        for chunk in self._plan.chunks_of(stored):
+        known = chunk_record(self.context.instance, self.plan, store)
+        for chunk in self.plan.chunks_of(stored):
             report = known.reports.get(chunk.key)
             if report is None or chunk.key in known.elsewhere:
                 # Stored in a run that was killed before it could record it, or through another Dagster instance.
-                report = read_report(store, self._plan.header, chunk)
-            elif known.shows(chunk, self._tags) and not again:
+                report = read_report(store, self.plan.header, chunk)
+            elif known.shows(chunk, self.tags) and not again:
                 continue
             # Else the last event of its partition is of another plan, or is a run that failed or was killed.
             when = report.landed_at or stored[chunk.key].modified.timestamp()
@@ -133,32 +121,23 @@ class ChunkRecorder:
 
 
 def make_chunks(
-    context: StepContext,
-    recorder: ChunkRecorder,
-    job: IngestJob,
-    plan: ChunkPlan,
-    wanted: Sequence[Chunk],
-    executor: PoolExecutor,
-    *,
-    record_again: bool,
+    recorder: ChunkRecorder, job: IngestJob, wanted: Sequence[Chunk], executor: PoolExecutor, *, record_again: bool
 ) -> RunSummary:
-    """Makes those of the wanted chunks that are not stored, in one pool; with `job.replace` all of them.
+    """Writes those of the wanted chunks that are not stored, in one pool; with `job.replace` all of them.
 
     Args:
-        context: The step's.
-        recorder: Records what lands.
+        recorder: Records what is stored.
         job: What the workers need to know.
-        plan: The plan.
         wanted: The chunks to have, in plan order.
         executor: Launches the pool.
-        record_again: Record chunks that were stored already also when they are on record.
+        record_again: As `again` of `ChunkRecorder.record_stored`.
 
     Raises:
-        Failure: A chunk could not be made, and the message names each; or another plan was made meanwhile. What landed
-            is recorded.
-        BadInput: The Census was replaced meanwhile; what landed until then is recorded.
+        Failure: A chunk could not be written, and the message names each; or another plan was made meanwhile. What is
+            stored is recorded.
+        BadInput: The Census was replaced meanwhile; what was stored until then is recorded.
     """
-    store = job.store.open()
+    context, plan, store = recorder.context, recorder.plan, job.store.open()
     found = {} if job.replace else stored_chunks(store, plan)
     missing = [chunk for chunk in wanted if chunk.key not in found]
     stored = {chunk.key: found[chunk.key] for chunk in wanted if chunk.key in found}
@@ -188,10 +167,10 @@ def make_chunks(
                 recorder.require_current_plan()
                 recorder.record(result)
                 reports.append(result)
-                progress.landed(result)
+                progress.stored(result)
                 if line := progress.line(pool.n_retries):
                     context.log.info(line)
-            # Taken before the pool ends: to shut a Ray down takes seconds, and all chunks have landed.
+            # Taken before the pool ends: to shut a Ray down takes seconds, and all chunks are stored.
             seconds = progress.seconds
             n_workers, n_retries, n_deaths = pool.n_workers, pool.n_retries, pool.n_deaths
         more |= drawn(context.log, lambda: run_pictures(plan, reports, began_at))
@@ -217,7 +196,7 @@ def make_chunks(
         names = ", ".join(sorted(failure.chunk for failure in failures))
         raise dg.Failure(
             f"{len(failures):,} of {counted(len(wanted), 'chunk')} failed: {names}. The first: {failures[0].error}. "
-            "The others have landed; run again to make only these",
+            "The others are stored; run again to write only these",
             allow_retries=False,
         )
     return summary
@@ -230,13 +209,10 @@ def _found(report: ChunkReport) -> str:
 
 
 def _prove(context: StepContext, job: IngestJob) -> IngestJob:
-    """Proves that X can be opened and chunks can be stored, before any worker starts.
+    """The same job for the destination as it is: X can be opened and chunks can be stored, before any worker starts.
 
     Raises:
         BadInput: They cannot; the message has the reason.
-
-    Returns:
-        The same job, for the destination as it is.
     """
     proven = probe_writing(job.store)
     for sentence in proven.lacks:

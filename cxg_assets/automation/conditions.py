@@ -29,11 +29,14 @@ def with_conditions(
 
 def of_subset(subset: str, organism: str) -> dict[dg.AssetKey, dg.AutomationCondition]:
     """The condition of each asset of a subset."""
+    # Not by the chunks' data versions: a plan with fewer chunks leaves those that stay as they were.
+    chunks_updated = _When.any_deps_updated().allow(dg.AssetSelection.assets(h5ad_chunks_key(subset)))
     return {
         filtered_subset_key(subset): follows(census_index_key(organism)),
         chunk_plan_key(subset): follows(filtered_subset_key(subset)),
         h5ad_chunks_key(subset): follows(chunk_plan_key(subset)),
-        dataset_key(subset): _follows_chunks(h5ad_chunks_key(subset)),
+        # When chunks were made or are about to be, and none of them has failed.
+        dataset_key(subset): _when(chunks_updated) & ~_When.any_deps_match(_When.execution_failed()),
     }
 
 
@@ -44,22 +47,10 @@ def observed_daily() -> dg.AutomationCondition:
 
 def follows(upstream: dg.AssetKey) -> dg.AutomationCondition:
     """For an asset that is made from another: when that one has a new data version, or its own YAML was edited."""
-    return _when(_other_data(upstream) | _When.code_version_changed())
-
-
-def _follows_chunks(chunks: dg.AssetKey) -> dg.AutomationCondition:
-    """For the dataset: when chunks were made or are about to be, and none of them has failed.
-
-    Not by their data versions: a plan with fewer chunks leaves those that stay as they were.
-    """
-    updated = _When.any_deps_updated().allow(dg.AssetSelection.assets(chunks))
-    return _when(updated) & ~_When.any_deps_match(_When.execution_failed())
+    other_data = _When.any_deps_match(_When.data_version_changed()).allow(dg.AssetSelection.assets(upstream))
+    return _when(other_data | _When.code_version_changed())
 
 
 def _when(updated: dg.AutomationCondition) -> dg.AutomationCondition:
     """Dagster's `eager`, with something else that asks for the asset: all upstream is there, nothing is in progress."""
     return _When.eager().replace("any_deps_updated", updated)
-
-
-def _other_data(upstream: dg.AssetKey) -> dg.AutomationCondition:
-    return _When.any_deps_match(_When.data_version_changed()).allow(dg.AssetSelection.assets(upstream))

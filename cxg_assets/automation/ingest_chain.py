@@ -3,7 +3,8 @@
 Dagster cannot have the plan, the chunks of that plan and the dataset in one run: partitions that a run adds are not its
 own, and what is downstream of a step that records its partitions itself is skipped. So they are three runs, and this
 sensor asks for the next one when one has succeeded. A run that fails ends the chain; re-executed from the UI it keeps
-its tags, and the chain goes on when it succeeds.
+its tags, and the chain goes on when it succeeds. What the command runs in its own process is of no code location:
+Dagster shows it to no sensor, and the command goes on by itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,16 +27,17 @@ def build_ingest_chain(subsets: Sequence[str], jobs: Mapping[str, SubsetJob]) ->
     """The sensor that leads from `<subset>_ingest` over `<subset>_missing_chunks` to `<subset>_publish`. It is on.
 
     Args:
-        subsets: Names of the subsets.
-        jobs: The jobs of the subsets, by name.
+        subsets: Their names.
+        jobs: Their jobs, by name.
     """
     begins = {ingest_job_name(subset): missing_chunks_job_name(subset) for subset in subsets}
     ends = {missing_chunks_job_name(subset): publish_job_name(subset) for subset in subsets}
+    following = begins | ends
 
     @dg.run_status_sensor(
         run_status=dg.DagsterRunStatus.SUCCESS,
-        monitored_jobs=[jobs[name] for name in (*begins, *ends)],
-        request_jobs=[jobs[name] for name in (*begins.values(), *ends.values())],
+        monitored_jobs=[jobs[name] for name in following],
+        request_jobs=[jobs[name] for name in following.values()],
         minimum_interval_seconds=CHAIN_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="When a run of <subset>_ingest has succeeded, asks for <subset>_missing_chunks, and when that has "
@@ -49,8 +51,7 @@ def build_ingest_chain(subsets: Sequence[str], jobs: Mapping[str, SubsetJob]) ->
             context.instance.add_run_tags(run.run_id, {INGEST_TAG: first})
         elif INGEST_TAG not in run.tags:
             return dg.SkipReason(f"run {run.run_id} of {run.job_name} is of no chain")
-        following = (begins | ends)[run.job_name]
         # The key is of the run that has succeeded: one request for it, whatever happens to the daemon.
-        return dg.RunRequest(run_key=run.run_id, job_name=following, tags={INGEST_TAG: first})
+        return dg.RunRequest(run_key=run.run_id, job_name=following[run.job_name], tags={INGEST_TAG: first})
 
     return ingest_chain

@@ -15,11 +15,7 @@ WATCH_SECONDS = 3600
 
 
 def build_release_watch(indexes: Sequence[dg.AssetKey]) -> dg.Definitions:
-    """The sensor that asks for the index of a new release, and the job that makes it. The sensor is off until started.
-
-    Args:
-        indexes: The index assets in use.
-    """
+    """The sensor that asks for the indexes of a new release, and the job that makes them. The sensor is off."""
     job = dg.define_asset_job(
         NEW_RELEASE_JOB,
         [CENSUS_RELEASE, *indexes],
@@ -28,7 +24,6 @@ def build_release_watch(indexes: Sequence[dg.AssetKey]) -> dg.Definitions:
     )
 
     @dg.sensor(
-        name="new_census_release",
         job=job,
         minimum_interval_seconds=WATCH_SECONDS,
         default_status=dg.DefaultSensorStatus.STOPPED,

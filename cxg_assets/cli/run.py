@@ -27,8 +27,8 @@ from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.probe import probe
 from cxg_assets.instance.dead_runs import process_tag, report_killed_runs
 from cxg_assets.instance.mixed_builds import refuse_mixed_builds
+from cxg_assets.instance.partitions import summary_of
 from cxg_assets.instance.provenance import latest_data_version
-from cxg_assets.instance.run_summaries import summary_of
 from cxg_assets.names import (
     chunk_plan_key,
     h5ad_chunks_key,

@@ -12,9 +12,8 @@ from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.quantities import counted, size
 from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store
-from cxg_assets.instance.partitions import chunk_record
+from cxg_assets.instance.partitions import chunk_record, last_writing_run
 from cxg_assets.instance.provenance import current_plan
-from cxg_assets.instance.run_summaries import last_writing_run
 from cxg_assets.ui.progress import closing_line
 
 

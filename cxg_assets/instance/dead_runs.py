@@ -23,17 +23,13 @@ def process_tag() -> dict[str, str]:
 
 
 def report_killed_runs(instance: DagsterInstance) -> list[str]:
-    """Marks runs as failed whose process was on this machine and is gone. Returns their ids.
-
-    Args:
-        instance: Where the runs are.
-    """
+    """Marks runs as failed whose process was on this machine and is gone. Returns their ids."""
     killed: list[str] = []
     for run in instance.get_runs(dg.RunsFilter(statuses=_RUNNING)):
         host, _, process = run.tags.get(PROCESS_TAG, "").partition(" ")
         pid, _, began = process.partition(" ")
         if host == where() and began != _began(int(pid)):
-            instance.report_run_failed(run, "The process of this run was killed. What had landed stays; run again")
+            instance.report_run_failed(run, "The process of this run was killed. What was stored stays; run again")
             killed.append(run.run_id)
     return killed
 
@@ -49,13 +45,9 @@ def where() -> str:
 
 def _began(pid: int) -> str:
     """When a process began, as its kernel tells; empty when there is none. Ids are given out again, times are not."""
-    stat = Path(f"/proc/{pid}/stat")
-    if stat.parent.parent.joinpath("self").exists():
-        try:
-            return stat.read_text().rpartition(")")[2].split()[19]
-        except OSError:
-            return ""
     try:
+        if Path("/proc/self").exists():
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
         os.kill(pid, 0)  # macOS has no /proc: only whether it lives
     except OSError:
         return ""

@@ -9,22 +9,18 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 SHOWN = 200
 """Characters of other programs' messages that are shown."""
 
-_OF_DATABASES = (SQLAlchemyError, sqlite3.Error, CommandError)
-
 
 def reason_of(error: BaseException) -> str:
     """An error in one line: the database's own words where SQLAlchemy quotes them, the class where there are none."""
     said = [cause for cause in _causes(error) if str(cause).strip()]
-    told = next((cause.orig for cause in said if isinstance(cause, DBAPIError) and cause.orig is not None), None)
-    if told is None and said:
-        told = said[0]
-    words = " ".join(str(told).split()) if told is not None else ""
+    quoted = [cause.orig for cause in said if isinstance(cause, DBAPIError) and cause.orig is not None]
+    words = " ".join(str((quoted or said or [""])[0]).split())
     return words[:SHOWN] or type(error).__name__
 
 
 def is_of_database(error: BaseException) -> bool:
     """Whether an error came out of one of the instance's databases: it is locked, full, broken or of another schema."""
-    return any(isinstance(cause, _OF_DATABASES) for cause in _causes(error))
+    return any(isinstance(cause, SQLAlchemyError | sqlite3.Error | CommandError) for cause in _causes(error))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

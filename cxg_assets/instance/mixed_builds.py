@@ -18,8 +18,8 @@ def refuse_mixed_builds(release: Release, spec: SubsetSpec, instance: DagsterIns
     Args:
         release: What is asked for, as it is now.
         spec: The subset.
-        instance: Knows which build the subset's index was made from; None when there is none yet.
-        store: The subset's destination; on a machine that knows nothing, what is published there counts.
+        instance: Knows which build the subset's index was made from.
+        store: The subset's destination; where no instance knows, what is published there counts.
 
     Raises:
         BadInput: The alias has moved.

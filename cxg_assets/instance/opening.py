@@ -8,11 +8,10 @@ from typing import Any
 import yaml
 from dagster import DagsterInstance
 from dagster._core.instance.ref import InstanceRef
-from dagster._serdes import ConfigurableClassData
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from cxg_assets.ingest.errors import CxgError
-from cxg_assets.instance.databases import EVENTS, LOCK, RUNS, SCHEDULES, Database, make_once
+from cxg_assets.instance.databases import EVENTS, LOCK, RUNS, SCHEDULES, make_once
 from cxg_assets.instance.failures import reason_of
 from cxg_assets.locks import exclusive
 
@@ -80,11 +79,7 @@ def open_instance(folder: Path) -> DagsterInstance:
 
 
 def _make_config(folder: Path) -> None:
-    """Writes the `dagster.yaml` where there is none, or brings one that was written here up to date, whole at once.
-
-    Raises:
-        CxgError: Somebody else has written it, and it names a module that has moved.
-    """
+    """Writes the `dagster.yaml` where there is none, or brings one that was written here up to date, whole at once."""
     config = folder / "dagster.yaml"
     if config.exists() and _MOVED not in config.read_text():
         return
@@ -120,12 +115,8 @@ def _open_on_server(ref: InstanceRef, folder: Path) -> DagsterInstance:
 
 def _make_default_databases(ref: InstanceRef) -> None:
     """Makes the databases of Dagster's own SQLite classes, which have no lock. Ours see to theirs."""
-    _make_default(RUNS, ref.run_storage_data)
-    _make_default(EVENTS, ref.event_storage_data)
-    _make_default(SCHEDULES, ref.schedule_storage_data)
-
-
-def _make_default(database: Database, storage: ConfigurableClassData | None) -> None:
-    if storage is not None and storage.class_name == database.storage:
-        config: Any = yaml.safe_load(storage.config_yaml)
-        make_once(database, Path(config["base_dir"]).absolute())
+    storages = {RUNS: ref.run_storage_data, EVENTS: ref.event_storage_data, SCHEDULES: ref.schedule_storage_data}
+    for database, storage in storages.items():
+        if storage is not None and storage.class_name == database.storage:
+            config: Any = yaml.safe_load(storage.config_yaml)
+            make_once(database, Path(config["base_dir"]).absolute())

@@ -1,9 +1,9 @@
-"""What Dagster shows of each chunk's partition, and what makes it show the truth.
+"""What a Dagster instance has on record of chunks and of the runs over them, and what makes it show the truth.
 
 Dagster knows partitions by their key alone, and the same keys are in every plan. It shows a partition as
 
 - materialized: there is a materialization, of whichever plan. Provenance tags say of which; after a new plan it is
-  stale until its chunk has landed for that plan too;
+  stale until its chunk is stored for that plan too;
 - failed: it was planned in a run that failed, and was not materialized since. A run over a range plans its partitions
   before it starts. The job for missing chunks has no partitions: it plans those that failed, at its end;
 - materializing: it was planned in a run that has not ended.
@@ -17,15 +17,18 @@ import dagster as dg
 from dagster import DagsterInstance
 from dagster._core.events import AssetMaterializationPlannedData
 
-from cxg_assets.ingest.chunks.report import ChunkReport
+from cxg_assets.ingest.chunks.report import ChunkReport, RunSummary
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.instance.provenance import DATA_VERSION_TAG, POINTER_TAG, made_from_tags
 from cxg_assets.names import chunk_partitions, chunk_plan_key, h5ad_chunks_key
-from cxg_assets.ui.metadata import report_from
+from cxg_assets.ui.metadata import report_from, summary_from
 
 PAGE = 1_000
 """Materializations fetched at once."""
+
+LOOK_BACK = 100
+"""Runs that are looked at for one that wrote: those that wrote nothing are passed over."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,8 +55,8 @@ class ChunkRecord:
 
         Args:
             chunk: The chunk.
-            tags: Some of the tags of `upstream.provenance_tags`, or all. Event pointers do not count: Dagster compares
-                data versions of assets without partitions.
+            tags: Some of those of `provenance_tags`, or all. Event pointers do not count: Dagster compares data
+                versions of assets without partitions.
         """
         wanted = {name: value for name, value in tags.items() if not name.startswith(POINTER_TAG)}
         wanted[DATA_VERSION_TAG] = chunk.fingerprint
@@ -61,14 +64,9 @@ class ChunkRecord:
 
 
 def chunk_record(instance: DagsterInstance, plan: ChunkPlan, store: Store) -> ChunkRecord:
-    """Reads what is on record.
+    """Reads what is on record of a plan's chunks at a destination.
 
     A fingerprint alone does not tell a chunk's plan: plans that differ in `max_obs` have the same first chunks.
-
-    Args:
-        instance: Where the materializations are.
-        plan: The plan.
-        store: The destination.
     """
     key = h5ad_chunks_key(plan.header.subset)
     paths = {chunk.key: plan.path(chunk) for chunk in plan.chunks}
@@ -103,15 +101,28 @@ def chunk_record(instance: DagsterInstance, plan: ChunkPlan, store: Store) -> Ch
     )
 
 
+def summary_of(instance: DagsterInstance, run_id: str) -> RunSummary | None:
+    """What a run over chunks said of itself; None when it ended before it could.
+
+    Looked up by the run: the asset's latest observation may be that of another run, which ended meanwhile.
+    """
+    records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_OBSERVATION).records
+    observation = records[-1].event_log_entry.asset_observation if records else None
+    return None if observation is None else summary_from(observation.metadata)
+
+
+def last_writing_run(instance: DagsterInstance, subset: str) -> RunSummary | None:
+    """What the last run said that wrote a chunk of a subset; None when there is none."""
+    records = instance.fetch_observations(h5ad_chunks_key(subset), limit=LOOK_BACK).records
+    observations = (record.asset_observation for record in records)
+    summaries = (summary_from(observation.metadata) for observation in observations if observation is not None)
+    return next((summary for summary in summaries if summary.n_files), None)
+
+
 def show_as_failed(context: dg.OpExecutionContext, key: dg.AssetKey, chunks: Iterable[str]) -> None:
     """Lets the partitions of chunks that failed show so as soon as the run has failed.
 
     For a run without partitions; Dagster has planned those of a range run. 7 ms for each.
-
-    Args:
-        context: The step's.
-        key: The chunk asset.
-        chunks: Keys of the chunks that failed.
     """
     for chunk in chunks:
         planned = dg.DagsterEvent.build_asset_materialization_planned_event(
@@ -124,16 +135,11 @@ def register_partitions(instance: DagsterInstance, plan: ChunkPlan, store: Store
     """Makes the partitions the plan's chunks, in plan order: a range of partitions goes by that order.
 
     A partition that an earlier plan had and the last one had not would come back with all that is on record of it, and
-    show as materialized though no chunk of this plan has landed there. So what is on record is wiped, unless it is
+    show as materialized though no chunk of this plan is stored there. So what is on record is wiped, unless it is
     a chunk of this very plan. Dagster's own storages cannot wipe single partitions (1.13); `event_log.py` can.
 
     Partitions that stay from one plan to the next keep their history. They are stale, and show as materialized until
     their chunk is made.
-
-    Args:
-        instance: Where the partitions are.
-        plan: The plan.
-        store: The destination.
 
     Returns:
         Keys of partitions that came back and could not be wiped. They show as materialized or failed, and stale.

@@ -45,12 +45,7 @@ def latest_data_version(instance: DagsterInstance, key: dg.AssetKey) -> str:
 
 
 def current_plan(subset: str, store: Store, instance: DagsterInstance | None) -> ChunkPlan | None:
-    """The plan of a subset that is on record; on a machine that knows of none, the one that is published.
-
-    Args:
-        subset: Name of the subset.
-        store: Its destination.
-        instance: The Dagster instance, if there is one.
+    """The plan of a subset that is on record; without an instance that knows of one, the one that is published.
 
     Raises:
         CxgError: The plan or dataset.json cannot be read.
@@ -63,18 +58,12 @@ def current_plan(subset: str, store: Store, instance: DagsterInstance | None) ->
 
 
 def observed_release(instance: DagsterInstance, asked: str, run_id: str = "") -> Release | None:
-    """The release that was observed last, if it was asked for by this name.
-
-    Args:
-        instance: Where the observations are.
-        asked: `CensusResource.asked`.
-        run_id: Only if it was observed in this run.
-    """
+    """The release that was observed last, if it was asked for by this name (and in this run)."""
     records = instance.fetch_observations(CENSUS_RELEASE, limit=1).records
-    if records and run_id not in ("", records[0].run_id):
-        return None
     event = records[0].asset_observation if records else None
-    release = None if event is None else release_from(event.metadata)
+    if event is None or run_id not in ("", records[0].run_id):
+        return None
+    release = release_from(event.metadata)
     return release if release is not None and release.name == asked else None
 
 
@@ -95,7 +84,7 @@ def made_from_tags(release: Release, upstream: Mapping[dg.AssetKey, str] | None 
 
     Args:
         release: The release.
-        upstream: Data version of what was read, by asset.
+        upstream: Data version of what else was read, by asset.
     """
     versions = {CENSUS_RELEASE: release.version, **(upstream or {})}
     return {f"{INPUT_VERSION_TAG}{key.to_user_string()}": version for key, version in versions.items()}
@@ -112,8 +101,8 @@ def provenance_tags(
     Args:
         instance: Where the upstream materializations are.
         spec: The asset that is logged; its code_version and deps count.
-        release: The release that it is made from.
-        upstream: Data version of what else was read, by asset.
+        release: As for `made_from_tags`.
+        upstream: As for `made_from_tags`.
     """
     tags = {IS_USER_PROVIDED_TAG: "true"}
     if spec.code_version is not None:

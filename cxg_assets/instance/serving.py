@@ -14,11 +14,7 @@ UI_LOCK = ".cxg-assets-ui.lock"
 
 @contextlib.contextmanager
 def serving(folder: Path, port: int) -> Iterator[None]:
-    """Serves an instance during the block, alone.
-
-    Args:
-        folder: The instance's.
-        port: Where it is served, on 127.0.0.1.
+    """Serves the instance of a folder during the block, alone, at a port of 127.0.0.1.
 
     Raises:
         BadInput: Another process serves it; the message says which, and where.

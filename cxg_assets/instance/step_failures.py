@@ -28,10 +28,6 @@ def begun_again(context: dg.OpExecutionContext | dg.AssetExecutionContext, limit
 
     Not as the step's own retry policy: by that Dagster 1.13 also begins the step of a run again that was terminated,
     and the run goes on.
-
-    Args:
-        context: The step's.
-        limits: How often, and after what time.
     """
     try:
         yield

@@ -56,7 +56,7 @@ def sync_status(
         definitions: Complete definitions of the subset as its YAML says it now.
         instance: What is on record.
         plan: The plan that is on record.
-        record: What is on record of its chunks.
+        record: Of its chunks.
 
     Returns:
         Of filtered_subset, chunk_plan, h5ad_chunks and dataset.
@@ -107,12 +107,12 @@ def _made_from(chunk: str, tags: Mapping[str, str]) -> frozenset[tuple[str, str]
 
 
 def _causes(resolver: CachingStaleStatusResolver, key: dg.AssetKey, partition: str | None = None) -> Causes:
-    counted = Counter(_in_words(cause) for cause in resolver.get_stale_root_causes(key, partition))
-    return tuple(words if n == 1 else f"{words} ({n:,} partitions)" for words, n in counted.items())
+    counted = Counter(_as_the_ui_says(cause) for cause in resolver.get_stale_root_causes(key, partition))
+    return tuple(said if n == 1 else f"{said} ({n:,} partitions)" for said, n in counted.items())
 
 
-def _in_words(cause: StaleCause) -> str:
-    """A cause as the UI writes it: the asset that has changed, and what of it."""
+def _as_the_ui_says(cause: StaleCause) -> str:
+    """The asset that has changed, and what of it."""
     if cause.dependency is None:
         return f"{cause.asset_key.to_user_string()} {cause.reason}"
     dependency = cause.dependency.asset_key.to_user_string()

@@ -23,10 +23,6 @@ _SIGNS = "letters, digits, `_`, `-` and `.`, at most 63"
 class OwnersAndTags:
     """Owners and tags of all assets of a subset, and tags of its runs.
 
-    Attributes:
-        owners: E-mail addresses, and teams as `team:name`.
-        tags: Short labels by name.
-
     Raises:
         BadInput: Dagster would not take one of them.
     """
@@ -50,14 +46,7 @@ class OwnersAndTags:
 def described(
     assets: Sequence[dg.AssetsDefinition], spec: SubsetSpec, destination: str, owners_and_tags: OwnersAndTags
 ) -> list[dg.AssetsDefinition]:
-    """The assets of a subset with description, owners, tags, standard metadata and links to their code.
-
-    Args:
-        assets: As they were built.
-        spec: The subset.
-        destination: URL of its store; empty for the default store.
-        owners_and_tags: Of all of them.
-    """
+    """The assets of a subset with description, owners, tags, standard metadata and links to their code."""
     descriptions = _descriptions(spec, destination)
     metadata = _metadata(spec, destination)
 
@@ -91,13 +80,13 @@ def _descriptions(spec: SubsetSpec, destination: str) -> Mapping[dg.AssetKey, st
         ),
         h5ad_chunks_key(spec.name): (
             f"The cells of **{spec.name}** as h5ad files of {spec.chunk_size:,} cells at {place}, one a partition, "
-            "each recorded the moment it has landed.\n\n"
+            "each recorded the moment it is stored.\n\n"
             f"- **X**: layer `{spec.layer}`, {_genes(spec)}, compressed with {spec.compression}.\n"
             f"- **obs**: {columns}.\n\n"
             "That is what the YAML asks for now. By what the files that are there were selected is told by the "
             f"metadata of `{spec.name}/chunk_plan` and by each file.\n\n"
-            "A file holds what `cellxgene_census.get_anndata` returns for its cells and genes. What has landed is not "
-            f"made again. To make what is missing in one run, however scattered: job `{spec.name}_missing_chunks`."
+            "A file holds what `cellxgene_census.get_anndata` returns for its cells and genes. What is stored is not "
+            f"written again. To write what is missing in one run, however scattered: job `{spec.name}_missing_chunks`."
         ),
         dataset_key(spec.name): (
             f"**{spec.name}** as published at {place}: manifest, dataset card, citations, and `dataset.json`, which "

@@ -14,7 +14,7 @@ from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
 from cxg_assets.ingest.plan.published import Dataset
 from cxg_assets.ingest.quantities import counted, duration, size
 from cxg_assets.ingest.selection.index import CensusIndex
-from cxg_assets.ingest.selection.selection import genes_in_words
+from cxg_assets.ingest.selection.selection import Selection, genes_in_words
 from cxg_assets.ingest.selection.subset import PLANNING_COLUMNS, FilteredSubset, subset_columns
 from cxg_assets.names import census_index_key, filtered_subset_key, h5ad_chunks_key
 from cxg_assets.ui.schemas import (
@@ -78,57 +78,36 @@ def release_from(metadata: Mapping[str, dg.MetadataValue]) -> Release | None:
 
 
 def index_metadata(index: CensusIndex, uri: str, schema: pa.Schema) -> Metadata:
-    """Of `census_index`.
-
-    Args:
-        index: What is known of it.
-        uri: Of its file.
-        schema: Schema of obs.
-    """
+    """Of `census_index`: what is known of it, the URI of its file, and the schema of obs."""
     return {
         **release_metadata(index.release),
-        "dagster/row_count": index.n_obs,
-        "dagster/uri": uri,
-        "dagster/size_bytes": index.n_bytes,
-        **storage_metadata(uri),
-        "dagster/column_schema": obs_schema(schema),
-        "n_obs": index.n_obs,
-        "n_bytes": index.n_bytes,
+        **_file(uri, index.n_obs, obs_schema(schema), n_bytes=index.n_bytes),
+        **_fields(index, "n_obs", "n_bytes"),
         "obs_columns": list(index.columns),
     }
 
 
 def subset_metadata(
-    subset: FilteredSubset,
-    uri: str,
-    n_bytes: int,
-    index_schema: pa.Schema,
-    warnings: Sequence[str],
+    subset: FilteredSubset, uri: str, n_bytes: int, index_schema: pa.Schema, warnings: Sequence[str]
 ) -> Metadata:
     """Of `filtered_subset`.
 
     Args:
         subset: What was selected.
         uri: Of the obs file.
-        n_bytes: Size of the obs file.
+        n_bytes: Of the obs file.
         index_schema: Schema of the census index, which the columns come from.
         warnings: Labels that the filters overlook.
     """
     selection = subset.selection
     columns = subset_columns(selection.obs_columns, index_schema)
+    schema = obs_schema(pa.schema([index_schema.field(name) for name in columns]))
+    lineage = same_columns(census_index_key(selection.organism), columns)
     return {
-        "dagster/row_count": subset.n_obs,
-        "dagster/uri": uri,
-        "dagster/size_bytes": n_bytes,
-        **storage_metadata(uri),
-        "dagster/column_schema": obs_schema(pa.schema([index_schema.field(name) for name in columns])),
-        "dagster/column_lineage": same_columns(census_index_key(selection.organism), columns),
+        **_file(uri, subset.n_obs, schema, lineage, n_bytes),
         # What people compare comes first.
-        "n_obs": subset.n_obs,
-        "n_obs_before": subset.n_obs_before,
-        "n_vars": subset.n_vars,
-        "n_vars_before": subset.n_vars_before,
-        "resolved_filter": selection.value_filter or "none: every cell",
+        **_fields(subset, "n_obs", "n_obs_before", "n_vars", "n_vars_before"),
+        "resolved_filter": _filter_of(selection),
         "gene_selection": genes_in_words(selection.genes, subset.n_vars),
         "max_obs": "no limit" if selection.max_obs is None else selection.max_obs,
         "layers": list(subset.layers),
@@ -142,21 +121,15 @@ def plan_metadata(plan: ChunkPlan, uri: str) -> Metadata:
     """Of `chunk_plan`."""
     header = plan.header
     columns = ("soma_joinid", *header.selection.obs_columns, *PLANNING_COLUMNS)
+    lineage = chunk_table_lineage(filtered_subset_key(header.subset), columns)
     return {
-        "dagster/row_count": len(plan.chunks),
-        "dagster/uri": uri,
-        **storage_metadata(uri),
-        "dagster/column_schema": chunk_table_schema(),
-        "dagster/column_lineage": chunk_table_lineage(filtered_subset_key(header.subset), columns),
+        **_file(uri, len(plan.chunks), chunk_table_schema(), lineage),
         "n_chunks": len(plan.chunks),
-        "n_obs": header.n_obs,
-        "chunk_size": header.chunk_size,
-        "plan_id": header.plan_id,
+        **_fields(header, "n_obs", "chunk_size", "plan_id"),
         "expected_nnz": sum(chunk.nnz for chunk in plan.chunks),
         "amplification": round(plan.amplification, 3),
-        "layer": header.layer,
-        "compression": header.compression,
-        "resolved_filter": header.selection.value_filter or "none: every cell",
+        **_fields(header, "layer", "compression"),
+        "resolved_filter": _filter_of(header.selection),
         "genes": genes_in_words(header.selection.genes, header.n_vars),
     }
 
@@ -225,21 +198,15 @@ def summary_metadata(summary: RunSummary) -> Metadata:
             "Workers": f"{summary.workers:,}, {summary.workers_lost:,} lost, "
             f"{counted(summary.retries, 'chunk')} tried again",
         }
-    return {
-        "summary": _table(rows),
-        **{field.name: getattr(summary, field.name) for field in fields(summary)},
-        "mean_file_bytes": summary.mean_file_bytes,
-        "cells_per_second": summary.cells_per_second,
-        "hours_per_million_obs": summary.hours_per_million_obs,
-    }
+    names = (*(field.name for field in fields(summary)), "mean_file_bytes", "cells_per_second", "hours_per_million_obs")
+    return {"summary": _table(rows), **_fields(summary, *names)}
 
 
 def decoding_metadata(decoding: Decoding) -> Metadata:
     """Of chunks of which it is known what was decoded for them."""
     return {
         "nnz_decoded": int(decoding.nnz_decoded.sum()),
-        "amplification": decoding.amplification,
-        "amplification_expected": decoding.amplification_expected,
+        **_fields(decoding, "amplification", "amplification_expected"),
     }
 
 
@@ -247,35 +214,44 @@ def dataset_metadata(dataset: Dataset, uri: str) -> Metadata:
     """Of `dataset`."""
     mean_file_bytes = dataset.n_bytes / dataset.n_chunks
     selection = dataset.selection
-    columns = ("soma_joinid", *selection.obs_columns)
+    lineage = same_columns(h5ad_chunks_key(dataset.subset), ("soma_joinid", *selection.obs_columns))
+    rows = {
+        "Observations": f"{dataset.n_obs:,}",
+        "Genes": f"{dataset.n_vars:,}",
+        "Files": f"{dataset.n_chunks:,}",
+        "Size": f"{size(dataset.n_bytes)}, {size(mean_file_bytes)} a file on average",
+        "Layer": f"X/{dataset.layer}, {dataset.nnz:,} non-zeros",
+        "Census build": dataset.release.build,
+    }
     return {
-        "summary": _table(
-            {
-                "Observations": f"{dataset.n_obs:,}",
-                "Genes": f"{dataset.n_vars:,}",
-                "Files": f"{dataset.n_chunks:,}",
-                "Size": f"{size(dataset.n_bytes)}, {size(mean_file_bytes)} a file on average",
-                "Layer": f"X/{dataset.layer}, {dataset.nnz:,} non-zeros",
-                "Census build": dataset.release.build,
-            }
-        ),
-        "dagster/row_count": dataset.n_obs,
-        "dagster/uri": uri,
-        "dagster/column_schema": chunk_obs_schema(selection.obs_columns),
-        "dagster/column_lineage": same_columns(h5ad_chunks_key(dataset.subset), columns),
-        "plan_id": dataset.plan_id,
-        "n_obs": dataset.n_obs,
-        "n_vars": dataset.n_vars,
-        "nnz": dataset.nnz,
-        "n_chunks": dataset.n_chunks,
-        "n_bytes": dataset.n_bytes,
+        "summary": _table(rows),
+        **_file(uri, dataset.n_obs, chunk_obs_schema(selection.obs_columns), lineage),
+        **_fields(dataset, "plan_id", "n_obs", "n_vars", "nnz", "n_chunks", "n_bytes"),
         "mean_file_bytes": mean_file_bytes,
         "bytes_per_cell": round(dataset.n_bytes / dataset.n_obs, 1),
         "census_build": dataset.release.build,
         "published_at": dataset.published_at,
-        "resolved_filter": selection.value_filter or "none: every cell",
+        "resolved_filter": _filter_of(selection),
         "genes": genes_in_words(selection.genes, dataset.n_vars),
     }
+
+
+def _file(
+    uri: str, n_rows: int, schema: dg.TableSchema, lineage: dg.TableColumnLineage | None = None, n_bytes: int = 0
+) -> Metadata:
+    """What Dagster itself knows of a file with a table in it, in its own names."""
+    told: Metadata = {"dagster/row_count": n_rows, "dagster/uri": uri}
+    told |= {"dagster/size_bytes": n_bytes} if n_bytes else {}
+    told |= {**storage_metadata(uri), "dagster/column_schema": schema}
+    return told | ({} if lineage is None else {"dagster/column_lineage": lineage})
+
+
+def _fields(value: object, *names: str) -> Metadata:
+    return {name: getattr(value, name) for name in names}
+
+
+def _filter_of(selection: Selection) -> str:
+    return selection.value_filter or "none: every cell"
 
 
 def _table(rows: Mapping[str, str]) -> dg.MetadataValue:

@@ -53,20 +53,12 @@ _NEVER_NULL = {"soma_joinid", *_CHUNK_DESCRIPTIONS}
 
 
 def obs_schema(schema: pa.Schema) -> dg.TableSchema:
-    """Columns of a table of cells, with their real types.
-
-    Args:
-        schema: Its Arrow schema.
-    """
+    """Columns of a table of cells, with their real types."""
     return _table_schema(schema, {name: _describe_obs(name) for name in schema.names}, unique={"soma_joinid"})
 
 
 def chunk_obs_schema(obs_columns: Iterable[str]) -> dg.TableSchema:
-    """Columns of obs in the chunk files, as far as a YAML tells: their types are those of the subset.
-
-    Args:
-        obs_columns: After soma_joinid, which is always the first.
-    """
+    """Columns of obs in the chunk files, soma_joinid first, as far as a YAML tells: their types are the subset's."""
     joinid = dg.TableColumn("soma_joinid", "int64", _describe_obs("soma_joinid"), _constraints("soma_joinid", True))
     others = [dg.TableColumn(name, "as in filtered_subset", _describe_obs(name)) for name in obs_columns]
     return dg.TableSchema(columns=[joinid, *others])
@@ -81,34 +73,20 @@ def chunk_table_schema() -> dg.TableSchema:
 
 
 def same_columns(upstream: dg.AssetKey, names: Iterable[str]) -> dg.TableColumnLineage:
-    """Lineage of columns that are those of the same name upstream.
-
-    Args:
-        upstream: The asset that they come from.
-        names: The columns.
-    """
+    """Lineage of columns that are those of the same name upstream."""
     return dg.TableColumnLineage({name: [dg.TableColumnDep(upstream, name)] for name in names})
 
 
 def chunk_table_lineage(subset: dg.AssetKey, subset_columns: Iterable[str]) -> dg.TableColumnLineage:
-    """Lineage of the chunk plan.
-
-    Args:
-        subset: The filtered subset.
-        subset_columns: Columns of its obs file; one of an older build has no nnz.
-    """
+    """Lineage of the chunk plan, from the columns of the subset's obs file; one of an older build has no nnz."""
     known = set(subset_columns)
-    sources = {name: source for name, source in _CHUNK_SOURCES.items() if source in known}
-    return dg.TableColumnLineage({name: [dg.TableColumnDep(subset, source)] for name, source in sources.items()})
+    return dg.TableColumnLineage(
+        {name: [dg.TableColumnDep(subset, source)] for name, source in _CHUNK_SOURCES.items() if source in known}
+    )
 
 
 def place_metadata(destination: str, path: str) -> dict[str, Any]:
-    """What is known of an asset's place before it is made, for its definition.
-
-    Args:
-        destination: URL of its store; empty for the default store, which another machine may have elsewhere.
-        path: Where it is in that store.
-    """
+    """What is known of an asset's place before it is made; nothing of one in the default store, which differs."""
     if not destination:
         return {}
     return {"dagster/uri": f"{destination.rstrip('/')}/{path}", **storage_metadata(destination)}

@@ -5,7 +5,7 @@ from typing import Any
 import anndata
 import pytest
 
-from cxg_assets.instance.run_summaries import summary_of
+from cxg_assets.instance.partitions import summary_of
 from cxg_assets.names import chunk_partitions, h5ad_chunks_key
 from cxg_assets_tests.platforms import Platform, failure_text
 

@@ -162,7 +162,7 @@ def test_chunks_that_cannot_be_read_are_named_and_the_others_land(
     assert (summary["n_files"], summary["n_failed"], summary["n_obs"]) == (2, 2, FRAGMENT_EDGE)
     [error] = [line for line in outcome.stderr.splitlines() if line.startswith("cxg-assets: ")]
     assert error.startswith("cxg-assets: 2 of 4 chunks failed: 00002, 00003. The first: cannot read cells ")
-    assert error.endswith("The others have landed; run again to make only these")
+    assert error.endswith("The others are stored; run again to write only these")
     assert [file.name[:5] for file in chunk_files(home)] == ["00000", "00001"]
     assert summary["dataset_uri"] == ""
     assert not (home / "store" / SUBSET / "dataset.json").exists()

@@ -46,11 +46,11 @@ def test_the_first_chunk_makes_the_first_line_and_the_next_comes_after_ten_secon
     running = Progress(n_chunks=10, n_obs=10_000)
     assert running.line(0) is None
     clock.seconds += 4
-    running.landed(report)
+    running.stored(report)
 
     assert running.line(0) == "1 of 10 chunks, 250 cells/s, 36 s left"
     clock.seconds += 9
-    running.landed(report)
+    running.stored(report)
     assert running.line(0) is None
     clock.seconds += 2
     assert running.line(0) == "2 of 10 chunks, 133 cells/s, 1 min 0 s left"
@@ -59,7 +59,7 @@ def test_the_first_chunk_makes_the_first_line_and_the_next_comes_after_ten_secon
 def test_a_line_tells_of_what_failed_and_what_was_tried_again(clock: Clock, blood: Ingested) -> None:
     running = Progress(n_chunks=10, n_obs=10_000)
     clock.seconds += 4
-    running.landed(replace(blood.reports[0], n_obs=1_000))
+    running.stored(replace(blood.reports[0], n_obs=1_000))
     running.failed()
 
     assert running.line(5) == "1 of 10 chunks, 250 cells/s, 36 s left; 1 failed; 5 tried again"
@@ -71,7 +71,7 @@ def test_the_pace_grows_with_the_run_and_a_day_has_a_few_hundred_lines(clock: Cl
     said: list[float] = []
     for second in range(1, 86_401):
         clock.seconds = 1_000.0 + second
-        running.landed(report)
+        running.stored(report)
         if running.line(0):
             said.append(second)
 
@@ -84,7 +84,7 @@ def test_the_pace_grows_with_the_run_and_a_day_has_a_few_hundred_lines(clock: Cl
 def test_after_the_last_chunk_the_closing_line_speaks_alone(clock: Clock, blood: Ingested) -> None:
     running = Progress(n_chunks=2, n_obs=2_000)
     clock.seconds += 30
-    running.landed(blood.reports[0])
+    running.stored(blood.reports[0])
     running.failed()
 
     assert running.line(0) is None
@@ -99,4 +99,4 @@ def test_the_closing_line_has_the_figures_of_the_summary() -> None:
 
 def test_a_run_in_which_all_failed_says_so() -> None:
     nothing = replace(SUMMARY, n_obs=0, n_files=0, n_failed=4, total_bytes=0)
-    assert closing_line(nothing) == "no chunk landed in this run; 4 failed"
+    assert closing_line(nothing) == "no chunk was written in this run; 4 failed"
