@@ -36,8 +36,7 @@ class StoreResource(dg.ConfigurableResource):
         """A store, ready to be opened anywhere, also on machines that have none of this one's variables.
 
         Args:
-            destination: URL or path of a subset's own destination; empty for the default store. A relative path
-                begins at the project.
+            destination: URL or path of a subset's own; empty for the default store. Paths begin at the project.
 
         Raises:
             BadInput: The URL is not one of an S3 prefix or a folder; a setting has a value that it cannot have.

@@ -174,19 +174,11 @@ class Census:
         return tuple(sorted(self.root["census_data"]))
 
     def obs(self, organism: str) -> "tiledbsoma.DataFrame":
-        """The obs array of one organism.
-
-        Raises:
-            BadInput: The Census has no such organism.
-        """
+        """The obs array of one organism; BadInput where the Census has no such organism, as in all that follows."""
         return self._experiment(organism).obs
 
     def layers(self, organism: str) -> dict[str, str]:
-        """URIs of the X layers of one organism, by name, sorted.
-
-        Raises:
-            BadInput: The Census has no such organism.
-        """
+        """URIs of the X layers of one organism, by name, sorted."""
         members = self._experiment(organism).ms[MEASUREMENT].X.members()
         return {name: members[name][0] for name in sorted(members)}
 

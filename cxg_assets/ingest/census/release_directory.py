@@ -44,15 +44,7 @@ _IN_MIRRORS = f"census_mirror: {DIRECTORY_URL}mirrors.json"
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseAddress:
-    """Where a release of the public Census is.
-
-    Attributes:
-        name: What was asked for: an alias like `stable`, or a build.
-        build: Name of the build that this leads to, like `2025-11-08`.
-        uri: Its SOMA URI.
-        region: AWS region of the bucket; None if the directory names none.
-        flags: What the directory says of the build, sorted, like `("lts",)`.
-    """
+    """Where a release of the public Census is, as the directory says; the fields are those of `Release`."""
 
     name: str
     build: str

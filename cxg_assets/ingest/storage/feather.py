@@ -1,6 +1,7 @@
 """Arrow IPC (feather) files, written and read batch by batch."""
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -82,12 +83,7 @@ FeatherSource: TypeAlias = Path | RangedObject
 
 
 def feather_source(store: Store, path: str) -> FeatherSource:
-    """A feather file of a store, for `FeatherFile`: in a folder it is mapped, of S3 only the parts needed are fetched.
-
-    Raises:
-        FileNotFoundError: There is none.
-        StoreError: The store did not give it.
-    """
+    """A feather file of a store, for `FeatherFile`: in a folder it is mapped, of S3 only what is needed is fetched."""
     if store.folder is not None:
         with store.local_copy(path) as file:  # the file itself
             return file
@@ -102,8 +98,8 @@ class FeatherFile:
 
         Raises:
             FileNotFoundError: There is none.
-            ArrowInvalid: It is not a feather file.
-            StoreError: The store did not give it; also later, when a batch is read.
+            ArrowInvalid: It is not a feather file, or a batch that is read later is damaged.
+            StoreError: The store did not give it, or the file is another by the time that a batch is read.
         """
         self._ranged = None if isinstance(source, Path) else RangedFile(source)
         self._file = pa.memory_map(str(source)) if self._ranged is None else pa.PythonFile(self._ranged, mode="r")
@@ -146,12 +142,7 @@ class FeatherFile:
         return batch
 
     def batches(self, numbers: Sequence[int] | None = None) -> Generator[pa.RecordBatch, None, None]:
-        """All record batches or some, with the columns asked for; of S3 the next are fetched meanwhile.
-
-        Raises:
-            ArrowInvalid: One is damaged.
-            StoreError: The store did not give it, or the file was replaced since it was opened.
-        """
+        """All record batches or some, with the columns asked for; of S3 the next are fetched meanwhile."""
         numbers = range(self.n_batches) if numbers is None else numbers
         if self._ranged is None:
             for number in numbers:
@@ -171,12 +162,11 @@ class FeatherFile:
         A batch that they lie in is decoded once. What is returned holds on to these rows only, not to whole batches.
         """
         size = self.rows_per_batch
-        wanted: dict[int, list[np.ndarray]] = {}
+        wanted: defaultdict[int, list[np.ndarray]] = defaultdict(list)
         for start, stop in pieces:
             for number in range(start // size, -(-stop // size)):
                 first = number * size
-                rows = np.arange(max(start, first) - first, min(stop, first + size) - first)
-                wanted.setdefault(number, []).append(rows)
+                wanted[number].append(np.arange(max(start, first) - first, min(stop, first + size) - first))
         with contextlib.closing(self.batches(list(wanted))) as batches:
             found = [_taken(batch, np.concatenate(rows)) for batch, rows in zip(batches, wanted.values(), strict=True)]
         return pa.Table.from_batches(found)

@@ -129,29 +129,27 @@ def _field(buffer: bytes | memoryview, table: int, number: int) -> int:
     return table + offset if offset else 0
 
 
-def _structs(buffer: bytes | memoryview, place: int, dtype: np.dtype) -> np.ndarray:
-    """The structs of a vector; none where the field is left out."""
+def _vector(buffer: bytes | memoryview, place: int) -> tuple[int, int]:
+    """Where a vector begins and how many elements it has; 0 where the field is left out."""
     if not place:
-        return np.empty(0, dtype)
+        return 0, 0
     start = _follow(buffer, place)
-    n_structs = int.from_bytes(buffer[start : start + 4], "little")
-    return np.frombuffer(buffer, dtype, n_structs, start + 4)
+    return start + 4, int.from_bytes(buffer[start : start + 4], "little")
+
+
+def _structs(buffer: bytes | memoryview, place: int, dtype: np.dtype) -> np.ndarray:
+    """The structs of a vector."""
+    start, n_structs = _vector(buffer, place)
+    return np.frombuffer(buffer, dtype, n_structs, start)
 
 
 def _tables(buffer: bytes | memoryview, place: int) -> list[int]:
-    """Where the tables of a vector are; none where the field is left out."""
-    if not place:
-        return []
-    start = _follow(buffer, place)
-    n_tables = int.from_bytes(buffer[start : start + 4], "little")
-    return [_follow(buffer, start + 4 + 4 * number) for number in range(n_tables)]
+    """Where the tables of a vector are."""
+    start, n_tables = _vector(buffer, place)
+    return [_follow(buffer, start + 4 * number) for number in range(n_tables)]
 
 
 def _text(buffer: bytes | memoryview, table: int, number: int) -> str:
-    """The text in a field of a table; empty where the field is left out."""
-    place = _field(buffer, table, number)
-    if not place:
-        return ""
-    start = _follow(buffer, place)
-    n_octets = int.from_bytes(buffer[start : start + 4], "little")
-    return bytes(buffer[start + 4 : start + 4 + n_octets]).decode()
+    """The text in a field of a table."""
+    start, n_octets = _vector(buffer, _field(buffer, table, number))
+    return bytes(buffer[start : start + n_octets]).decode()

@@ -26,18 +26,10 @@ class Listed:
 
 
 def create_file(folder: Path, path: str, data: bytes, store: Any) -> bool:
-    """Creates a file with its whole content, unless there is one.
+    """Creates a file of a folder with its whole content, unless there is one; returns whether there was none.
 
-    Until it is whole the file has no name at all, so that nothing is left of it when the process is killed.
-
-    Args:
-        folder: Where the paths begin.
-        path: The file, relative to the folder and in it.
-        data: Its content.
-        store: obstore's store of the folder, for file systems and systems that know no files without names.
-
-    Returns:
-        Whether it was created; False where there is one.
+    Until it is whole the file has no name at all, so that nothing is left of it when the process is killed. obstore's
+    store of the folder does it on file systems and systems that know no files without names.
     """
     file = folder / path.lstrip("/")
     if file.is_dir():

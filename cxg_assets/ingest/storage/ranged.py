@@ -30,12 +30,7 @@ class RangedObject:
     """An Arrow IPC file in a store. Whatever is read of it is of the object as it was when this was made."""
 
     def __init__(self, store: "Store", path: str) -> None:
-        """Reads the footer.
-
-        Raises:
-            FileNotFoundError: There is no such object.
-            StoreError: The store did not give it.
-        """
+        """Reads the footer; raises as `Store` does."""
         self._store = store
         self._path = path
         self._kept: dict[Range, bytes] = {}
@@ -52,8 +47,7 @@ class RangedObject:
         """Bytes start … stop-1; those that are kept come from memory when they are asked for again.
 
         Raises:
-            FileNotFoundError: The object is gone.
-            StoreError: The store did not give them, or the object is another by now.
+            StoreError: The object is another by now; also as `Store` does.
         """
         place = start - self.n_bytes + len(self._tail)
         if place >= 0:

@@ -49,15 +49,7 @@ def s3_store(url: str, settings: S3Settings, patience: Patience, max_retries: in
 
 
 def put_object(store: Any, patient: Any, path: str, data: bytes | Path, attributes: dict[str, str] | None) -> None:
-    """Stores an object, whatever was there; in parts if it is large.
-
-    Args:
-        store: obstore's store.
-        patient: The one for what is sent in parts: it repeats a part that was cut.
-        path: Where it goes.
-        data: The object, or a file.
-        attributes: Its metadata.
-    """
+    """Stores an object or a file, whatever was there; a large one in parts, by the store that repeats what was cut."""
     size = data.stat().st_size if isinstance(data, Path) else len(data)
     if size <= MULTIPART_BYTES:
         store.put(path, data, attributes=attributes, use_multipart=False)

@@ -102,7 +102,11 @@ class Version:
 
 
 class Store:
-    """An open store. Paths are relative to its URL and cannot leave it."""
+    """An open store. Paths are relative to its URL and cannot leave it.
+
+    Every method raises FileNotFoundError where there is no such object, and StoreError where the store refuses or loses
+    a request: Unreachable if that may pass by itself.
+    """
 
     def __init__(self, locator: StoreLocator, patience: Patience) -> None:
         """Use `StoreLocator.open`."""
@@ -129,9 +133,6 @@ class Store:
 
         With `replace` it takes the place of a damaged one; a reader sees the one or the other, whole. In S3 the object
         carries its fingerprint as user metadata.
-
-        Raises:
-            StoreError: The store did not take it.
         """
         if (folder := self.folder) is not None:
             if replace:
@@ -164,21 +165,11 @@ class Store:
         self._put(path, file, None)
 
     def get(self, path: str) -> bytes:
-        """Reads an object whole.
-
-        Raises:
-            FileNotFoundError: There is none.
-            StoreError: The store did not give it.
-        """
+        """Reads an object whole."""
         return self._do("read", path, lambda: self._open().get(path).bytes().to_bytes())[0]
 
     def get_range(self, path: str, start: int, stop: int | None) -> tuple[bytes, Version]:
-        """Reads bytes start … stop-1 of an object by one request; with a negative start so many of its last, or all.
-
-        Raises:
-            FileNotFoundError: There is none.
-            StoreError: The store did not give it.
-        """
+        """Reads bytes start … stop-1 of an object by one request; with a negative start so many of its last, or all."""
         options: Any = {"range": (start, stop) if start >= 0 else {"suffix": -start}}
 
         def get() -> tuple[bytes, Version]:
@@ -212,12 +203,7 @@ class Store:
 
     @contextlib.contextmanager
     def local_copy(self, path: str) -> Iterator[Path]:
-        """The object as a local file: itself in a folder, a temporary copy of an S3 object.
-
-        Raises:
-            FileNotFoundError: There is none.
-            StoreError: The store did not give it.
-        """
+        """The object as a local file: itself in a folder, a temporary copy of an S3 object."""
         if self.folder is not None:
             # obstore also refuses a path that leaves the folder
             self._do("read", path, lambda: self._open().head(path))

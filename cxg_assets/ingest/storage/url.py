@@ -20,11 +20,7 @@ _FOUR_NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
 
 
 def as_url(place: str, folder: Path = Path()) -> str:
-    """The URL of a store: a URL as it is, that of a path as `absolute_path` follows it from a folder.
-
-    Raises:
-        BadInput: The path cannot be followed.
-    """
+    """The URL of a store: a URL as it is, that of a path as `absolute_path` follows it from a folder."""
     if not place or "://" in place or _SCHEME.match(place):
         return place
     return absolute_path(place, folder).as_uri()
