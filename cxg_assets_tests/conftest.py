@@ -45,6 +45,7 @@ from cxg_assets_tests.ingested import Ingested, ingest_subset
 from cxg_assets_tests.kept_census import kept_census
 from cxg_assets_tests.kept_workers import KeptWorkers, keep_workers
 from cxg_assets_tests.platforms import OUR_STORAGE, Platform, Stages
+from cxg_assets_tests.scheduling import TOGETHER, TogetherScheduling, put_long_ones_first
 from cxg_assets_tests.servers.public_census import PublicCensus, serve_public_census
 from cxg_assets_tests.servers.strict_s3 import Rules, StrictS3, forget_aws, serve_strict_s3
 
@@ -64,16 +65,22 @@ S3_SETTINGS = S3Settings(access_key_id="test", secret_access_key="test-secret", 
 """moto takes any keys."""
 
 
-WHOLE_STACK = ("chaos", "e2e")
-"""Folders of tests that need Ray, or a UI with its daemon: slow to start, and more than one process can hold."""
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks as `stack` what `-m "not stack"` leaves out; other files that start a Ray of their own mark themselves."""
     for item in items:
-        if item.path.parent.name in WHOLE_STACK or "ray_session" in getattr(item, "fixturenames", ()):
+        if item.path.parent.name in TOGETHER or "ray_session" in getattr(item, "fixturenames", ()):
             item.add_marker("stack")
+    put_long_ones_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TogetherScheduling | None:
+    """What `--dist loadfile` is here; the order is that of `put_long_ones_first`."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    config.option.loadscopereorder = False
+    return TogetherScheduling(config, log)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,16 +1,22 @@
-"""A real webserver with its daemon: asked over GraphQL as the UI asks it, and looked at in a real browser."""
+"""A real webserver with its daemon: asked over GraphQL as the UI asks it, and looked at in a real browser.
 
+The tests of this folder run in one process and share two UIs.
+"""
+
+import signal
 import sys
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 from playwright.sync_api import Error, Page
 
+from cxg_assets.instance.opening import DAGSTER_YAML
 from cxg_assets_tests.servers.browser import Browser, open_browser
 from cxg_assets_tests.servers.webserver import Ui, free_port, serve
 
-WORKSPACE = Path(__file__).parents[2] / "workspace.yaml"
 N_OBS = 6_000
 """Human cells of the census: over 2,000 pass the filter of blood_normal, three chunks."""
 
@@ -23,30 +29,38 @@ def ui_census_uri(demo_census: Callable[..., Path]) -> str:
     return str(demo_census(n_obs=N_OBS, seed=3))
 
 
-@pytest.fixture(scope="module")
+@contextmanager
+def serve_ui(home: Path, census_uri: str) -> Iterator[Ui]:
+    """What `cxg-assets ui` serves on a home, in the background of a shell."""
+    port = free_port()
+    command = [sys.executable, "-m", "cxg_assets", "ui", "-p", str(port)]
+    with serve(command, home, census_uri, port, sigint=signal.SIG_IGN) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
 def ui(ui_census_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
-    """The workspace of the project, served on a home of its own."""
-    home, port = tmp_path_factory.mktemp("home"), free_port()
+    """The UI on a home of its own. The tests of its processes, which come last, end it."""
+    with serve_ui(tmp_path_factory.mktemp("home"), ui_census_uri) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def narrow_ui(ui_census_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
+    """The UI on an instance as the command makes it, but that only one run may read the Census at once."""
+    home = tmp_path_factory.mktemp("narrow")
+    config = yaml.safe_load(DAGSTER_YAML)
+    config["concurrency"]["pools"]["default_limit"] = 1
     (home / "dagster").mkdir()
-    command = [sys.executable, "-m", "dagster", "dev", "-w", str(WORKSPACE), "-h", "127.0.0.1", "-p", str(port)]
-    with serve(command, home, ui_census_uri, port) as served:
+    (home / "dagster" / "dagster.yaml").write_text(yaml.safe_dump(config))
+    with serve_ui(home, ui_census_uri) as served:
         yield served
 
 
 @pytest.fixture(scope="module")
-def command_ui(ui_census_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
-    """What `cxg-assets ui` serves, on a home of its own."""
-    home, port = tmp_path_factory.mktemp("home"), free_port()
-    with serve([sys.executable, "-m", "cxg_assets", "ui", "-p", str(port)], home, ui_census_uri, port) as served:
-        yield served
-
-
-@pytest.fixture(scope="module")
-def browser(
-    command_ui: Ui, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Browser]:
+def browser(ui: Ui, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A browser on that UI. When a test fails, its page is kept as a picture and as text."""
-    with open_browser(command_ui.server.url) as opened:
+    with open_browser(ui.server.url) as opened:
         request.config.stash[_SEEN] = (opened.page, tmp_path_factory.mktemp("browser"))
         try:
             yield opened

@@ -29,6 +29,17 @@ NODES = """
   assetKey { path } dependencyKeys { path } assetChecksOrError { ... on AssetChecks { checks { name } } }
 } }"""
 
+PARTITIONS = """
+query ($key: AssetKeyInput!) {
+  assetNodeOrError(assetKey: $key) { ... on AssetNode {
+    partitionStats { numMaterialized numFailed numPartitions }
+    assetMaterializations { partition metadataEntries { label
+      ... on IntMetadataEntry { intValue }
+      ... on FloatMetadataEntry { floatValue }
+      ... on TextMetadataEntry { text } } }
+  } }
+}"""
+
 RUNS = "query ($job: String!) { runsOrError(filter: {pipelineName: $job}) { ... on Runs { results { status } } } }"
 
 # A node is a box with its name in the first line; an arrow goes from the edge of one box to the edge of another.
@@ -95,10 +106,10 @@ def page(browser: Browser) -> Page:
 
 
 @pytest.fixture(scope="module")
-def prepared(command_ui: Ui, browser: Browser) -> Launched:
+def prepared(ui: Ui, browser: Browser) -> Launched:
     """Release, index, subset and plan, by the button of the job's page. With the chain off, that is all of the job."""
-    command_ui.server.stop_sensor("ingest_chain")
-    browser.page.goto(command_ui.server.path_of_job("blood_normal_ingest"))
+    ui.server.stop_sensor("ingest_chain")
+    browser.page.goto(ui.server.path_of_job("blood_normal_ingest"))
     return launch(browser.page, "Materialize")
 
 
@@ -119,27 +130,27 @@ def backfill_id(prepared: Launched, browser: Browser) -> str:
 
 
 @pytest.fixture(scope="module")
-def published(backfill_id: str, command_ui: Ui, browser: Browser) -> Launched:
-    browser.page.goto(command_ui.server.path_of_job("blood_normal_publish"))
+def published(backfill_id: str, ui: Ui, browser: Browser) -> Launched:
+    browser.page.goto(ui.server.path_of_job("blood_normal_publish"))
     return launch(browser.page, "Materialize")
 
 
 @pytest.fixture(scope="module")
-def failed(published: Launched, command_ui: Ui, browser: Browser) -> Launched:
+def failed(published: Launched, ui: Ui, browser: Browser) -> Launched:
     """A run over two chunks that were lost, and whose place is taken by folders."""
     for chunk in BLOCKED:
-        file = chunk_file(command_ui, chunk)
+        file = chunk_file(ui, chunk)
         file.unlink()
         file.mkdir()
-    return make_missing(command_ui, browser.page)
+    return make_missing(ui, browser.page)
 
 
 @pytest.fixture(scope="module")
-def retried(failed: Launched, command_ui: Ui, browser: Browser) -> Launched:
+def retried(failed: Launched, ui: Ui, browser: Browser) -> Launched:
     """The same job, when nothing is in the way any more."""
     for chunk in BLOCKED:
-        chunk_file(command_ui, chunk).rmdir()
-    return make_missing(command_ui, browser.page)
+        chunk_file(ui, chunk).rmdir()
+    return make_missing(ui, browser.page)
 
 
 def asset_nodes(ui: Ui) -> list[dict[str, Any]]:
@@ -148,8 +159,8 @@ def asset_nodes(ui: Ui) -> list[dict[str, Any]]:
     return [node for node in nodes if node["assetKey"]["path"][0] in ("census_release", "homo_sapiens", "blood_normal")]
 
 
-def test_the_lineage_shows_every_asset_and_the_arrows_between_them(page: Page, command_ui: Ui) -> None:
-    nodes = asset_nodes(command_ui)
+def test_the_lineage_shows_every_asset_and_the_arrows_between_them(page: Page, ui: Ui) -> None:
+    nodes = asset_nodes(ui)
     names = [node["assetKey"]["path"][-1] for node in nodes]
     assert len(names) >= 6
     page.goto("/assets/blood_normal/dataset?view=lineage&lineageScope=upstream&lineageDepth=9")
@@ -157,6 +168,22 @@ def test_the_lineage_shows_every_asset_and_the_arrows_between_them(page: Page, c
         expect(page.locator("foreignObject").get_by_text(name, exact=True)).to_be_visible()
     expected = {(key["path"][-1], node["assetKey"]["path"][-1]) for node in nodes for key in node["dependencyKeys"]}
     assert {tuple(arrow) for arrow in page.evaluate(ARROWS, names)} == expected
+
+
+def test_the_lineage_leads_from_the_release_to_the_dataset(ui: Ui) -> None:
+    edges = {
+        ("/".join(node["assetKey"]["path"]), "/".join(key["path"]))
+        for node in ui.server.query(NODES)["assetNodes"]
+        for key in node["dependencyKeys"]
+    }
+    assert edges >= {
+        ("homo_sapiens/census_index", "census_release"),
+        ("blood_normal/filtered_subset", "homo_sapiens/census_index"),
+        ("blood_normal/chunk_plan", "blood_normal/filtered_subset"),
+        ("blood_normal/h5ad_chunks", "blood_normal/chunk_plan"),
+        ("blood_normal/dataset", "blood_normal/h5ad_chunks"),
+        ("immune_markers/filtered_subset", "homo_sapiens/census_index"),
+    }
 
 
 def test_index_and_subset_are_materialized_from_the_page_of_the_job(
@@ -181,21 +208,33 @@ def test_a_backfill_of_all_chunks_is_watched_to_its_end(backfill_id: str, page: 
     expect(page.get_by_text("Missing (0)")).to_be_visible()
 
 
-def test_the_page_of_a_partition_shows_its_file_size_and_throughput(
-    backfill_id: str, page: Page, command_ui: Ui
-) -> None:
+def test_every_partition_that_a_backfill_made_has_its_figures_on_it(backfill_id: str, ui: Ui) -> None:
+    node = ui.server.query(PARTITIONS, key={"path": CHUNKS.split("/")})["assetNodeOrError"]
+    assert node["partitionStats"] == {"numMaterialized": 3, "numFailed": 0, "numPartitions": 3}
+    events = node["assetMaterializations"]
+    assert sorted(event["partition"] for event in events) == ["00000", "00001", "00002"]
+    for event in events:
+        values = {entry["label"]: entry for entry in event["metadataEntries"]}
+        file = Path(values["uri"]["text"].removeprefix("file://"))
+        assert values["n_bytes"]["intValue"] == file.stat().st_size
+        assert values["n_obs"]["intValue"] == anndata.read_h5ad(file).n_obs
+        assert values["cells_per_second"]["floatValue"] > 0
+
+
+def test_the_page_of_a_partition_shows_its_file_size_and_throughput(backfill_id: str, page: Page, ui: Ui) -> None:
     expect(open_partition(page, "00001")).to_have_text("Materialized")
-    file = chunk_file(command_ui, "00001")
+    file = chunk_file(ui, "00001")
     expect(value_of(page, "n_bytes")).to_have_text(str(file.stat().st_size))
     expect(value_of(page, "n_obs")).to_have_text(str(anndata.read_h5ad(file).n_obs))
     expect(value_of(page, "uri")).to_have_text(file.as_uri())
     assert float(value_of(page, "cells_per_second").inner_text()) > 0
 
 
-def test_every_check_is_green(published: Launched, page: Page, command_ui: Ui) -> None:
+def test_every_check_is_green(published: Launched, page: Page, ui: Ui) -> None:
     assert published.status == "Success"
+    assert (ui.home / "store" / "blood_normal" / "dataset.json").is_file()
     n_checks = 0
-    for node in asset_nodes(command_ui):
+    for node in asset_nodes(ui):
         names = [check["name"] for check in (node["assetChecksOrError"] or {}).get("checks", [])]
         if names:
             page.goto(f"/assets/{'/'.join(node['assetKey']['path'])}?view=checks")
@@ -218,14 +257,14 @@ def test_a_failed_chunk_shows_as_failed(failed: Launched, page: Page) -> None:
     expect(page.get_by_text("failed, and did not materialize this asset")).to_be_visible()
 
 
-def test_scattered_failures_are_made_again_in_one_run(retried: Launched, page: Page, command_ui: Ui) -> None:
+def test_scattered_failures_are_made_again_in_one_run(retried: Launched, page: Page, ui: Ui) -> None:
     assert retried.status == "Success"
     for chunk in BLOCKED:
         expect(open_partition(page, chunk)).to_have_text("Materialized")
         expect(page.get_by_role("link", name=retried.run_id[:8])).to_be_visible()
-        assert anndata.read_h5ad(chunk_file(command_ui, chunk)).n_obs > 0
+        assert anndata.read_h5ad(chunk_file(ui, chunk)).n_obs > 0
     expect(page.get_by_text("Failed (0)")).to_be_visible()
-    runs = command_ui.server.query(RUNS, job="blood_normal_missing_chunks")["runsOrError"]["results"]
+    runs = ui.server.query(RUNS, job="blood_normal_missing_chunks")["runsOrError"]["results"]
     assert [run["status"] for run in runs] == ["SUCCESS", "FAILURE"]
 
 

@@ -2,17 +2,12 @@
 
 import itertools
 import json
-import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 
 from cxg_assets.automation.ingest_chain import INGEST_TAG
-from cxg_assets.instance.opening import DAGSTER_YAML
-from cxg_assets_tests.e2e.conftest import Ui, serve
-from cxg_assets_tests.servers.webserver import free_port, wait_until
+from cxg_assets_tests.servers.webserver import Ui, wait_until
 
 SUBSETS = ("blood_normal", "immune_markers")
 SECONDS = 600
@@ -25,18 +20,6 @@ query ($key: String!, $first: String!) {
 AUTOMATION = """
 { repositoriesOrError { ... on RepositoryConnection { nodes {
   sensors { name sensorState { status } } schedules { name } } } } }"""
-
-
-@pytest.fixture(scope="module")
-def narrow_ui(ui_census_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
-    """The UI on an instance as the command makes it, but that only one run may read the Census at once."""
-    home, port = tmp_path_factory.mktemp("home"), free_port()
-    config = yaml.safe_load(DAGSTER_YAML)
-    config["concurrency"]["pools"]["default_limit"] = 1
-    (home / "dagster").mkdir()
-    (home / "dagster" / "dagster.yaml").write_text(yaml.safe_dump(config))
-    with serve([sys.executable, "-m", "cxg_assets", "ui", "-p", str(port)], home, ui_census_uri, port) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

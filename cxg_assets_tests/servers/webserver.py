@@ -153,14 +153,24 @@ class Ui:
     Attributes:
         server: Its webserver.
         home: Its CXG_HOME.
+        process: What was started.
     """
 
     server: Webserver
     home: Path
+    process: subprocess.Popen[bytes]
 
 
 @contextmanager
-def serve(command: Sequence[str], home: Path, census_uri: str, port: int, pool: str = "local") -> Iterator[Ui]:
+def serve(
+    command: Sequence[str],
+    home: Path,
+    census_uri: str,
+    port: int,
+    pool: str = "local",
+    *,
+    sigint: signal.Handlers = signal.SIG_DFL,
+) -> Iterator[Ui]:
     """Runs a command that serves the UI, until the block ends; then all its processes have ended too.
 
     Args:
@@ -169,6 +179,8 @@ def serve(command: Sequence[str], home: Path, census_uri: str, port: int, pool: 
         census_uri: Its Census.
         port: Where it listens.
         pool: What runs the workers of its runs.
+        sigint: What it is told to do at SIGINT: a shell that starts something in the background hands down that it is
+            ignored.
     """
     ours = ("CXG_", "DAGSTER_", "RAY_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
@@ -177,8 +189,7 @@ def serve(command: Sequence[str], home: Path, census_uri: str, port: int, pool: 
     log = (home / "server.log").open("wb")
     process = subprocess.Popen(
         command, env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True,
-        # A shell that starts tests in the background hands down an ignored SIGINT.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, sigint) and None,
     )  # fmt: skip
     server = Webserver(f"http://127.0.0.1:{port}")
 
@@ -188,7 +199,7 @@ def serve(command: Sequence[str], home: Path, census_uri: str, port: int, pool: 
 
     try:
         wait_until("the code location loads", loaded, STARTUP_SECONDS)
-        yield Ui(server, home)
+        yield Ui(server, home, process)
     finally:
         process.send_signal(signal.SIGINT)
         try:
