@@ -4,6 +4,7 @@
 | --- | --- |
 | `finished` | one `cxg-assets ingest`: its home, what it said, its JSON; nobody changes it |
 | `finished_home` | that home as CXG_HOME; a test may change it, afterwards it is as it was |
+| `no_ray` | the doctor starts no Ray, and finds that of this machine in order |
 """
 
 import json
@@ -15,6 +16,9 @@ from typing import Any
 
 import pytest
 
+from cxg_assets.cli.doctor import command as doctor
+from cxg_assets.cli.doctor.machine import Node
+from cxg_assets.cli.finding import Finding, Level
 from cxg_assets_tests.cli.command import Outcome, cxg_assets, move_to
 
 SUBSET = "blood_normal"
@@ -50,3 +54,9 @@ def finished_home(finished: Finished, census_uri: str, monkeypatch: pytest.Monke
     yield finished.home
     shutil.rmtree(finished.home)
     kept.rename(finished.home)
+
+
+@pytest.fixture
+def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Finding(Level.OK, "ray", "in order"), (Node("this machine", 2, 16 * 2**30),)
+    monkeypatch.setattr(doctor, "check_ray", lambda: found)

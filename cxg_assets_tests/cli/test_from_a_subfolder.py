@@ -112,7 +112,7 @@ def test_a_whole_ingest_goes_to_a_plain_path(
     assert outcome.stdout.splitlines()[-1] == f"published: {(tmp_path / 'my out').as_uri()}/sample/dataset.json"
 
 
-def test_the_doctor_names_the_home(subfolder: Path, workers: object) -> None:
+def test_the_doctor_names_the_home(subfolder: Path, no_ray: None) -> None:
     outcome = cxg_assets("doctor")
     assert outcome.stdout.startswith(
         f"ok     home         {subfolder.parents[1] / '.cxg'}, found from the current folder upwards\n"

@@ -2,21 +2,37 @@
 
 import shlex
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from cxg_assets_tests.cli.command import cxg_assets, files_below
-from cxg_assets_tests.cli.conftest import SUBSET
+from cxg_assets_tests.cli.command import cxg_assets, files_below, move_to
+from cxg_assets_tests.cli.conftest import SUBSET, Finished
 from cxg_assets_tests.ingest.four_plans import DAY, make_old
 
 OTHER = ("ingest", SUBSET, "--max-obs", "40", "--chunk-size", "20", "--workers", "1")
 
 
+@pytest.fixture(scope="module")
+def home_of_two_plans(finished: Finished, census_uri: str, workers: None) -> Iterator[Path]:
+    """A copy of the finished home, in which a smaller plan was published later."""
+    kept, copy = finished.home.with_name("of one plan"), finished.home.with_name("of two plans")
+    shutil.copytree(finished.home, kept)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        move_to(finished.home, census_uri, monkeypatch)
+        assert cxg_assets(*OTHER).exit_code == 0
+    finished.home.rename(copy)
+    kept.rename(finished.home)
+    yield copy
+    shutil.rmtree(copy)
+
+
 @pytest.fixture
-def two_plans(finished_home: Path, workers: None) -> Path:
+def two_plans(home_of_two_plans: Path, finished_home: Path) -> Path:
     """The folder of a subset of which a smaller plan was published later, a month ago."""
-    assert cxg_assets(*OTHER).exit_code == 0
+    shutil.rmtree(finished_home)
+    shutil.copytree(home_of_two_plans, finished_home)
     folder = finished_home / "store" / SUBSET
     make_old(folder, 30 * DAY)
     return folder

@@ -74,7 +74,7 @@ def test_a_new_subset_is_written_beside_it(counts: str, defs: Path) -> None:
     assert (defs / "lung" / "defs.yaml").is_file()
 
 
-def test_the_doctor_names_what_is_wrong_and_looks_at_all_else(counts: str, workers: None) -> None:
+def test_the_doctor_names_what_is_wrong_and_looks_at_all_else(counts: str, no_ray: None) -> None:
     outcome = cxg_assets("doctor")
     assert outcome.exit_code == 1
     lines = outcome.stdout.splitlines()[1:]
@@ -84,7 +84,7 @@ def test_the_doctor_names_what_is_wrong_and_looks_at_all_else(counts: str, worke
     assert {"census", "destination", "disk"} <= {line.split()[1] for line in lines}
 
 
-def test_the_doctor_of_the_neighbour_finds_nothing_wrong(counts: str, workers: None) -> None:
+def test_the_doctor_of_the_neighbour_finds_nothing_wrong(counts: str, no_ray: None) -> None:
     outcome = cxg_assets("doctor", "good")
     assert outcome.exit_code == 0, outcome.stdout
     assert "wrong" not in outcome.stdout

@@ -63,13 +63,16 @@ class Launched:
     status: str
 
 
-def launch(page: Page, button: str) -> Launched:
-    """Clicks what launches a run, and watches the run's page until it has ended."""
+def launch(ui: Ui, page: Page, button: str, *, watch: bool = False) -> Launched:
+    """Clicks what launches a run, and looks at the run's page when it has ended or, which takes CPU, until then."""
     with page.expect_response(lambda response: "op=LaunchPipelineExecution" in response.url) as answer:
         page.get_by_role("button", name=button).first.click()
     launched = answer.value.json()["data"]["launchPipelineExecution"]
     assert launched["__typename"] == "LaunchRunSuccess", launched
     run_id = launched["run"]["id"]
+    if not watch:
+        page.goto("about:blank")
+        ui.server.wait_for_run(run_id)
     page.goto(f"/runs/{run_id}")
     status = page.get_by_text(re.compile("^(Success|Failure|Canceled)$")).first
     status.wait_for(timeout=RUN_MS)
@@ -80,7 +83,7 @@ def make_missing(ui: Ui, page: Page) -> Launched:
     """Runs the job for what is missing, as its Launchpad comes."""
     page.goto(ui.server.path_of_job("blood_normal_missing_chunks"))
     page.get_by_text("Launchpad", exact=True).click()
-    return launch(page, "Launch Run")
+    return launch(ui, page, "Launch Run")
 
 
 def value_of(page: Page, label: str) -> Locator:
@@ -110,7 +113,7 @@ def prepared(ui: Ui, browser: Browser) -> Launched:
     """Release, index, subset and plan, by the button of the job's page. With the chain off, that is all of the job."""
     ui.server.stop_sensor("ingest_chain")
     browser.page.goto(ui.server.path_of_job("blood_normal_ingest"))
-    return launch(browser.page, "Materialize")
+    return launch(ui, browser.page, "Materialize", watch=True)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +135,7 @@ def backfill_id(prepared: Launched, browser: Browser) -> str:
 @pytest.fixture(scope="module")
 def published(backfill_id: str, ui: Ui, browser: Browser) -> Launched:
     browser.page.goto(ui.server.path_of_job("blood_normal_publish"))
-    return launch(browser.page, "Materialize")
+    return launch(ui, browser.page, "Materialize")
 
 
 @pytest.fixture(scope="module")

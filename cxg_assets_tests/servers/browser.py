@@ -24,6 +24,14 @@ _ARGUMENTS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 
+_STILL = """
+document.addEventListener("DOMContentLoaded", () => {
+  const style = document.createElement("style");
+  style.textContent = "*, *::before, *::after { animation: none !important; }";
+  document.head.append(style);
+});"""
+"""Without a GPU, a spinner that turns takes as much of a core as it gets."""
+
 
 @dataclass(frozen=True)
 class Browser:
@@ -82,6 +90,7 @@ def open_browser(url: str, *, width: int = 1440, height: int = 900) -> Iterator[
             context.set_default_timeout(PATIENCE_MS)
             expect.set_options(timeout=PATIENCE_MS)
             context.on("request", note)
+            context.add_init_script(_STILL)
             yield Browser(context.new_page(), asked_elsewhere)
         finally:
             chromium.close()
