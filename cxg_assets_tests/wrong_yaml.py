@@ -91,24 +91,24 @@ KINDS = {
     ),
     "it is a folder": Wrong(
         make=lambda folder: (folder / "defs.yaml").mkdir(parents=True),
-        said="{folder}/defs.yaml: this is no file; a subset's YAML is one",
+        said="{folder}/defs.yaml: this is not a file; a subset's YAML must be one",
     ),
-    "it is a pipe": Wrong(make=_pipe, said="{folder}/defs.yaml: this is no file; a subset's YAML is one"),
+    "it is a pipe": Wrong(make=_pipe, said="{folder}/defs.yaml: this is not a file; a subset's YAML must be one"),
     "it is a link that leads nowhere": Wrong(
         make=lambda folder: _link(folder, "gone.yaml"),
-        said="{folder}/defs.yaml: this is a link that leads nowhere; give it a target, or remove it",
+        said="{folder}/defs.yaml: this is a broken link; give it a target, or remove it",
     ),
     "it is a link to itself": Wrong(
         make=lambda folder: _link(folder, "defs.yaml"),
-        said="{folder}/defs.yaml: this is a link that leads nowhere; give it a target, or remove it",
+        said="{folder}/defs.yaml: this is a broken link; give it a target, or remove it",
     ),
     "its folder is a link that leads nowhere": Wrong(
         make=lambda folder: folder.symlink_to("gone"),
-        said="{folder}: this is a link that leads nowhere; give it a target, or remove it",
+        said="{folder}: this is a broken link; give it a target, or remove it",
     ),
     "its folder is a link to itself": Wrong(
         make=lambda folder: folder.symlink_to(folder.name),
-        said="{folder}: this is a link that leads nowhere; give it a target, or remove it",
+        said="{folder}: this is a broken link; give it a target, or remove it",
     ),
 }
 """By what is the matter."""

@@ -28,8 +28,8 @@ def build_census_index(organism: str) -> dg.AssetsDefinition:
         pool=CENSUS_POOL,
         description=(
             f"obs of all `{organism}` cells of the observed release, every column, as one Arrow IPC (feather) file in "
-            "the default store. Made once a release and shared by all subsets, which filter it instead of the Census. "
-            "Looks which build is in use, and is not made again where it is there already."
+            "the default store. Built once per release and shared by all subsets, which filter it instead of the "
+            "Census. Checks which build is in use, and is reused if it exists."
         ),
     )
     def census_index(

@@ -14,7 +14,7 @@ LOOK_SECONDS = 30
 @dg.sensor(
     minimum_interval_seconds=LOOK_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Marks runs as failed whose process was on the machine of this code server and is gone. They keep "
+    description="Marks runs as failed whose process on the machine of this code server has ended. They keep "
     "their place in the pool `census` until then.",
 )
 def killed_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
@@ -39,7 +39,7 @@ def build_automation(subsets: dg.Definitions) -> dg.Definitions:
         target=dg.AssetSelection.all(include_sources=True),
         default_status=dg.DefaultSensorStatus.STOPPED,
         minimum_interval_seconds=LOOK_SECONDS,
-        description="Makes what a new release, or an edit of a YAML, has made out of date, asset by asset, down to the "
-        "published dataset. Looks at the release once a day. After an edit of a YAML: Reload definitions.",
+        description="Updates what a new release or an edited YAML has made out of date, asset by asset, down to the "
+        "published dataset. Checks the release once a day. After an edit of a YAML: Reload definitions.",
     )
     return dg.Definitions(sensors=[build_ingest_chain(names, jobs), keep_up_to_date, killed_runs])

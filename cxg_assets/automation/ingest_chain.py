@@ -40,8 +40,8 @@ def build_ingest_chain(subsets: Sequence[str], jobs: Mapping[str, SubsetJob]) ->
         request_jobs=[jobs[name] for name in following.values()],
         minimum_interval_seconds=CHAIN_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="When a run of <subset>_ingest has succeeded, asks for <subset>_missing_chunks, and when that has "
-        f"succeeded, for <subset>_publish. The runs of a chain have the same tag {INGEST_TAG}. "
+        description="When a run of <subset>_ingest has succeeded, requests <subset>_missing_chunks, and when that has "
+        f"succeeded, <subset>_publish. The runs of a chain have the same tag {INGEST_TAG}. "
         "Off: <subset>_ingest ends with the plan.",
     )
     def ingest_chain(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:

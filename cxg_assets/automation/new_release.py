@@ -19,7 +19,7 @@ def build_release_watch(indexes: Sequence[dg.AssetKey]) -> dg.Definitions:
     job = dg.define_asset_job(
         NEW_RELEASE_JOB,
         [CENSUS_RELEASE, *indexes],
-        description="Looks which build of the Census is in use, and makes its indexes.",
+        description="Checks which build of the Census is in use, and builds its indexes.",
         executor_def=dg.in_process_executor,
     )
 
@@ -33,7 +33,7 @@ def build_release_watch(indexes: Sequence[dg.AssetKey]) -> dg.Definitions:
         context: dg.SensorEvaluationContext, census: CensusResource
     ) -> dg.RunRequest | dg.SkipReason:
         if not census.asked_version:
-            return dg.SkipReason(f"the Census in use is {census.asked}, which is no release of the public Census")
+            return dg.SkipReason(f"the Census in use is {census.asked}, which is not a release of the public Census")
         address = census.look_up()
         observed = observed_release(context.instance, census.asked)
         if observed is not None and (observed.build, observed.uri) == (address.build, address.uri):

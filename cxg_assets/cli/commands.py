@@ -20,7 +20,7 @@ POOLS = ("ray", "local")
 """As `cxg_assets.resources.executors` has them."""
 
 SHORT_RETENTION_RISK = (
-    "a plan that another machine has made and not begun to write has no mark yet, and would be removed; and so would "
+    "a plan that another machine has made but not started to write has no mark yet and would be removed, and so would "
     "chunks that a failed run left for the next one"
 )
 """What an `--older-than` risks that is shorter than the default."""
@@ -48,14 +48,15 @@ class Age(click.ParamType):
             return value
         found = re.fullmatch(r"(\d{1,5})([dhm])|0", value)
         if found is None:
-            self.fail(f"{shown(value)} is no age; write a whole number and d, h or m, like 7d, 12h or 30m", param, ctx)
+            said = f"{shown(value)} is not an age; write a whole number and d, h or m, like 7d, 12h or 30m"
+            self.fail(said, param, ctx)
         return timedelta(**{self.units[found[2]]: int(found[1])}) if found[2] else timedelta(0)
 
 
 STORE_PLACE = StorePlace()
 
 DESTINATION = click.option(
-    "--destination", type=STORE_PLACE, help="s3://bucket/prefix or a folder. Default: as the YAML says."
+    "--destination", type=STORE_PLACE, help="s3://bucket/prefix or a folder. Default: as in the YAML."
 )
 CENSUS_URI = click.option("--census-uri", default="", help="SOMA URI of a Census.")
 CENSUS_VERSION = click.option(
@@ -65,7 +66,7 @@ POOL = click.option(
     "-p",
     "--pool",
     type=click.Choice(POOLS),
-    help="What runs the workers: Ray, or processes of this machine, which start sooner. Default: CXG_POOL, else ray.",
+    help="Run the workers on Ray or as local processes, which start faster. Default: CXG_POOL, else ray.",
 )
 
 
@@ -83,15 +84,15 @@ def commands() -> None:
 
 @commands.group("census")
 def census_group() -> None:
-    """Demo censuses, in the layout of the real one."""
+    """Demo censuses, in the layout of the public Census."""
 
 
 @census_group.command("build")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--n-obs", default=20_000, show_default=True, help="Human cells.")
-@click.option("--seed", default=0, show_default=True, help="Another seed, other cells.")
+@click.option("--n-obs", default=20_000, show_default=True, help="Number of human cells.")
+@click.option("--seed", default=0, show_default=True, help="Random seed.")
 def build(path: Path, n_obs: int, seed: int) -> None:
-    """Builds a demo census of real reference cells, resampled, at PATH."""
+    """Builds a demo census at PATH by resampling real reference cells."""
     from cxg_assets.cli.demo import build_with_bar
 
     build_with_bar(path, n_obs=n_obs, seed=seed)
@@ -101,7 +102,7 @@ def build(path: Path, n_obs: int, seed: int) -> None:
 @commands.command("demo")
 @POOL
 def demo(pool: str | None) -> None:
-    """Builds the demo census if it is not there, and makes the example subsets from it."""
+    """Builds the demo census unless it exists, and writes the example subsets from it."""
     from cxg_assets.cli.demo import run_demo
 
     run_demo(pool or "")
@@ -112,7 +113,7 @@ def demo(pool: str | None) -> None:
 def doctor(subset: str | None) -> None:
     """Checks this machine, the Census and the default store; with SUBSET also its selection, destination and plan.
 
-    Without SUBSET the YAML of every subset is read. Leaves nothing behind. Exit code 1 if a check failed; warnings do
+    Without SUBSET, reads the YAML of every subset. Leaves nothing behind. Exit code 1 if a check failed; warnings do
     not count.
     """
     from cxg_assets.cli.doctor.command import run_doctor
@@ -128,7 +129,7 @@ def doctor(subset: str | None) -> None:
 @CENSUS_URI
 @CENSUS_VERSION
 def index(**options: Any) -> None:
-    """Writes obs of ORGANISM to OUTPUT; pandas.read_feather reads it."""
+    """Writes obs of ORGANISM to OUTPUT, a feather file for pandas.read_feather."""
     from cxg_assets.cli.index import write_index
 
     write_index(**options)
@@ -141,13 +142,13 @@ def index(**options: Any) -> None:
 @click.option("-d", "--workers", type=click.IntRange(min=1), help="Worker processes. Default: one for each CPU.")
 @POOL
 @click.option("--value-filter", help="SOMA filter over obs.")
-@click.option("--gene-filter", help="Keep these genes only: feature_ids, separated by commas.")
+@click.option("--gene-filter", help="Keep only these genes: feature_ids, separated by commas.")
 @CENSUS_URI
 @CENSUS_VERSION
 @click.option("--destination", type=STORE_PLACE, help="s3://bucket/prefix or a folder.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the summary here.")
 def ingest(**options: Any) -> None:
-    """Writes the missing chunks of SUBSET and publishes the dataset. Every option overrides the subset's YAML."""
+    """Writes the missing chunks of SUBSET and publishes the dataset. Options override the subset's YAML."""
     from cxg_assets.cli.ingest import ingest_subset
 
     ingest_subset(**options)
@@ -188,14 +189,14 @@ def new(**options: Any) -> None:
     type=Age(),
     help=f"Keep what is younger: 7d, 12h, 30m. Less than 7d is a risk: {SHORT_RETENTION_RISK}.",
 )
-@click.option("--unreferenced", is_flag=True, help="Remove unreferenced objects however young they are.")
-@click.option("--yes", is_flag=True, help="Remove what goes. Without it, it is only listed.")
+@click.option("--unreferenced", is_flag=True, help="Remove unreferenced objects regardless of their age.")
+@click.option("--yes", is_flag=True, help="Remove what is listed. Without it, nothing is removed.")
 @DESTINATION
 def prune(**options: Any) -> None:
     """Lists old plans of SUBSET, subsets that no plan uses, and unreferenced objects; with --yes removes them.
 
-    What dataset.json points to always stays, and so does a plan that a run on any machine is writing. Census indexes
-    are shared and stay too.
+    The plan that dataset.json points to is always kept, and so is a plan that a run on any machine is writing. Census
+    indexes are shared and kept too.
     """
     from cxg_assets.cli.prune import prune_subset
 
@@ -220,9 +221,9 @@ def schema() -> None:
 def status(**options: Any) -> None:
     """Shows stored and missing chunks, their size and the last run's throughput, of SUBSET or of every subset.
 
-    What the UI calls Unsynced is named with its causes, and with what was edited in the YAML. Nothing is written.
+    Assets that the UI shows as Unsynced are listed with causes and edited attributes of the YAML. Nothing is written.
 
-    Of every subset, those whose YAML is wrong are named on stderr, and do not change the exit code.
+    Without SUBSET, subsets with an invalid YAML are named on stderr and do not change the exit code.
     """
     from cxg_assets.cli.status import show_status
 

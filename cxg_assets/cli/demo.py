@@ -20,7 +20,7 @@ EXAMPLES = ("blood_normal", "immune_markers")
 
 
 def run_demo(pool: str) -> None:
-    """Builds the demo census if it is not there, and makes the example subsets from it.
+    """Builds the demo census unless it exists, and writes the example subsets from it.
 
     Args:
         pool: `ray` or `local`; empty goes by the environment.

@@ -27,7 +27,7 @@ def write_index(
     """
     names = None if columns is None else [name.strip() for name in columns.split(",")]
     if not output.parent.is_dir():
-        raise BadInput(f"output: {output.parent} is not a folder; make it first")
+        raise BadInput(f"output: {output.parent} is not a folder; create it first")
     census = CensusResource(uri=census_uri, version=census_version)
     release = census.release()
     # Before the index is made, which takes minutes for a whole release and stays in the store.

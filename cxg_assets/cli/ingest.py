@@ -35,7 +35,7 @@ def ingest_subset(
         CxgError: A step before the chunks failed.
     """
     if json_file is not None and not json_file.parent.is_dir():
-        raise BadInput(f"--json: {json_file.parent} is not a folder; make it first")
+        raise BadInput(f"--json: {json_file.parent} is not a folder; create it first")
     declared = load_subset(subset)
     changes = {"max_obs": max_obs, "chunk_size": chunk_size, "value_filter": value_filter}
     if gene_filter is not None:
@@ -63,7 +63,7 @@ def summary_text(result: IngestResult) -> str:
     made = result.chunks
     lines = [
         f"{counted(made.n_files, 'file')}, {counted(made.n_obs, 'observation')} in {duration(made.ingest_seconds)} "
-        f"({counted(made.n_skipped, 'file')} had landed before, {made.n_failed:,} failed)"
+        f"({counted(made.n_skipped, 'file')} already stored, {made.n_failed:,} failed)"
     ]
     if made.n_files:
         lines.append(

@@ -40,7 +40,8 @@ def load_subset(name: str) -> Subset:
         BadInput: There is no such subset, or its YAML is wrong; the message names file and line.
     """
     if name not in subset_names():
-        raise BadInput(f"there is no subset {shown(name)} in {DEFS_FOLDER}; there are: {', '.join(subset_names())}")
+        names = ", ".join(subset_names())
+        raise BadInput(f"there is no subset {shown(name)} in {DEFS_FOLDER}; the subsets are: {names}")
     component = load_component(DEFS_FOLDER / name)
     return Subset(spec=component.spec(), destination=component.destination)
 

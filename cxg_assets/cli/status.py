@@ -49,7 +49,7 @@ def _describe(
     name, plan_id = plan.header.subset, plan.header.plan_id
     lines = [
         f"{name}: plan {plan_id}, {counted(plan.header.n_obs, 'cell')} in {counted(len(plan.chunks), 'chunk')}",
-        f"  landed {len(landed):,}, missing {len(plan.chunks) - len(landed):,}, {size(sum(landed.values()))}",
+        f"  stored {len(landed):,}, missing {len(plan.chunks) - len(landed):,}, {size(sum(landed.values()))}",
     ]
     if instance is None:
         return [*lines, "  not on record: there is no Dagster instance here", f"  {_published(store, name, plan_id)}"]

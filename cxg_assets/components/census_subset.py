@@ -116,7 +116,7 @@ def subset_definitions(
                 ingest_job_name(spec.name),
                 to_the_plan,
                 description=f"All of {spec.name}, from its YAML to the published dataset: release, index, filter and "
-                "plan here, then missing chunks and dataset in a run each, which the sensor ingest_chain asks for.",
+                "plan here, then missing chunks and dataset in a run each, requested by the sensor ingest_chain.",
                 executor_def=dg.in_process_executor,
                 tags=of_whom.tags,
             ),

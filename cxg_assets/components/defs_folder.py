@@ -67,7 +67,7 @@ def require_readable(path: Path) -> None:
         file = found
         _require_target(file)
         if not file.is_file():
-            raise BadInput(f"{file}: this is no file; a subset's YAML is one")
+            raise BadInput(f"{file}: this is not a file; a subset's YAML must be one")
         file.read_text(encoding="utf-8")
     except OSError as error:
         raise BadInput(
@@ -80,7 +80,7 @@ def require_readable(path: Path) -> None:
 
 def _require_target(path: Path) -> None:
     if path.is_symlink() and not path.exists():
-        raise BadInput(f"{path}: this is a link that leads nowhere; give it a target, or remove it")
+        raise BadInput(f"{path}: this is a broken link; give it a target, or remove it")
 
 
 def _may_be_a_subset(path: Path) -> bool:

@@ -77,7 +77,7 @@ def _require_labels(watch: FilterWatch | None, place: str) -> list[str]:
         return []
     unknown = watch.unknown_labels()
     if unknown:
-        raise BadInput(f"value_filter: {'; '.join(unknown)}; so says {place}")
+        raise BadInput(f"value_filter: {'; '.join(unknown)}; according to {place}")
     unchecked = [f"labels of {column} were not checked: it is plain text" for column in watch.columns_of_plain_text]
     return [*watch.warnings(), *unchecked]
 

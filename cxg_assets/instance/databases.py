@@ -85,7 +85,7 @@ EVENTS = Database(
     storage="SqliteEventLogStorage",
     open=SqliteEventLogStorage,
     tables=SqlEventLogStorageMetadata,
-    holds="what Dagster has on record of assets, partitions and checks, until the next ingest records it anew",
+    holds="Dagster's records of assets, partitions and checks, until the next ingest records them again",
 )
 SCHEDULES = Database(
     file="schedules.db",
@@ -147,7 +147,7 @@ def broken(database: Database, file: Path, reason: str) -> BrokenInstance:
     """
     return BrokenInstance(
         f"Dagster's database {file} is broken: {reason}. Move it away, with {file.name}-wal and {file.name}-shm if "
-        f"they are there: the next command makes it anew. Lost with it: {database.holds}. Chunks and datasets stay"
+        f"they exist: the next command creates it again. Lost with it: {database.holds}. Chunks and datasets stay"
     )
 
 

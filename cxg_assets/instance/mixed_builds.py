@@ -33,8 +33,8 @@ def refuse_mixed_builds(release: Release, spec: SubsetSpec, instance: DagsterIns
         return
     raise BadInput(
         f"census_version: {release.name} is build {release.build} now; {spec.name} was made from build {before.build}, "
-        f"and a dataset is of one build. Give --census-version {before.build} to go on with that one, or "
-        f"--census-version {release.build} to make everything from the new one"
+        f"and a dataset comes from one build. Give --census-version {before.build} to continue with that one, or "
+        f"--census-version {release.build} to build everything from the new one"
     )
 
 

@@ -19,7 +19,7 @@ ANSWER_SECONDS = 10.0
 _QUESTION = "/ray.rpc.NodeInfoGcsService/GetClusterId"
 """What Ray's own client asks first. Who does not know this and says so, like the server of `ray://`, answers too."""
 
-_NO_TOKEN = "it asks for a token that this process does not have"
+_NO_TOKEN = "it requires a token that this process does not have"
 _WAYS_OUT = "unset RAY_ADDRESS for a Ray of the run's own, or start one with `ray start --head`"
 
 
@@ -34,7 +34,7 @@ def require_cluster(address: str = "") -> str | None:
         The address; None for a Ray of the run's own.
 
     Raises:
-        BadInput: The address is none; no Ray answers there; it asks for a token that this process does not have.
+        BadInput: The address is none; no Ray answers there; it requires a token that this process does not have.
     """
     given = address or os.environ.get("RAY_ADDRESS", "")
     if given in ("", "local"):

@@ -74,8 +74,8 @@ def _descriptions(spec: SubsetSpec, destination: str) -> Mapping[dg.AssetKey, st
             "census index, not to the Census itself."
         ),
         chunk_plan_key(spec.name): (
-            f"Which cell of **{spec.name}** goes to which file: {spec.chunk_size:,} cells a file, in the order of "
-            "soma_joinid, with a fingerprint of everything that decides a file. One parquet row a chunk, which "
+            f"Assigns the cells of **{spec.name}** to files: {spec.chunk_size:,} cells per file, in the order of "
+            f"soma_joinid, with a fingerprint of everything that determines a file. One parquet row per chunk, which "
             f"becomes a partition of `{spec.name}/h5ad_chunks`."
         ),
         h5ad_chunks_key(spec.name): (
@@ -83,8 +83,8 @@ def _descriptions(spec: SubsetSpec, destination: str) -> Mapping[dg.AssetKey, st
             "each recorded the moment it is stored.\n\n"
             f"- **X**: layer `{spec.layer}`, {_genes(spec)}, compressed with {spec.compression}.\n"
             f"- **obs**: {columns}.\n\n"
-            "That is what the YAML asks for now. By what the files that are there were selected is told by the "
-            f"metadata of `{spec.name}/chunk_plan` and by each file.\n\n"
+            "This is what the YAML says now. The selection of the stored files is in the metadata of "
+            f"`{spec.name}/chunk_plan` and in each file.\n\n"
             "A file holds what `cellxgene_census.get_anndata` returns for its cells and genes. What is stored is not "
             f"written again. To write what is missing in one run, however scattered: job `{spec.name}_missing_chunks`."
         ),
@@ -92,7 +92,7 @@ def _descriptions(spec: SubsetSpec, destination: str) -> Mapping[dg.AssetKey, st
             f"**{spec.name}** as published at {place}: manifest, dataset card, citations, and `dataset.json`, which "
             "points to them and is written last.\n\n"
             "It is published only when its blocking checks pass, and those of the index, subset and plan that it is "
-            "made from. Until then what was published before stays. Materialize it again to run its checks again."
+            "made from. Until then the previous publication is kept. Materialize it again to run its checks again."
         ),
     }
 

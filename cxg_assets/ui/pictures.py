@@ -75,7 +75,7 @@ def _of_chunks(plan: ChunkPlan, reports: Sequence[ChunkReport]) -> Metadata:
     found: Metadata = {"file_sizes": _picture(sizes, "Sizes of the files")}
     made = decoding(plan.chunks, reports)
     if len(made.n_obs):
-        found["decoded_cells"] = _picture(plots.decoded_cells(made), "Cells decoded for each cell wanted")
+        found["decoded_cells"] = _picture(plots.decoded_cells(made), "Read overhead: cells decoded for each cell kept")
         found |= decoding_metadata(made)
     return found
 

@@ -166,7 +166,7 @@ def cells_by(column: str, counts: Mapping[str, int]) -> "Figure":
 
 
 def decoded_cells(decoding: Decoding) -> "Figure":
-    """Cells decoded for each cell wanted, over the chunks: expected, and as TileDB counted.
+    """Read overhead: cells decoded for each cell kept, over the chunks: expected, and as TileDB counted.
 
     Args:
         decoding: Of at least one chunk.
@@ -183,7 +183,7 @@ def decoded_cells(decoding: Decoding) -> "Figure":
     expected = per_bin(decoding.n_obs_expected, decoding.n_obs)
     label = f"expected by the plan: {decoding.amplification_expected:,.2f}"
     axes.stairs(expected, edges, color=VERMILION, linewidth=1.6, baseline=None, label=label)
-    axes.set_title("Cells decoded for each cell wanted")
+    axes.set_title("Read overhead: cells decoded for each cell kept")
     axes.set_xlabel("Chunks, in the order of the plan")
     axes.set_ylabel("Cells decoded")
     axes.set_xlim(0, n_chunks)

@@ -92,7 +92,7 @@ def test_a_census_by_its_uri_is_not_watched_and_nobody_is_asked(
 ) -> None:
     reason = watch(CensusResource(uri=census_uri)).skips()
 
-    assert reason == f"the Census in use is {census_uri}, which is no release of the public Census"
+    assert reason == f"the Census in use is {census_uri}, which is not a release of the public Census"
     assert public.asked == []
 
 

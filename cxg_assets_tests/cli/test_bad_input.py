@@ -124,7 +124,7 @@ def test_a_subset_that_does_not_fit_the_census_is_refused(
             "destination: 'file:///' is the root of this machine, not a folder in it; "
             "give s3://bucket/prefix or the path of a folder",
         ),
-        (["--json", "/nowhere/summary.json"], "--json: /nowhere is not a folder; make it first"),
+        (["--json", "/nowhere/summary.json"], "--json: /nowhere is not a folder; create it first"),
     ],
 )
 def test_an_option_with_a_wrong_value_is_refused(

@@ -75,5 +75,5 @@ def test_an_organism_that_the_census_does_not_have_is_named(home: Path, census_u
 def test_an_output_folder_that_is_not_there_is_named(home: Path, tmp_path: Path) -> None:
     outcome = cxg_assets("index", "homo_sapiens", str(tmp_path / "nowhere" / "x.feather"))
     assert outcome.exit_code == 2
-    assert outcome.stderr == f"cxg-assets: output: {tmp_path / 'nowhere'} is not a folder; make it first\n"
+    assert outcome.stderr == f"cxg-assets: output: {tmp_path / 'nowhere'} is not a folder; create it first\n"
     assert list(tmp_path.iterdir()) == []

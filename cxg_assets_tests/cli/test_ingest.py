@@ -99,7 +99,7 @@ def test_a_second_run_makes_nothing_and_says_so(finished: Finished, finished_hom
     assert set(summary) == SUMMARY_KEYS
     assert (summary["n_files"], summary["n_skipped"], summary["n_obs"]) == (0, n_files, 0)
     assert (summary["cells_per_second"], summary["mean_file_bytes"]) == (0, 0)
-    assert f"({n_files} files had landed before, 0 failed)" in outcome.stdout
+    assert f"({n_files} files already stored, 0 failed)" in outcome.stdout
     assert {path: path.stat().st_mtime_ns for path in chunk_files(finished_home)} == before
 
 

@@ -84,9 +84,9 @@ def test_a_subset_that_could_not_be_loaded_is_not_written(defs: Path, arguments:
     ("arguments", "message"),
     [
         (("--value-filter", "tissue_general == 'lungs'"),
-         "value_filter: no cell has tissue_general 'lungs' (the nearest: 'lung'); so says the "),
+         "value_filter: no cell has tissue_general 'lungs' (the nearest: 'lung'); according to the "),
         (("--value-filter", "nnz > 5 and (sex == 'male' or disease in ['normal', 'Covid 19'])"),
-         "value_filter: no cell has disease 'Covid 19' (the nearest: 'COVID-19'); so says the "),
+         "value_filter: no cell has disease 'Covid 19' (the nearest: 'COVID-19'); according to the "),
         (("--value-filter", "tissu_general == 'lung'"),
          "value_filter: `tissu_general == 'lung'` at column 1 names the column 'tissu_general', which is not there. "
          "Did you mean tissue_general? "),
@@ -175,7 +175,7 @@ def test_an_index_in_a_bucket_answers_by_its_dictionaries(
     written = cxg_assets("new", "diabetes", "--value-filter", "disease == 'type 2 diabetes mellitus'")
 
     assert refused.exit_code == 2
-    assert "(the nearest: 'lung'); so says the census index of build" in refused.stderr
+    assert "(the nearest: 'lung'); according to the census index of build" in refused.stderr
     assert written.exit_code == 0
     assert "misses cells in which disease holds it among several values" in written.stderr
 

@@ -62,7 +62,7 @@ def test_only_the_command_speaks(told: Told) -> None:
     assert [line for line in re.split(r"[\r\n]+", told.stderr) if line and not line.startswith(f"{SUBSET}: ")] == []
     assert "\x1b" not in told.stdout + told.stderr
     first, second, third = told.stdout.splitlines()
-    assert re.fullmatch(r"1 file, 60 observations in [\d.]+ s \(0 files had landed before, 0 failed\)", first)
+    assert re.fullmatch(r"1 file, 60 observations in [\d.]+ s \(0 files already stored, 0 failed\)", first)
     assert second.endswith(f"B a file on average, {told.summary['workers']} worker, 0 retries")
     assert third.startswith("published: ")
 

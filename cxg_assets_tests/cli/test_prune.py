@@ -132,7 +132,7 @@ def test_an_age_that_is_none_is_refused_in_few_words(home: Path, age: str) -> No
     outcome = cxg_assets("prune", SUBSET, "--older-than", age)
 
     assert outcome.exit_code == 2
-    assert "is no age; write a whole number and d, h or m, like 7d, 12h or 30m" in outcome.stderr
+    assert "is not an age; write a whole number and d, h or m, like 7d, 12h or 30m" in outcome.stderr
     assert len(outcome.stderr) < 500
 
 

@@ -52,7 +52,7 @@ def one_line(outcome: Outcome, exit_code: int) -> str:
 def asserts_refusal_of_moved_stable(line: str) -> None:
     assert line.startswith(f"cxg-assets: census_version: stable is build {NEW} now; {SUBSET} was made from build {OLD}")
     assert f"--census-version {OLD} to go on" in line
-    assert f"--census-version {NEW} to make everything from the new one" in line
+    assert f"--census-version {NEW} to build everything from the new one" in line
 
 
 def test_every_chunk_is_what_the_census_gives_for_stable(finished: Finished, in_service: Services) -> None:
@@ -165,7 +165,7 @@ def test_after_stable_has_moved_the_old_build_goes_on_by_its_name(machine: Machi
     outcome = machine.ingest(OLD)
 
     assert outcome.exit_code == 0, outcome.stderr
-    assert f"0 files, 0 observations in 0.0 s ({N_CHUNKS} files had landed before, 0 failed)" in outcome.stdout
+    assert f"0 files, 0 observations in 0.0 s ({N_CHUNKS} files already stored, 0 failed)" in outcome.stdout
     assert {path for path, data in machine.objects().items() if before.get(path) != data} <= {
         path for path in before if path.endswith((".json", "manifest.parquet", ".feather"))
     }
@@ -204,7 +204,7 @@ def test_a_second_machine_shows_what_is_published_and_makes_nothing_again(second
     assert f"landed {N_CHUNKS}, missing 0, " in status.stdout
     assert f": this plan, {N_OBS} cells" in status.stdout
     assert outcome.exit_code == 0, outcome.stderr
-    assert f"0 files, 0 observations in 0.0 s ({N_CHUNKS} files had landed before, 0 failed)" in outcome.stdout
+    assert f"0 files, 0 observations in 0.0 s ({N_CHUNKS} files already stored, 0 failed)" in outcome.stdout
     assert f"landed {N_CHUNKS}, missing 0, " in again.stdout
 
 

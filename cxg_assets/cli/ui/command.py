@@ -50,7 +50,7 @@ def serve_ui(port: int) -> None:
             report_killed_runs(instance)
             instance.wipe_daemon_heartbeats()
     if exit_code is not None:
-        raise CxgError(f"the UI has ended by itself, with exit code {exit_code}; its last lines above say why")
+        raise CxgError(f"the UI ended with exit code {exit_code}; its last lines above say why")
 
 
 def _command(port: int) -> list[str]:
@@ -74,14 +74,14 @@ def _refuse_taken(port: int) -> None:
                 raise BadInput(f"port {port} cannot be used: {error.strerror}; choose another with -p") from error
             holder = listening_on(port) or "another program"
             raise BadInput(
-                f"port {port} is taken by {holder}: choose another with -p, or end that first. If it is the UI you "
-                f"want, open http://127.0.0.1:{port}"
+                f"port {port} is taken by {holder}: choose another with -p, or end that first. If you want the UI, "
+                f"open http://127.0.0.1:{port}"
             ) from error
 
 
 def _refuse_daemon(home: Path, instance: DagsterInstance) -> None:
     """Raises BadInput where a daemon of Dagster's runs on the instance: two would launch what is scheduled twice."""
-    wherefore = f"on the Dagster instance in {home}, and two would do each other's work again"
+    wherefore = f"on the Dagster instance in {home}, and two would launch the same runs"
     for daemon in daemons_of(home):
         raise BadInput(
             f"a Dagster daemon runs {wherefore}: {daemon}. Use the UI that it belongs to, or end it first: "
@@ -91,8 +91,8 @@ def _refuse_daemon(home: Path, instance: DagsterInstance) -> None:
     silent = time.time() - heard
     if silent < HEARTBEAT_SECONDS:
         raise BadInput(
-            f"a Dagster daemon was at work {wherefore}: it was heard of {silent:.0f} seconds ago, and is no process "
-            f"that can be seen here. End it where it runs; if it has ended, try again in "
+            f"a Dagster daemon was running {wherefore}: its last heartbeat was {silent:.0f} seconds ago, and its "
+            f"process is not visible here. End it where it runs; if it has ended, try again in "
             f"{HEARTBEAT_SECONDS - silent:.0f} seconds"
         )
 

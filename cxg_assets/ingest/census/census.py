@@ -87,7 +87,7 @@ class CensusLocator:
             "sm.mem.total_budget": X_TILE_BYTES,
         }
         problem = f"the X array {uri} cannot be opened"
-        advice = "it was there when the subset was made. If the Census was moved or rebuilt, make the subset again"
+        advice = "it existed when the subset was made. If the Census was moved or rebuilt, make the subset again"
         return self._open("SparseNDArray", uri, buffer_bytes, settings, problem, advice)
 
     def _open(

@@ -98,7 +98,7 @@ def _find_build(name: str, releases: Entries) -> str:
             f"census_version: there is no release {shown(name)}; {_did_you_mean(name, releases)}{_choice(releases)}"
         )
     if build in path[:-1]:
-        raise BadInput(f"census_version: {told} leads in a circle; {_choice(releases)}")
+        raise BadInput(f"census_version: {told} is a circular alias; {_choice(releases)}")
     if build not in releases:
         raise BadInput(f"census_version: {told}, which the directory of the Census does not list; {_choice(releases)}")
     retraction = _retraction(build, releases)

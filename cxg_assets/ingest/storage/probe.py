@@ -77,7 +77,8 @@ def probe_writing(locator: StoreLocator) -> Proven:
 def _write(locator: StoreLocator, path: str) -> Proven:
     """Writes the probe, in the first way of these that the S3 knows."""
     without_create = (
-        "it does not know conditional writes (If-None-Match): two runs at once may store a chunk twice, the same bytes"
+        "it does not support conditional writes (If-None-Match): two runs at once may store a chunk twice, "
+        "with the same bytes"
     )
     without_checksums = "it does not know SHA-256 checksums: only cxg-assets verify finds what was damaged on the way"
     without_both = replace(locator, conditional_create=False, checksums=False)

@@ -44,7 +44,7 @@ class S3Settings:
     def __post_init__(self) -> None:
         if self.endpoint_url is not None and not self.endpoint_url.startswith(("http://", "https://")):
             raise BadInput(
-                f"S3: the endpoint {shown(self.endpoint_url)} is no URL; give http://host:port or https://host"
+                f"S3: the endpoint {shown(self.endpoint_url)} is not a URL; give http://host:port or https://host"
             )
 
     def completed(self) -> "S3Settings":

@@ -34,14 +34,14 @@ _BY_CODE = (
     _Cause(("ExpiredToken", "TokenRefreshRequired"), "the keys have expired; log in again"),
     _Cause(("RequestTimeTooSkewed",), "the clock of this machine is wrong; set it"),
     _Cause(("PermanentRedirect", "AuthorizationHeaderMalformed", "TemporaryRedirect"), _REGION),
-    _Cause(("NoSuchBucket",), "there is no such bucket; make it, or check its name and AWS_ENDPOINT_URL"),
+    _Cause(("NoSuchBucket",), "there is no such bucket; create it, or check its name and AWS_ENDPOINT_URL"),
     _Cause(("AccessDenied",), _PERMISSION),
     _Cause(
         ("BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "IncompleteBody"),
         "what arrived was damaged on the way",
         is_transient=True,
     ),
-    _Cause(("NotImplemented",), "this S3 does not know such a request"),
+    _Cause(("NotImplemented",), "this S3 does not support this request"),
     _Cause((_CONFLICT,), "another run writes there at this moment", is_transient=True),
     _Cause(
         ("SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "TooManyRequests"),
@@ -59,7 +59,7 @@ _BY_WORDS = (
     ),
     _Cause(
         ("InvalidContentType", "InvalidCertificate", "SSL connect error", "SSL peer certificate"),
-        "there is no secure connection to the S3 server; check that AWS_ENDPOINT_URL is right about https, and the "
+        "no secure connection to the S3 server; check that https in AWS_ENDPOINT_URL is correct, and the "
         "server's certificate",
     ),
     _Cause(

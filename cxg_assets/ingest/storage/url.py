@@ -36,7 +36,7 @@ def absolute_path(path: str, folder: Path = Path()) -> Path:
         absolute = (folder / Path(path).expanduser()).absolute()
         return absolute.resolve() if ".." in absolute.parts else absolute
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, no user of that name, a NUL
-        raise BadInput(f"{shown(path)} is no path of this machine: {shown_text(str(error))}") from error
+        raise BadInput(f"{shown(path)} is not a path on this machine: {shown_text(str(error))}") from error
 
 
 def check_url(url: str) -> None:
@@ -58,7 +58,7 @@ def check_url(url: str) -> None:
     bucket, _, path = url.split("://", 1)[1].partition("/")
     if url.startswith("s3://") and (not _BUCKET.fullmatch(bucket) or _FOUR_NUMBERS.fullmatch(bucket)):
         rule = "3 to 63 small letters, digits, hyphens and single dots"
-        problem = f"{shown(bucket, _MAX_PART)} is no bucket name ({rule})"
+        problem = f"{shown(bucket, _MAX_PART)} is not a bucket name ({rule})"
         raise BadInput(f"destination: {given} is not supported: {problem}; {supported}")
     if url.startswith("file:///") and not path.strip("/"):
         raise BadInput(f"destination: {given} is the root of this machine, not a folder in it; {supported}")
@@ -80,8 +80,8 @@ def check_path(path: str, url: str) -> None:
     inner = path.removeprefix("/").removesuffix("/")
     if inner and not all(_is_plain(segment) for segment in inner.split("/")):
         raise BadInput(
-            f"{shown(path)} is no path below {shown_path(url)}: it has . or .. in it, or a double slash, or what is no "
-            "text"
+            f"{shown(path)} is not a path below {shown_path(url)}: it has . or .. in it, or a double slash, "
+            "or is not text"
         )
 
 

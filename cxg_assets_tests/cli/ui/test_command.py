@@ -141,7 +141,7 @@ def test_a_daemon_that_cannot_be_seen_from_here_is_refused_while_it_is_heard_of(
 ) -> None:
     hear_of_a_daemon(home, 5)
     line = refused("-p", str(port))
-    assert "a Dagster daemon was at work" in line
+    assert "a Dagster daemon was running" in line
     assert "End it where it runs; if it has ended, try again in " in line
     assert starts == []
 

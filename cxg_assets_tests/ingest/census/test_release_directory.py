@@ -168,7 +168,7 @@ def test_an_alias_of_a_release_that_is_gone_is_named_with_the_way_there(public: 
 def test_aliases_that_lead_in_a_circle_are_named(public: PublicCensus, entries: dict[str, str], told: str) -> None:
     public.releases.update(entries)
 
-    assert bad_input("stable").startswith(f"census_version: {told} leads in a circle; choose one of latest, ")
+    assert bad_input("stable").startswith(f"census_version: {told} is a circular alias; choose one of latest, ")
 
 
 def test_a_retracted_release_is_refused_with_its_reason_and_successor(public: PublicCensus) -> None:

@@ -108,7 +108,7 @@ def test_a_bucket_that_is_not_there_is_told(server: StrictS3, ask: Ask) -> None:
 
     error = refusal(ask, server.settings(), bucket="nosuch")
 
-    assert "there is no such bucket; make it, or check its name and AWS_ENDPOINT_URL" in str(error)
+    assert "there is no such bucket; create it, or check its name and AWS_ENDPOINT_URL" in str(error)
     assert not isinstance(error, Unreachable)
 
 
@@ -131,7 +131,7 @@ def test_a_bucket_that_is_not_there_is_told(server: StrictS3, ask: Ask) -> None:
         (301, "PermanentRedirect", REGION_TOLD, False),
         (307, "TemporaryRedirect", REGION_TOLD, False),
         (400, "TokenRefreshRequired", EXPIRED, False),
-        (501, "NotImplemented", "this S3 does not know such a request", False),
+        (501, "NotImplemented", "this S3 does not support this request", False),
         (400, "InvalidStorageClass", "InvalidStorageClass", False),
         (400, "KMS.NotFoundException", "KMS.NotFoundException", False),
         (507, "XMinioStorageFull", "XMinioStorageFull", False),
