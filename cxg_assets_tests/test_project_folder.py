@@ -106,5 +106,5 @@ def test_relative_paths_of_the_environment_begin_at_the_project(project: Path, m
     assert settings.default_store_url() == (project.parent / "out").as_uri()
     assert settings.census_uri() == "s3://bucket/census"
     monkeypatch.setenv("CXG_STORE_URL", "~nobody-of-that-name/out")
-    with pytest.raises(BadInput, match=r"'~nobody-of-that-name/out' is no path of this machine"):
+    with pytest.raises(BadInput, match=r"'~nobody-of-that-name/out' is not a path on this machine"):
         settings.default_store_url()

@@ -85,6 +85,13 @@ def test_every_python_file_that_a_page_names_is_there() -> None:
     assert missing == []
 
 
+def test_where_to_look_names_two_files_at_most_for_each_question() -> None:
+    _, _, table = (ROOT / "docs" / "architecture.md").read_text().partition("## Where to look")
+    rows = re.findall(r"^\| (.+\?) \| (.+) \|$", table, flags=re.MULTILINE)
+    assert len(rows) > 20
+    assert [question for question, answer in rows if len(set(re.findall(r"`([\w/]+\.py)`", answer))) > 2] == []
+
+
 def test_the_page_of_tests_names_files_of_every_folder_of_tests() -> None:
     named = re.findall(r"`(\w+)/test_\w+\.py`", (ROOT / "docs" / "testing.md").read_text())
     folders = {

@@ -114,7 +114,7 @@ def test_descriptions_are_in_the_words_of_the_subset(prepared: Platform) -> None
     specs = asset_specs(prepared.definitions)
     assert f"`{prepared.spec.value_filter}`" in (specs[SUBSET].description or "")
     assert "genes that pass `n_measured_obs >= 10 and nnz >= 10`" in (specs[SUBSET].description or "")
-    assert "40 cells a file" in (specs[PLAN].description or "")
+    assert "40 cells per file" in (specs[PLAN].description or "")
     chunks = specs[h5ad_chunks_key(NAME)]
     assert "layer `raw`" in (chunks.description or "")
     assert "compressed with gzip" in (chunks.description or "")

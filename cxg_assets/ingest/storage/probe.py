@@ -80,7 +80,9 @@ def _write(locator: StoreLocator, path: str) -> Proven:
         "it does not support conditional writes (If-None-Match): two runs at once may store a chunk twice, "
         "with the same bytes"
     )
-    without_checksums = "it does not know SHA-256 checksums: only cxg-assets verify finds what was damaged on the way"
+    without_checksums = (
+        "it does not support SHA-256 checksums: only cxg-assets verify finds what was damaged on the way"
+    )
     without_both = replace(locator, conditional_create=False, checksums=False)
     for way in (
         Proven(locator),

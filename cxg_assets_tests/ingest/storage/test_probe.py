@@ -186,10 +186,10 @@ def test_an_unknown_host_name_is_told(server: StrictS3) -> None:
 def test_https_to_a_server_of_http_is_told(server: StrictS3) -> None:
     settings = server.settings(endpoint_url=f"https://{server.endpoint}")
 
-    assert "check that AWS_ENDPOINT_URL is right about https" in refusal(server.locator(settings))
+    assert "check that https in AWS_ENDPOINT_URL is correct" in refusal(server.locator(settings))
 
 
-CREATE, CHECKSUMS = "does not know conditional writes", "does not know SHA-256 checksums"
+CREATE, CHECKSUMS = "does not support conditional writes", "does not support SHA-256 checksums"
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ REGION_TOLD = "the bucket is in another region; set AWS_REGION"
 DENIED = "S3 does not permit it; the policy of the keys must allow"
 BUSY = "S3 is overloaded or out of order"
 DAMAGED = "what arrived was damaged on the way"
-NO_SECURE = "there is no secure connection to the S3 server; check that AWS_ENDPOINT_URL is right about https"
+NO_SECURE = "no secure connection to the S3 server; check that https in AWS_ENDPOINT_URL is correct"
 
 OF_A_DUMP = ("\n", "Debug", "<", "source:", "RetryError", "retries", "[Exception", "Remote IP", "Headers", "std::")
 
