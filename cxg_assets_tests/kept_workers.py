@@ -4,7 +4,7 @@ For tests of what lies above the pool. Those of the pool itself, of Ray, and of 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 
@@ -57,6 +57,7 @@ def keep_workers() -> Iterator[KeptWorkers]:
     kept = KeptWorkers()
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(local_workers, "start_local_worker", kept.start)
+        monkeypatch.setattr(local_workers, "spare_worker", nullcontext)
         try:
             yield kept
         finally:

@@ -29,6 +29,7 @@ from cxg_assets.instance.partitions import chunk_record, show_as_failed
 from cxg_assets.instance.provenance import DATA_VERSION_TAG, latest_data_version
 from cxg_assets.names import chunk_plan_key
 from cxg_assets.resources.executor import PoolExecutor, StepContext
+from cxg_assets.ui import plots
 from cxg_assets.ui.metadata import Metadata, chunk_metadata, summary_metadata
 from cxg_assets.ui.pictures import drawn, run_pictures
 from cxg_assets.ui.progress import Progress, closing_line
@@ -152,6 +153,7 @@ def make_chunks(
     more: Metadata = {}
     if missing:
         job = _prove(context, job)
+        plots.import_ahead()
         with executor.launch(job, len(missing), context) as pool:
             if pool.dashboard_url is not None:
                 context.log.info(f"Ray dashboard: {pool.dashboard_url}")

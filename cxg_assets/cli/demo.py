@@ -14,7 +14,7 @@ from cxg_assets.demo import build_once
 from cxg_assets.ingest.census.cpu import require_cpu
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.resources.census import CensusResource
-from cxg_assets.resources.executors import shared_by_several_runs
+from cxg_assets.resources.executors import started_ahead
 
 EXAMPLES = ("blood_normal", "immune_markers")
 
@@ -30,7 +30,7 @@ def run_demo(pool: str) -> None:
     build_once(census_path, build_with_bar)
     failed = False
     census, store = CensusResource(uri=str(census_path)), default_store()
-    with shared_by_several_runs(pool):
+    with started_ahead(pool):
         for subset in subsets:
             result = run_ingest(subset.spec, subset.destination, census, store, workers=0, pool=pool)
             click.echo(f"\n{subset.spec.name}\n{summary_text(result)}")

@@ -2,9 +2,11 @@
 
 import contextlib
 import gc
+import math
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,9 +24,11 @@ from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import dataset_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, landed_sizes, load_plan
 from cxg_assets.ingest.plan.preflight import check_subset
+from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.selection.index import as_indexed
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.probe import probe
+from cxg_assets.ingest.storage.store import Store
 from cxg_assets.instance.dead_runs import process_tag, report_killed_runs
 from cxg_assets.instance.mixed_builds import refuse_mixed_builds
 from cxg_assets.instance.partitions import summary_of
@@ -37,7 +41,7 @@ from cxg_assets.names import (
     publish_job_name,
 )
 from cxg_assets.resources.census import CensusResource
-from cxg_assets.resources.executors import require_pool
+from cxg_assets.resources.executors import require_pool, started_ahead
 from cxg_assets.resources.store import StoreResource
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -101,40 +105,52 @@ def run_ingest(
     for locator in set(locators):
         probe(locator)
     default, opened = (locator.open() for locator in locators)
-    release = as_indexed(census.release(), spec.organism, default)
-    census = census.pinned(release)
-    with existing_instance() as known:
-        refuse_mixed_builds(release, spec, known, opened)
-    check_subset(spec, census.locator(release))
-    with dagster_instance() as instance:
-        report_killed_runs(instance)
-        definitions = complete(
-            subset_definitions(spec, destination), census=census, store=store, workers=workers, pool=pool
-        )
-        run_id = str(uuid.uuid4())
-        with warnings_told(instance, run_id):
-            error = run_job(definitions, ingest_job_name(spec.name), instance, run_id=run_id)
-        if error:
-            raise CxgError(error)
-        plan = load_plan(opened, spec.name, latest_data_version(instance, chunk_plan_key(spec.name)))
-        landed = landed_sizes(opened, plan)
-        missing = [chunk for chunk in plan.chunks if chunk.key not in landed]
-        # All that is imported by now stays: a full collection over it would hold the driver up for 0.4 s.
-        gc.freeze()
-        run_id = str(uuid.uuid4())
-        with cells_bar(instance, run_id, h5ad_chunks_key(spec.name), missing):
-            error = run_job(definitions, missing_chunks_job_name(spec.name), instance, run_id=run_id)
-        chunks = summary_of(instance, run_id)
-        if chunks is None:
-            raise CxgError(error or f"run {run_id} left no summary of its chunks; see it in the UI")
-        if not error:
-            error = run_job(definitions, publish_job_name(spec.name), instance)
+    with nullcontext(lambda: None) if is_published(spec, opened) else started_ahead(pool) as no_more_chunks:
+        release = as_indexed(census.release(), spec.organism, default)
+        census = census.pinned(release)
+        with existing_instance() as known:
+            refuse_mixed_builds(release, spec, known, opened)
+        check_subset(spec, census.locator(release))
+        with dagster_instance() as instance:
+            report_killed_runs(instance)
+            definitions = complete(
+                subset_definitions(spec, destination), census=census, store=store, workers=workers, pool=pool
+            )
+            run_id = str(uuid.uuid4())
+            with warnings_told(instance, run_id):
+                error = run_job(definitions, ingest_job_name(spec.name), instance, run_id=run_id)
+            if error:
+                raise CxgError(error)
+            plan = load_plan(opened, spec.name, latest_data_version(instance, chunk_plan_key(spec.name)))
+            landed = landed_sizes(opened, plan)
+            missing = [chunk for chunk in plan.chunks if chunk.key not in landed]
+            # All that is imported by now stays: a full collection over it would hold the driver up for 0.4 s.
+            gc.freeze()
+            run_id = str(uuid.uuid4())
+            with cells_bar(instance, run_id, h5ad_chunks_key(spec.name), missing):
+                error = run_job(definitions, missing_chunks_job_name(spec.name), instance, run_id=run_id)
+            no_more_chunks()
+            chunks = summary_of(instance, run_id)
+            if chunks is None:
+                raise CxgError(error or f"run {run_id} left no summary of its chunks; see it in the UI")
+            if not error:
+                error = run_job(definitions, publish_job_name(spec.name), instance)
     return IngestResult(
         chunks=chunks,
         total_seconds=time.monotonic() - began,
         dataset_uri="" if error else opened.uri(dataset_path(spec.name)),
         error=error,
     )
+
+
+def is_published(spec: SubsetSpec, store: Store) -> bool:
+    """Whether what is published was made from a spec, as far as dataset.json tells: most likely no chunk is missing."""
+    try:
+        published = read_dataset(store, spec.name)
+        published.selection.require_selected_by(spec)
+    except (CxgError, FileNotFoundError):
+        return False
+    return published.layer == spec.layer and published.n_chunks == math.ceil(published.n_obs / spec.chunk_size)
 
 
 def run_job(

@@ -10,7 +10,6 @@ import dagster as dg
 from pydantic import Field
 
 from cxg_assets.ingest.chunks.worker import IngestJob
-from cxg_assets.ingest.errors import BadInput
 from cxg_assets.resources.pool import Pool
 
 StepContext = dg.AssetExecutionContext | dg.OpExecutionContext
@@ -23,8 +22,8 @@ class PoolExecutor(dg.ConfigurableResource, ABC):
     `with executor.launch(job, n_chunks, context) as pool: for result in pool.run(spans): …`
     """
 
-    workers: int = Field(default=0, description="Worker processes. 0: one for each CPU.")
-    max_attempts: int = Field(default=3, description="How often a chunk is tried before it counts as failed.")
+    workers: int = Field(default=0, ge=0, description="Worker processes. 0: one for each CPU.")
+    max_attempts: int = Field(default=3, ge=1, description="How often a chunk is tried before it counts as failed.")
 
     @abstractmethod
     def launch(self, job: IngestJob, n_chunks: int, context: StepContext) -> AbstractContextManager[Pool]:
@@ -36,22 +35,11 @@ class PoolExecutor(dg.ConfigurableResource, ABC):
             context: The step's.
 
         Raises:
-            BadInput: The number of workers is negative.
             LaunchError: The pool cannot be started, or there is no place for a worker.
         """
 
     def n_workers(self, n_cpus: int, n_chunks: int) -> int:
-        """How many workers a pool has.
-
-        Args:
-            n_cpus: CPUs that they share.
-            n_chunks: Chunks to make.
-
-        Raises:
-            BadInput: The number of workers is negative.
-        """
-        if self.workers < 0:
-            raise BadInput(f"workers: {self.workers} is not a positive whole number")
+        """How many workers a pool has that shares so many CPUs and makes so many chunks."""
         return min(self.workers or max(n_cpus, 1), n_chunks)
 
 

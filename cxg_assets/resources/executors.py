@@ -1,6 +1,7 @@
 """Which pool a materialization is given."""
 
-from contextlib import AbstractContextManager, nullcontext
+import contextlib
+from collections.abc import Callable, Iterator
 
 from cxg_assets import settings
 from cxg_assets.ingest.errors import BadInput
@@ -49,17 +50,28 @@ def require_pool(pool: str = "") -> None:
         require_cluster()
 
 
-def shared_by_several_runs(pool: str = "") -> AbstractContextManager[None]:
-    """Runs inside the block share what takes seconds to start, which is Ray.
+@contextlib.contextmanager
+def started_ahead(pool: str = "") -> Iterator[Callable[[], None]]:
+    """What takes a pool seconds to start does so beside what comes before the chunks: Ray, or a first process.
+
+    Runs inside the block share that Ray.
 
     Args:
         pool: As in `build_executor`.
-    """
-    if chosen_pool(pool) != "ray":
-        return nullcontext()
-    from cxg_assets.resources.ray_cluster import one_ray_for_several_runs
 
-    return one_ray_for_several_runs()
+    Yields:
+        What is called when no more chunks will be made: Ray ends beside what is left to do.
+    """
+    if chosen_pool(pool) == "ray":
+        from cxg_assets.resources.ray_cluster import one_ray_for_several_runs
+
+        with one_ray_for_several_runs() as leave:
+            yield leave
+    else:
+        from cxg_assets.resources.local_workers import spare_worker
+
+        with spare_worker():
+            yield lambda: None
 
 
 def chosen_pool(pool: str = "") -> str:

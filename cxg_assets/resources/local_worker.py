@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 
 from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
-from cxg_assets.ingest.chunks.worker import IngestJob, Worker
+from cxg_assets.ingest.chunks.worker import IngestJob, Worker, import_ahead
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.plan.spans import Span
 
@@ -27,6 +27,8 @@ def serve(connection: Connection) -> None:
     given: SimpleQueue[IngestJob | tuple[int, Span]] = SimpleQueue()
     threading.Thread(target=_receive, args=(connection, given), daemon=True).start()
     worker: Worker | None = None
+    with contextlib.suppress(Exception):  # the job meets it again
+        import_ahead()
     while True:
         task = given.get()
         if isinstance(task, IngestJob):

@@ -1,5 +1,6 @@
 """Workers as processes of this machine, without Ray."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -21,6 +22,9 @@ from cxg_assets.resources.workers import Died, Event, Opened, PoolWorker, SpanEn
 
 SEND_SECONDS = 60
 """A worker takes what it is given at once, whatever it does. One that does not for so long has stopped."""
+
+_spares: "list[LocalWorker]" = []
+"""Processes without a job, of which the next pool takes one."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -111,11 +115,40 @@ class LocalWorkers:
 
 
 def start_local_worker(job: IngestJob) -> LocalWorker:
-    """Starts a worker's process and lets it open the Census; waits for neither.
+    """Starts a worker's process, or takes the spare one, and lets it open the Census; waits for neither.
 
     Args:
         job: What it needs to know.
     """
+    worker = _spares.pop() if _spares else _start_process()
+    if worker.process.poll() is not None:
+        worker.end()
+        worker = _start_process()
+    try:
+        worker.connection.send(job)
+    except OSError:
+        worker.process.kill()
+    return worker
+
+
+@contextlib.contextmanager
+def spare_worker() -> Iterator[None]:
+    """The first worker inside the block has begun to import, which takes seconds, when the block begins.
+
+    One alone: more would take the CPUs from what is done until then.
+    """
+    if _spares:
+        yield
+        return
+    _spares.append(_start_process())
+    try:
+        yield
+    finally:
+        while _spares:
+            _spares.pop().end()
+
+
+def _start_process() -> LocalWorker:
     ours, its = socket.socketpair()
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_SECONDS, 0))
     # Malloc's settings count from the start of a process only.
@@ -131,13 +164,7 @@ def start_local_worker(job: IngestJob) -> LocalWorker:
             stderr=stderr,
             process_group=0,  # Ctrl-C is for the driver, which ends its workers
         )
-    connection = Connection(ours.detach())
-    worker = LocalWorker(process=process, connection=connection, stderr=stderr)
-    try:
-        connection.send(job)
-    except OSError:
-        process.kill()
-    return worker
+    return LocalWorker(process=process, connection=Connection(ours.detach()), stderr=stderr)
 
 
 def _receive(connection: Connection) -> local_worker.Message:

@@ -5,7 +5,8 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
@@ -41,8 +42,15 @@ _ONE_MACHINE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Ray's switch for systems where it supports no clusters. With it Ray keeps to 127.0.0.1; without, it takes that
 address for the machine's outward one, and all its processes listen on every interface (seen with Ray 2.60)."""
 
-_NOTES = {"ray": logging.WARNING, "ray._private.authentication.authentication_token_setup": logging.ERROR}
+_NOTES = {
+    "ray": logging.WARNING,
+    "ray._private.authentication.authentication_token_setup": logging.ERROR,
+    "ray._private.worker": logging.ERROR,  # in another than the main thread it has no answer to SIGTERM, and says so
+}
 """Ray's loggers, and from which level on they tell of something that a user can do something about."""
+
+_held: "HeldRay | None" = None
+"""What the runs of this process share."""
 
 _folder = contextlib.ExitStack()
 """Holds the folder of the Ray that was started, if it has one of its own. A process has one Ray at most."""
@@ -62,19 +70,85 @@ class RunRay(LocalRay):
         return cast("BaseContext", self._context)
 
 
+class HeldRay:
+    """A Ray that several runs share. It is started or joined, and left, beside what else the process does."""
+
+    def __init__(self) -> None:
+        """Begins to start or join it."""
+        # Imported here: two threads that import the same modules at once can get in each other's way.
+        import ray  # noqa: F401
+
+        self._started: Future[None] = Future()
+        self._unwanted = threading.Event()
+        self._thread = threading.Thread(target=self._hold, name="ray", daemon=True)
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Waits until it runs.
+
+        Raises:
+            Exception: What kept it from starting.
+        """
+        self._started.result()
+
+    def leave(self) -> None:
+        """Ends or leaves it soon; does not wait for that."""
+        self._unwanted.set()
+
+    def close(self) -> None:
+        """Ends or leaves it, and waits for that."""
+        self.leave()
+        self._thread.join()
+
+    def _hold(self) -> None:
+        """All of it is in one thread: the kernel ends Ray's processes with the thread that has started them."""
+        try:
+            _start_or_join("", {})
+        except BaseException as error:  # noqa: BLE001 - told to those who wait
+            self._started.set_exception(error)
+            return
+        self._started.set_result(None)
+        self._unwanted.wait()
+        leave_ray()
+
+
 @contextlib.contextmanager
-def one_ray_for_several_runs() -> Iterator[None]:
-    """Runs inside the block share a Ray, where each would start its own. A Ray that runs already is used and left."""
+def one_ray_for_several_runs() -> Iterator[Callable[[], None]]:
+    """Runs inside the block share a Ray, where each would start its own: it starts beside what they begin with.
+
+    A Ray that runs already is used and left as it is.
+
+    Yields:
+        What lets it go before the end of the block, and waits for nothing.
+    """
+    global _held
     import ray
 
-    if ray.is_initialized():
-        yield
+    if _held is not None or ray.is_initialized():
+        yield lambda: None
         return
-    _start_or_join("", {})
+    _held = held = HeldRay()
     try:
-        yield
+        yield held.leave
     finally:
-        leave_ray()
+        _held = None
+        held.close()
+
+
+def wait_for_held_ray() -> None:
+    """Waits until the Ray that runs of this process share has started, if there is one.
+
+    Raises:
+        Exception: What kept it from starting.
+    """
+    if _held is not None:
+        _held.wait()
+
+
+def end_held_ray() -> None:
+    """Ends the Ray that runs of this process share, if there is one; the next run has a Ray of its own."""
+    if _held is not None:
+        _held.close()
 
 
 def worker_runtime_env() -> dict[str, Any]:

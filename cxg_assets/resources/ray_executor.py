@@ -10,7 +10,7 @@ from dagster_ray import RayResource
 from cxg_assets.ingest.chunks.worker import IngestJob
 from cxg_assets.resources.executor import PoolExecutor, StepContext, share_of_cpus, started
 from cxg_assets.resources.pool import Pool
-from cxg_assets.resources.ray_cluster import dashboard_url, leave_ray
+from cxg_assets.resources.ray_cluster import dashboard_url, end_held_ray, leave_ray, wait_for_held_ray
 from cxg_assets.resources.ray_workers import RayWorkers
 from cxg_assets.resources.workers import LaunchError
 
@@ -33,7 +33,8 @@ class RayPoolExecutor(PoolExecutor):
         import ray
         from ray.exceptions import RayError
 
-        self.n_workers(1, 1)  # before Ray is started
+        with contextlib.suppress(Exception):  # without it a Ray is started here, and what is wrong is told
+            wait_for_held_ray()
         joined = not ray.is_initialized()
         dashboard: str | None = None
         if joined:
@@ -49,6 +50,9 @@ class RayPoolExecutor(PoolExecutor):
             workers = RayWorkers(share_of_cpus(job, n_cpus, n_workers), cpus_per_worker)
             with started(Pool(workers, n_workers, self.max_attempts, dashboard)) as pool:
                 yield pool
+        except LaunchError:
+            end_held_ray()  # the step is begun again, with another Ray
+            raise
         except SystemError as error:
             # What interrupts Ray's C code comes out as the cause of a SystemError, which would pass for a failure
             # after which the step is begun again.

@@ -8,7 +8,9 @@ matplotlib is imported when the first picture is drawn: it takes a second, and o
 """
 
 import base64
+import contextlib
 import io
+import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -56,13 +58,28 @@ def as_markdown(figure: "Figure", alt: str) -> str:
 
 def as_png(figure: "Figure") -> bytes:
     """A picture as a PNG with a palette: a third of the size."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=DPI, transparent=True)
-    small = io.BytesIO()
-    Image.open(drawn).quantize(128, method=Image.Quantize.FASTOCTREE).save(small, format="png", optimize=True)
-    return small.getvalue()
+    # `Figure.savefig` draws everything twice, and packs what is unpacked again here.
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    png = io.BytesIO()
+    drawn = Image.fromarray(np.asarray(canvas.buffer_rgba()))
+    drawn.quantize(128, method=Image.Quantize.FASTOCTREE).save(png, format="png", optimize=True)
+    return png.getvalue()
+
+
+def import_ahead() -> None:
+    """Imports beside what the caller does next, like waiting for workers, what drawing needs."""
+
+    def load() -> None:
+        with contextlib.suppress(ImportError):  # drawing meets it again
+            import matplotlib.backends.backend_agg
+            import matplotlib.figure
+            import PIL.Image  # noqa: F401
+
+    threading.Thread(target=load, name="matplotlib", daemon=True).start()
 
 
 def throughput(reports: Sequence[ChunkReport], began_at: float) -> "Figure":
@@ -197,8 +214,8 @@ def _figure(height: float) -> tuple["Figure", "Axes"]:
     """A figure without pyplot, which would keep it for ever."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    axes = figure.add_subplot()
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained", facecolor="none")
+    axes = figure.add_subplot(facecolor="none")
     axes.title.set_color(TEXT)
     axes.title.set_fontsize(11)
     for axis in (axes.xaxis, axes.yaxis):

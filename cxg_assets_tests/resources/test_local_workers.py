@@ -12,8 +12,9 @@ from cxg_assets.ingest.chunks.worker import IngestJob
 from cxg_assets.ingest.errors import BadInput, Unreachable
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import StoreLocator
+from cxg_assets.resources import local_workers
 from cxg_assets.resources.local_worker import _portable
-from cxg_assets.resources.local_workers import LocalWorkers
+from cxg_assets.resources.local_workers import LocalWorkers, spare_worker
 from cxg_assets.resources.workers import Opened
 from cxg_assets_tests.conftest import BLOOD_NORMAL
 from cxg_assets_tests.ingested import plan_subset
@@ -65,6 +66,38 @@ def test_a_worker_that_was_interrupted_from_the_terminal_goes_on(
     finally:
         workers.end(worker)
     assert worker.process.returncode == -signal.SIGKILL
+
+
+def test_the_first_worker_is_the_process_that_was_started_ahead_and_the_next_is_another(
+    spec: Callable[..., SubsetSpec], release, index_store, store_url: str
+) -> None:
+    workers = LocalWorkers(job_of(spec, release, index_store, store_url))
+    with spare_worker():
+        with spare_worker():
+            [spare] = local_workers._spares
+        first, second = workers.start(), workers.start()
+        assert (first is spare, second is spare) == (True, False)
+        opened = [event for _ in range(2) for event in workers.wait(60)]
+        assert Opened(first) in opened
+    workers.end(first)
+    workers.end(second)
+
+
+def test_a_process_that_was_started_ahead_and_not_needed_or_is_dead_is_ended(
+    spec: Callable[..., SubsetSpec], release, index_store, store_url: str
+) -> None:
+    with spare_worker():
+        [unused] = local_workers._spares
+    assert unused.process.returncode == -signal.SIGKILL
+    workers = LocalWorkers(job_of(spec, release, index_store, store_url))
+    with spare_worker():
+        [dead] = local_workers._spares
+        dead.process.kill()
+        dead.process.wait()
+        worker = workers.start()
+        assert worker is not dead
+        assert workers.wait(60) == [Opened(worker)]
+    workers.end(worker)
 
 
 def test_errors_keep_their_kind_on_the_way_to_the_driver_and_others_their_text() -> None:

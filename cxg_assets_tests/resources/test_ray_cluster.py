@@ -49,6 +49,24 @@ print(json.dumps({"worker": ray.get(worker), "dashboard": dashboard_url(joined)}
 input()
 """
 
+SHARED = """
+import json, os
+import dagster as dg
+import ray
+from cxg_assets.resources.ray_cluster import one_ray_for_several_runs, wait_for_held_ray
+
+with one_ray_for_several_runs() as leave:
+    wait_for_held_ray()
+    with one_ray_for_several_runs() as leave_inner:
+        leave_inner()
+        first = ray.get(ray.remote(lambda: os.getppid()).remote())
+    second = ray.get(ray.remote(lambda: os.getppid()).remote())
+    print(json.dumps({"raylets": [first, second], "dashboard": None}), flush=True)
+    input()
+    leave()
+assert not ray.is_initialized()
+"""
+
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 """127.0.0.1 as the kernel writes it, also within IPv6, and ::1."""
 
@@ -140,6 +158,14 @@ def test_a_ray_has_a_short_folder_where_the_one_for_temporary_files_is_too_long_
     assert folder.parent.name.startswith(PREFIX)
     assert not folder.parent.exists()
     assert list(Path(own.seen["driver"]["TMPDIR"]).iterdir()) == []
+
+
+def test_a_ray_that_runs_share_serves_all_of_them_and_ends_with_the_last(tmp_path: Path) -> None:
+    shared = run(SHARED, tmp_path / "log")
+    [raylet] = set(shared.seen["raylets"])
+    assert set(shared.addresses) <= LOOPBACK
+    assert shared.errors == ""
+    assert not Path(f"/proc/{raylet}").exists()
 
 
 def test_a_ray_begins_without_a_word(own: Running, joined: Running) -> None:

@@ -24,7 +24,7 @@ from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE
 from cxg_assets.ingest.storage.probe import SHORT
 from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets.resources.ray_address import require_cluster
-from cxg_assets.resources.ray_cluster import one_ray_for_several_runs
+from cxg_assets.resources.ray_cluster import one_ray_for_several_runs, wait_for_held_ray
 
 INDEX_BYTES_PER_CELL = 40
 """Of a census index: 33.6 measured on the obs of a demo census of 147,456 cells, all 28 columns, zstd."""
@@ -95,6 +95,7 @@ def check_ray() -> tuple[Finding, tuple[Node, ...]]:
     try:
         joined = require_cluster()
         with one_ray_for_several_runs():
+            wait_for_held_ray()
             return _look_at_ray(joined)
     except BadInput as error:
         finding = failed("ray", error)

@@ -57,6 +57,14 @@ class IngestJob:
     replace: bool = False
 
 
+def import_ahead() -> None:
+    """Imports and compiles what every worker needs, for a process that may be given its job later."""
+    import anndata.io  # noqa: F401
+    import tiledbsoma  # noqa: F401
+
+    warm_up()
+
+
 class Worker:
     """Makes the chunks of one plan, a span at a time. Opens everything once, at the latest for the first span."""
 
