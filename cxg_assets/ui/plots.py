@@ -76,7 +76,7 @@ def import_ahead() -> None:
     def load() -> None:
         with contextlib.suppress(ImportError):  # drawing meets it again
             import matplotlib.backends.backend_agg
-            import matplotlib.figure
+            import matplotlib.figure  # noqa: F401
             import PIL.Image  # noqa: F401
 
     threading.Thread(target=load, name="matplotlib", daemon=True).start()
