@@ -1,7 +1,7 @@
 """Engine values as Dagster metadata, and chunk reports back from it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 import dagster as dg
@@ -36,6 +36,9 @@ _OF_THE_WRITING = ("read_seconds", "encode_seconds", "upload_seconds", "read_ret
 
 WHEN_WRITTEN = "figures_when_written"
 """Key of those fields, as JSON, where a later run found the chunk: Dagster plots them as figures of the newest run."""
+
+REPORT = "chunk_report"
+"""Key of the whole report of a chunk, as JSON, for the program; all other keys are for people."""
 
 _MAY_BE_UNKNOWN = {"read_seconds", "encode_seconds", "upload_seconds", "nnz_decoded", "landed_at"}
 """Fields of a chunk's report that are 0 when nobody knows them."""
@@ -165,11 +168,15 @@ def chunk_metadata(report: ChunkReport, *, already_stored: bool = False) -> Meta
     metadata |= known
     if report.landed_at:
         metadata["landed_at"] = dg.MetadataValue.timestamp(report.landed_at)
+    metadata[REPORT] = dg.MetadataValue.json(asdict(report))
     return metadata
 
 
 def report_from(metadata: Mapping[str, dg.MetadataValue]) -> ChunkReport:
     """The report that `chunk_metadata` was made from."""
+    if REPORT in metadata:
+        return ChunkReport(**metadata[REPORT].value)  # type: ignore[arg-type]
+    # An earlier version of cxg_assets kept it in the keys that people read.
     told: dict[str, Any] = {name: item.value for name, item in metadata.items()}
     told |= told.get(WHEN_WRITTEN, {})
     known = {field.name: told[field.name] for field in fields(ChunkReport) if field.name in told}

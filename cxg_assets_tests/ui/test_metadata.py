@@ -23,9 +23,16 @@ def test_a_report_comes_back_as_it_was(blood: Ingested) -> None:
         assert report_from(recorded(report)) == report
 
 
+def test_a_report_of_before_it_was_kept_whole_comes_back_from_what_people_read(blood: Ingested) -> None:
+    for report in blood.reports:
+        metadata = recorded(report)
+        del metadata["chunk_report"]
+        assert report_from(metadata) == report
+
+
 def test_a_report_of_an_earlier_version_comes_back_without_what_it_did_not_know(blood: Ingested) -> None:
     report = blood.reports[0]
-    metadata = {name: value for name, value in recorded(report).items() if name not in ADDED_LATER}
+    metadata = {name: value for name, value in recorded(report).items() if name not in {*ADDED_LATER, "chunk_report"}}
 
     assert report_from(metadata) == replace(report, read_retries=0, upload_retries=0, nnz_decoded=0, landed_at=0.0)
 
