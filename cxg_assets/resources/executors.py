@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from cxg_assets import settings
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.resources.executor import PoolExecutor
+from cxg_assets.resources.executor import LocalPoolExecutor, PoolExecutor
 
 POOLS = ("ray", "local")
 """Ray actors, here or on a cluster; processes of this machine."""
@@ -23,8 +23,6 @@ def build_executor(pool: str = "", workers: int = 0) -> PoolExecutor:
     """
     chosen = chosen_pool(pool)
     if chosen == "local":
-        from cxg_assets.resources.local_executor import LocalPoolExecutor
-
         return LocalPoolExecutor(workers=workers)
     if chosen == "ray":
         # Here: to import dagster_ray is to import Ray, half a second for a process that may need neither.

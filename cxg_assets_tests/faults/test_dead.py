@@ -18,7 +18,7 @@ from cxg_assets.ingest.plan.spans import Span
 from cxg_assets.ingest.storage import probe
 from cxg_assets.ingest.storage.retry import Patience
 from cxg_assets.ingest.storage.store import Store, StoreLocator
-from cxg_assets.resources.local_executor import LocalPoolExecutor
+from cxg_assets.resources.executor import LocalPoolExecutor
 from cxg_assets.resources.pool import MAX_SILENCES
 from cxg_assets_tests.faults.network import Network, Planned
 from cxg_assets_tests.servers.faults import Faults, FaultyProxy

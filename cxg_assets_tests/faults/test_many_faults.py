@@ -4,7 +4,7 @@ import dagster as dg
 
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.plan.spans import Span
-from cxg_assets.resources.local_executor import LocalPoolExecutor
+from cxg_assets.resources.executor import LocalPoolExecutor
 from cxg_assets_tests.faults.network import Network, Planned
 from cxg_assets_tests.servers.faults import Faults
 

@@ -3,8 +3,8 @@
 import pytest
 
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.resources.executor import LocalPoolExecutor
 from cxg_assets.resources.executors import build_executor, require_pool
-from cxg_assets.resources.local_executor import LocalPoolExecutor
 from cxg_assets.resources.ray_executor import RayPoolExecutor
 
 

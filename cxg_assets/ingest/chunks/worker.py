@@ -75,7 +75,7 @@ class Worker:
         self._opened: _Opened | None = None
 
     def open(self) -> None:
-        """Opens the Census and the subset, and encodes what the chunks share, if that was not done.
+        """Opens the Census and the subset, and encodes what the chunks share; once.
 
         Raises:
             BadInput: The Census is not the one that the run began with.
@@ -296,9 +296,6 @@ def _started_threads(n_threads: int) -> Iterator[ThreadPoolExecutor]:
 
     Python starts a thread and waits for its first sign of life. Where memory has run out meanwhile, the thread dies
     without one, and `start` waits for ever (CPython 3.11, seen in a worker). So workers start theirs while they open.
-
-    Args:
-        n_threads: How many.
     """
     with ThreadPoolExecutor(n_threads) as executor:
         all_there = threading.Barrier(n_threads + 1)
