@@ -64,11 +64,7 @@ class LocalWorkers:
     no_place = "No worker has opened the Census"
 
     def __init__(self, job: IngestJob) -> None:
-        """Starts nothing yet.
-
-        Args:
-            job: What every worker needs to know.
-        """
+        """Starts nothing yet."""
         self._job = job
         self._workers: dict[Connection, LocalWorker] = {}
 
@@ -115,11 +111,7 @@ class LocalWorkers:
 
 
 def start_local_worker(job: IngestJob) -> LocalWorker:
-    """Starts a worker's process, or takes the spare one, and lets it open the Census; waits for neither.
-
-    Args:
-        job: What it needs to know.
-    """
+    """Starts a worker's process, or takes the spare one, and lets it open the Census; waits for neither."""
     worker = _spares.pop() if _spares else _start_process()
     if worker.process.poll() is not None:
         worker.end()

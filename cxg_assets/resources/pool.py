@@ -116,10 +116,7 @@ class Pool:
                 raise self._no_worker()
 
     def run(self, spans: Sequence[Span]) -> Iterator[Result]:
-        """Makes the chunks of the spans.
-
-        Args:
-            spans: In the order in which they should be made.
+        """Makes the chunks of the spans, in their order.
 
         Raises:
             LaunchError: Workers die one after the other without making anything, there is no place for any, or Ray

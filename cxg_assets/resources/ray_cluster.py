@@ -165,11 +165,7 @@ def worker_runtime_env() -> dict[str, Any]:
 
 
 def dashboard_url(context: "BaseContext") -> str | None:
-    """URL of the dashboard of a Ray that was joined; None if it has none.
-
-    Args:
-        context: What `ray.init` gave.
-    """
+    """URL of the dashboard of the Ray that `ray.init` joined; None if it has none."""
     address = getattr(context, "dashboard_url", None)
     if not address:
         return None

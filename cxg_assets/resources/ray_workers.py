@@ -29,32 +29,13 @@ class Actor(PoolWorker):
         ray.kill(self.handle)
 
 
-def start_actor(job: IngestJob, n_cpus: float) -> Actor:
-    """Starts a worker where Ray has a place for it, and lets it open the Census; waits for neither.
-
-    Args:
-        job: What it needs to know.
-        n_cpus: Its share of the CPUs; less than one if several share one.
-    """
-    import ray
-
-    options = {"num_cpus": n_cpus, "max_restarts": 0, "runtime_env": worker_runtime_env()}
-    handle = ray.remote(**options)(Worker).remote(job)
-    return Actor(handle=handle, opening=handle.open.remote())
-
-
 class RayWorkers:
     """The actors of one pool; see `workers.Workers`."""
 
     advice = "See the logs of Ray, the memory of the machine, and that cxg_assets is installed on every node"
 
     def __init__(self, job: IngestJob, cpus_per_worker: float) -> None:
-        """Starts nothing yet.
-
-        Args:
-            job: What every worker needs to know.
-            cpus_per_worker: Its share of the CPUs.
-        """
+        """Starts nothing yet. Workers that share a CPU have less than one each."""
         self._job = job
         self._cpus_per_worker = cpus_per_worker
         self._opening: dict[Any, Actor] = {}
@@ -64,9 +45,13 @@ class RayWorkers:
         )
 
     def start(self) -> PoolWorker:
-        """Starts an actor."""
+        """Starts an actor where Ray has a place for it."""
+        import ray
+
         _require_living_node()
-        actor = start_actor(self._job, self._cpus_per_worker)
+        options = {"num_cpus": self._cpus_per_worker, "max_restarts": 0, "runtime_env": worker_runtime_env()}
+        handle = ray.remote(**options)(Worker).remote(self._job)
+        actor = Actor(handle=handle, opening=handle.open.remote())
         self._opening[actor.opening] = actor
         return actor
 

@@ -23,13 +23,7 @@ LABEL_COLUMNS = ("tissue", "cell_type")
 
 
 def run_pictures(plan: ChunkPlan, reports: Sequence[ChunkReport], began_at: float) -> Metadata:
-    """Figures and pictures of the chunks that a run made.
-
-    Args:
-        plan: The plan.
-        reports: Of the chunks that landed in the run.
-        began_at: When the first span was dispatched, in seconds since 1970.
-    """
+    """Figures and pictures of the chunks that a run made, from `began_at` on, in seconds since 1970."""
     if not reports:
         return {}
     return {
@@ -39,13 +33,7 @@ def run_pictures(plan: ChunkPlan, reports: Sequence[ChunkReport], began_at: floa
 
 
 def dataset_pictures(store: Store, plan: ChunkPlan, reports: Sequence[ChunkReport]) -> Metadata:
-    """Figures and pictures of a whole dataset, whichever runs made its chunks.
-
-    Args:
-        store: The destination.
-        plan: The plan.
-        reports: One for each of its chunks.
-    """
+    """Figures and pictures of a whole dataset, whichever runs made its chunks."""
     header = plan.header
     obs = feather_source(store, subset_obs_path(header.subset, header.subset_fingerprint))
     counts = count_labels(obs, LABEL_COLUMNS)
@@ -57,12 +45,7 @@ def dataset_pictures(store: Store, plan: ChunkPlan, reports: Sequence[ChunkRepor
 
 
 def drawn(log: dg.DagsterLogManager, draw: Callable[[], Metadata]) -> Metadata:
-    """What was drawn; nothing, with a warning in the log, where that failed.
-
-    Args:
-        log: The step's.
-        draw: Draws.
-    """
+    """What was drawn; nothing, with a warning in the log, where that failed."""
     try:
         return draw()
     except Exception as error:  # noqa: BLE001 - whatever it was, the chunks have landed

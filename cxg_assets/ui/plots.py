@@ -47,12 +47,7 @@ WIDTH, DPI = 8.0, 100
 
 
 def as_markdown(figure: "Figure", alt: str) -> str:
-    """A picture as Markdown that carries it, which the UI renders.
-
-    Args:
-        figure: The picture.
-        alt: What it shows, for those who do not see it.
-    """
+    """A picture as Markdown that carries it, which the UI renders; `alt` is for those who do not see it."""
     return f"![{alt}](data:image/png;base64,{base64.b64encode(as_png(figure)).decode()})"
 
 
@@ -129,11 +124,7 @@ def throughput(reports: Sequence[ChunkReport], began_at: float) -> "Figure":
 
 
 def file_sizes(n_bytes: Sequence[int]) -> "Figure":
-    """How large the files are.
-
-    Args:
-        n_bytes: Size of each; at least one.
-    """
+    """How large the files are; at least one."""
     sizes = np.array(n_bytes, np.float64)
     unit, name = byte_unit(float(sizes.max()))
     counts, edges = np.histogram(sizes / unit, bins=min(N_BINS, max(len(sizes), 1)))
@@ -150,12 +141,7 @@ def file_sizes(n_bytes: Sequence[int]) -> "Figure":
 
 
 def cells_by(column: str, counts: Mapping[str, int]) -> "Figure":
-    """How many cells carry each label, most frequent first.
-
-    Args:
-        column: The column of obs.
-        counts: Cells of each label; at least one.
-    """
+    """How many cells carry each label of a column of obs, most frequent first; at least one label."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     shown = ordered if len(ordered) <= N_LABELS + 1 else ordered[:N_LABELS]
     labels = [name if len(name) <= LABEL_LENGTH else f"{name[: LABEL_LENGTH - 1]}…" for name, _ in shown]
@@ -183,11 +169,7 @@ def cells_by(column: str, counts: Mapping[str, int]) -> "Figure":
 
 
 def decoded_cells(decoding: Decoding) -> "Figure":
-    """Read overhead: cells decoded for each cell kept, over the chunks: expected, and as TileDB counted.
-
-    Args:
-        decoding: Of at least one chunk.
-    """
+    """Read overhead over the chunks, at least one: expected, and as TileDB counted."""
     n_chunks = len(decoding.n_obs)
     edges = np.unique(np.linspace(0, n_chunks, min(N_BINS, n_chunks) + 1).astype(np.int64))
 

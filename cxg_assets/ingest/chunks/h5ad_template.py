@@ -55,9 +55,9 @@ def make_template(
         var: The genes, (n_vars, columns).
         obs: Any rows of the subset, also none: its types and categories count.
         x_dtype: Type of X's values.
-        obs_columns: obs columns after soma_joinid.
+        obs_columns: Those after soma_joinid.
         provenance: What `uns` tells of the origin.
-        compression: One of `spec.COMPRESSIONS`; text has none in HDF5.
+        compression: Of numbers; text has none in HDF5.
         chunk_size: Cells of the largest chunk, for the block size of obs.
 
     Raises:

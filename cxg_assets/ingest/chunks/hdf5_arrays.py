@@ -34,14 +34,7 @@ ZSTD_LEVEL = 3
 
 
 def create_array(group: h5py.Group, name: str, dtype: np.dtype, compression: str, block: int = BLOCK) -> h5py.Dataset:
-    """Creates an empty one-dimensional dataset that `BlockedArray` fills.
-
-    Args:
-        group: Where.
-        name: Name of the dataset.
-        dtype: Type of its elements.
-        compression: One of `spec.COMPRESSIONS`.
-        block: Elements of one HDF5 chunk.
+    """Creates an empty one-dimensional dataset with HDF5 chunks of `block` elements, which `BlockedArray` fills.
 
     Raises:
         BadInput: zstd was asked for and hdf5plugin is not installed.

@@ -51,37 +51,20 @@ BYTES_PER_GENE = {"gzip": 130, "lzf": 130, "zstd": 130, "none": 215}
 
 
 def file_bytes(chunk_nnz: int, n_vars: int, compression: str) -> int:
-    """About the size of a chunk file, in bytes; obs is not counted, it is small beside X.
-
-    Args:
-        chunk_nnz: Non-zeros of the chunk.
-        n_vars: Genes.
-        compression: One of `spec.COMPRESSIONS`.
-    """
+    """About the size of a chunk file, in bytes; obs is not counted, it is small beside X."""
     return round(chunk_nnz * BYTES_PER_NNZ[compression]) + n_vars * BYTES_PER_GENE[compression]
 
 
 def worker_bytes(chunk_nnz: int, n_vars: int, compression: str) -> int:
     """What a worker takes at most, in bytes: its process, TileDB, two blocks, and the files that it holds.
 
-    Not all of that is reached at once, so a worker peaks lower (the table above).
-
-    Args:
-        chunk_nnz: Non-zeros of the largest chunk.
-        n_vars: Genes.
-        compression: One of `spec.COMPRESSIONS`.
+    Not all of that is reached at once, so a worker peaks lower (the table above). `chunk_nnz` is of the largest chunk.
     """
     return _FIXED_BYTES + FILES_IN_MEMORY * file_bytes(chunk_nnz, n_vars, compression)
 
 
 def largest_chunk_nnz(available: int, n_vars: int, compression: str) -> int:
-    """Non-zeros of the largest chunk for which one worker fits; 0 or less when it would not even fit without cells.
-
-    Args:
-        available: Bytes of memory.
-        n_vars: Genes.
-        compression: One of `spec.COMPRESSIONS`.
-    """
+    """Non-zeros of the largest chunk with which a worker fits; 0 or less where it would not fit even without cells."""
     left = available - worker_bytes(0, n_vars, compression)
     return int(left / (FILES_IN_MEMORY * BYTES_PER_NNZ[compression]))
 
@@ -99,11 +82,8 @@ _FIXED_BYTES = (
 def available_memory(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     """Bytes that new processes can take before something has to give: of the machine, or of the container if less.
 
-    Outside of Linux it is all memory that the machine has, as its C library tells no more.
-
-    Args:
-        meminfo: The kernel's figures of the machine.
-        cgroup: Folder of the container's limits (cgroup v2); a machine's own has none.
+    Outside of Linux it is all memory that the machine has, as its C library tells no more. A machine's own `cgroup`
+    (version 2) has no limits.
     """
     if not meminfo.exists():
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

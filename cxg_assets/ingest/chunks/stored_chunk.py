@@ -23,13 +23,19 @@ def read_report(store: Store, header: PlanHeader, chunk: Chunk) -> ChunkReport:
         FileNotFoundError: The chunk has not landed.
         CxgError: The file is not the chunk that the plan means.
     """
-    path = chunk_path(header.subset, header.plan_id, chunk.key, chunk.fingerprint)
-    data = store.get(path)
+    data = store.get(chunk_path(header.subset, header.plan_id, chunk.key, chunk.fingerprint))
     nnz = require_chunk(io.BytesIO(data), store, header, chunk)
+    return report_on(data, store, header, chunk, nnz=nnz, worker="", attempt=0)
+
+
+def report_on(
+    data: bytes, store: Store, header: PlanHeader, chunk: Chunk, *, nnz: int, worker: str, attempt: int, **measured: Any
+) -> ChunkReport:
+    """The report of a chunk: what its plan and its bytes say, and (`measured`) what was measured besides."""
     return ChunkReport(
         chunk=chunk.key,
         fingerprint=chunk.fingerprint,
-        uri=store.uri(path),
+        uri=store.uri(chunk_path(header.subset, header.plan_id, chunk.key, chunk.fingerprint)),
         n_obs=chunk.n_obs,
         n_vars=header.n_vars,
         nnz=nnz,
@@ -37,19 +43,14 @@ def read_report(store: Store, header: PlanHeader, chunk: Chunk) -> ChunkReport:
         sha256=hashlib.sha256(data).hexdigest(),
         first_joinid=chunk.first_joinid,
         last_joinid=chunk.last_joinid,
-        worker="",
-        attempt=0,
+        worker=worker,
+        attempt=attempt,
+        **measured,
     )
 
 
 def require_chunk(source: io.BytesIO | Path, store: Store, header: PlanHeader, chunk: Chunk) -> int:
-    """Makes sure that a file is the chunk that the plan means, by what it says of itself.
-
-    Args:
-        source: The file, or its bytes.
-        store: Where it is from.
-        header: The plan's.
-        chunk: The chunk.
+    """Makes sure that a file (or its bytes) is the chunk that the plan means, by what it says of itself.
 
     Raises:
         CxgError: It is not.

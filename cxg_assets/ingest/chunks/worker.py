@@ -5,7 +5,6 @@ the store all release the GIL.
 """
 
 import contextlib
-import hashlib
 import os
 import socket
 import threading
@@ -23,7 +22,7 @@ from cxg_assets.ingest.chunks.encoder import ChunkEncoder
 from cxg_assets.ingest.chunks.h5ad_template import Template, make_template
 from cxg_assets.ingest.chunks.reader import BUFFER_BYTES, RowFeed, XReader
 from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
-from cxg_assets.ingest.chunks.stored_chunk import read_report
+from cxg_assets.ingest.chunks.stored_chunk import read_report, report_on
 from cxg_assets.ingest.errors import BadInput, CxgError, Unreachable
 from cxg_assets.ingest.layout import chunk_path, subset_obs_path, subset_var_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, PlanHeader, cell_nnz
@@ -188,22 +187,17 @@ class Worker:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, it is this chunk's result
             return self._failure(chunk, attempt, error)
-        report = ChunkReport(
-            chunk=chunk.key,
-            fingerprint=chunk.fingerprint,
-            uri=store.uri(path),
-            n_obs=chunk.n_obs,
-            n_vars=header.n_vars,
+        report = report_on(
+            encoded.image,
+            store,
+            header,
+            chunk,
             nnz=encoded.nnz,
-            n_bytes=len(encoded.image),
-            sha256=hashlib.sha256(encoded.image).hexdigest(),
-            first_joinid=chunk.first_joinid,
-            last_joinid=chunk.last_joinid,
+            worker=self._name,
+            attempt=attempt,
             read_seconds=round(encoded.read_seconds, 4),
             encode_seconds=round(encoded.encode_seconds, 4),
             upload_seconds=round(seconds, 4),
-            worker=self._name,
-            attempt=attempt,
             read_retries=encoded.read_retries,
             upload_retries=stored.retries,
             nnz_decoded=encoded.nnz_decoded,
