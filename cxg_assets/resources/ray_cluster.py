@@ -78,18 +78,14 @@ class HeldRay:
         # Imported here: two threads that import the same modules at once can get in each other's way.
         import ray  # noqa: F401
 
-        self._started: Future[None] = Future()
+        self._started: Future[BaseContext] = Future()
         self._unwanted = threading.Event()
         self._thread = threading.Thread(target=self._hold, name="ray", daemon=True)
         self._thread.start()
 
-    def wait(self) -> None:
-        """Waits until it runs.
-
-        Raises:
-            Exception: What kept it from starting.
-        """
-        self._started.result()
+    def wait(self) -> "BaseContext":
+        """Waits until it runs, or raises what kept it from starting."""
+        return self._started.result()
 
     def leave(self) -> None:
         """Ends or leaves it soon; does not wait for that."""
@@ -103,11 +99,10 @@ class HeldRay:
     def _hold(self) -> None:
         """All of it is in one thread: the kernel ends Ray's processes with the thread that has started them."""
         try:
-            _start_or_join("", {})
+            self._started.set_result(_start_or_join("", {}))
         except BaseException as error:  # noqa: BLE001 - told to those who wait
             self._started.set_exception(error)
             return
-        self._started.set_result(None)
         self._unwanted.wait()
         leave_ray()
 
@@ -135,14 +130,9 @@ def one_ray_for_several_runs() -> Iterator[Callable[[], None]]:
         held.close()
 
 
-def wait_for_held_ray() -> None:
-    """Waits until the Ray that runs of this process share has started, if there is one.
-
-    Raises:
-        Exception: What kept it from starting.
-    """
-    if _held is not None:
-        _held.wait()
+def wait_for_held_ray() -> "BaseContext | None":
+    """Waits until the Ray that runs of this process share has started, if there is one, or raises what kept it."""
+    return None if _held is None else _held.wait()
 
 
 def end_held_ray() -> None:
@@ -164,7 +154,7 @@ def worker_runtime_env() -> dict[str, Any]:
     return {"env_vars": WORKER_ENVIRONMENT}
 
 
-def dashboard_url(context: "BaseContext") -> str | None:
+def dashboard_url(context: "BaseContext | None") -> str | None:
     """URL of the dashboard of the Ray that `ray.init` joined; None if it has none."""
     address = getattr(context, "dashboard_url", None)
     if not address:

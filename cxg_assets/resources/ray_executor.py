@@ -33,10 +33,10 @@ class RayPoolExecutor(PoolExecutor):
         import ray
         from ray.exceptions import RayError
 
-        with contextlib.suppress(Exception):  # without it a Ray is started here, and what is wrong is told
-            wait_for_held_ray()
-        joined = not ray.is_initialized()
         dashboard: str | None = None
+        with contextlib.suppress(Exception):  # without it a Ray is started here, and what is wrong is told
+            dashboard = dashboard_url(wait_for_held_ray())
+        joined = not ray.is_initialized()
         if joined:
             try:
                 dashboard = dashboard_url(self.ray.connect(context))

@@ -1,4 +1,4 @@
-"""How much of X was decoded for the cells that were wanted, against what the plan expected."""
+"""Read overhead: how much of X was decoded for the cells that were kept, against what the plan expected."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,12 +41,7 @@ class Decoding:
 
 
 def decoding(chunks: Sequence[Chunk], reports: Sequence[ChunkReport]) -> Decoding:
-    """Puts together what is known of the chunks whose worker told what was decoded.
-
-    Args:
-        chunks: The chunks that one run made, or all of a plan, in plan order.
-        reports: Their reports, in any order.
-    """
+    """What is known of the chunks (in plan order) whose worker told what was decoded; their reports in any order."""
     decoded = {report.chunk: report.nnz_decoded for report in reports if report.nnz_decoded}
     told = [chunk for chunk in chunks if chunk.key in decoded]
     return Decoding(
