@@ -90,6 +90,8 @@ def test_every_figure_of_a_chunk_is_a_number_that_dagster_plots(finished: Finish
                 assert isinstance(value, dg.TextMetadataValue)
             elif name == "landed_at":
                 assert isinstance(value, dg.TimestampMetadataValue)
+            elif name == "chunk_report":
+                assert isinstance(value, dg.JsonMetadataValue)
             else:
                 assert isinstance(value, dg.IntMetadataValue | dg.FloatMetadataValue), name
 
