@@ -6,7 +6,7 @@ import click
 
 from cxg_assets.cli.project import DEFS_FOLDER, default_store
 from cxg_assets.cli.warn import warn
-from cxg_assets.components.commented_yaml import subset_yaml
+from cxg_assets.components.commented_yaml import subset_yaml, write_new
 from cxg_assets.components.schema import subset_schema
 from cxg_assets.components.selection_check import check_selection
 from cxg_assets.ingest.errors import BadInput
@@ -28,11 +28,7 @@ def write_subset_yaml(name: str, *, value_filter: str, organism: str, destinatio
     if path.parent.is_symlink():
         raise BadInput(f"{path.parent} is a link to another place; remove it, or choose another name")
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with path.open("x", encoding="utf-8") as file:  # also not through a link that leads nowhere yet
-            file.write(text)
-    except FileExistsError as error:
-        raise BadInput(f"{path} exists; edit it, or choose another name") from error
+    write_new(path, text)
     click.echo(f"{path}\nTry it: cxg-assets ingest {name} --max-obs 1000")
 
 

@@ -4,6 +4,7 @@ Their descriptions, examples and limits are given here once: the commented YAML 
 editors, the parameters of the scaffold and Dagster's own documentation of the component are made from them.
 """
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -139,24 +140,12 @@ class SubsetAttributes(dg.Model, dg.Resolvable):
         Raises:
             BadInput: An attribute has a value that it cannot have.
         """
-        return SubsetSpec(
-            name=self.name,
-            organism=self.organism,
-            value_filter=self.value_filter,
-            obs_columns=tuple(self.obs_columns),
-            genes=None if self.genes is None else self.genes.selection(),
-            max_obs=self.max_obs,
-            layer=self.layer,
-            chunk_size=self.chunk_size,
-            compression=self.compression,
-        )
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(SubsetSpec)}
+        genes = None if self.genes is None else self.genes.selection()
+        return SubsetSpec(**values | {"obs_columns": tuple(self.obs_columns), "genes": genes})
 
     def owners_and_tags(self) -> OwnersAndTags:
-        """Owners and tags.
-
-        Raises:
-            BadInput: Dagster would not take one of them.
-        """
+        """Owners and tags; raises BadInput where Dagster would not take one of them."""
         return OwnersAndTags(owners=tuple(self.owners), tags=dict(self.tags))
 
 

@@ -1,5 +1,6 @@
 """The CensusSubset component: one YAML file becomes the assets, checks and jobs of one subset."""
 
+import functools
 import hashlib
 import json
 from pathlib import Path
@@ -84,52 +85,32 @@ def subset_definitions(
         "compression": spec.compression,
         "encoding_version": ENCODING_VERSION,
     }
-    h5ad_chunks, missing_chunks = build_h5ad_chunks(spec.name, destination, of_whom.tags)
-    to_the_plan = [
-        CENSUS_RELEASE,
-        census_index_key(spec.organism),
-        filtered_subset_key(spec.name),
-        chunk_plan_key(spec.name),
+    name, organism = spec.name, spec.organism
+    h5ad_chunks, missing_chunks = build_h5ad_chunks(name, destination, of_whom.tags)
+    assets = [
+        build_filtered_subset(spec, destination, _digest(selection)),
+        build_chunk_plan(spec, destination, _digest(files)),
+        h5ad_chunks,
+        build_dataset(name, destination),
     ]
+    checks = [build(name, destination) for build in (build_subset_checks, build_plan_check, build_published_check)]
+    job = functools.partial(dg.define_asset_job, executor_def=dg.in_process_executor, tags=of_whom.tags)
+    ingest = job(
+        ingest_job_name(name),
+        [CENSUS_RELEASE, census_index_key(organism), filtered_subset_key(name), chunk_plan_key(name)],
+        description=f"All of {name}, from its YAML to the published dataset: release, index, filter and plan here, "
+        "then missing chunks and dataset in a run each, requested by the sensor ingest_chain.",
+    )
+    publish = job(
+        publish_job_name(name),
+        [dataset_key(name)],
+        description=f"The last part of {ingest_job_name(name)}: publishes {name} when all its chunks are stored. The "
+        "same as to materialize its dataset.",
+    )
     return dg.Definitions(
-        assets=described(
-            with_conditions(
-                [
-                    build_filtered_subset(spec, destination, _digest(selection)),
-                    build_chunk_plan(spec, destination, _digest(files)),
-                    h5ad_chunks,
-                    build_dataset(spec.name, destination),
-                ],
-                of_subset(spec.name, spec.organism),
-            ),
-            spec,
-            destination,
-            of_whom,
-        ),
-        asset_checks=[
-            build_subset_checks(spec.name, destination),
-            build_plan_check(spec.name, destination),
-            build_published_check(spec.name, destination),
-        ],
-        jobs=[
-            dg.define_asset_job(
-                ingest_job_name(spec.name),
-                to_the_plan,
-                description=f"All of {spec.name}, from its YAML to the published dataset: release, index, filter and "
-                "plan here, then missing chunks and dataset in a run each, requested by the sensor ingest_chain.",
-                executor_def=dg.in_process_executor,
-                tags=of_whom.tags,
-            ),
-            missing_chunks,
-            dg.define_asset_job(
-                publish_job_name(spec.name),
-                [dataset_key(spec.name)],
-                description=f"The last part of {ingest_job_name(spec.name)}: publishes {spec.name} when all its chunks "
-                "are stored. The same as to materialize its dataset.",
-                executor_def=dg.in_process_executor,
-                tags=of_whom.tags,
-            ),
-        ],
+        assets=described(with_conditions(assets, of_subset(name, organism)), spec, destination, of_whom),
+        asset_checks=checks,
+        jobs=[ingest, missing_chunks, publish],
     )
 
 

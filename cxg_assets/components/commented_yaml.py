@@ -3,6 +3,7 @@
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -61,6 +62,19 @@ type: cxg_assets.CensusSubset
 attributes:
 """
     return head + "".join(f"  {line}\n" for line in _lines(SubsetAttributes, values))
+
+
+def write_new(file: Path, text: str) -> None:
+    """Writes a YAML where there is none, also not through a link that leads nowhere yet.
+
+    Raises:
+        BadInput: It exists.
+    """
+    try:
+        with file.open("x", encoding="utf-8") as opened:
+            opened.write(text)
+    except FileExistsError as error:
+        raise BadInput(f"{file} exists; edit it, or choose another name") from error
 
 
 def _lines(model: type[BaseModel], values: Mapping[str, Any]) -> Iterator[str]:

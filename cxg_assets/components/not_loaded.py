@@ -1,4 +1,4 @@
-"""How the UI and the log tell of what in `defs/` could not be loaded: an asset in place of those that are missing."""
+"""How the UI and the log show what in `defs/` could not be loaded: an asset in place of those that are missing."""
 
 import logging
 import os
@@ -20,11 +20,7 @@ _log = logging.getLogger("dagster.cxg_assets")
 
 
 def not_loaded_assets(not_loaded: Sequence[NotLoaded]) -> dg.Definitions:
-    """An asset for each folder or file that could not be loaded, which says what is wrong. Nothing can be run on it.
-
-    Args:
-        not_loaded: The folders and files.
-    """
+    """An asset for each folder or file that could not be loaded, which says what is wrong. Nothing can be run on it."""
     # Names that differ only in what Dagster does not allow share an asset.
     by_group: dict[str, list[NotLoaded]] = {}
     for one in not_loaded:

@@ -6,7 +6,7 @@ from dagster_aws.s3 import S3Resource
 from pydantic import BaseModel, Field
 
 from cxg_assets.components.attributes import description_of
-from cxg_assets.components.commented_yaml import subset_yaml
+from cxg_assets.components.commented_yaml import subset_yaml, write_new
 from cxg_assets.components.selection_check import check_selection
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE, DEFAULT_OBS_COLUMNS, DEFAULT_ORGANISM
@@ -40,18 +40,8 @@ class CensusSubsetScaffolder(dg.Scaffolder[SubsetParams]):
         if request.scaffold_format != "yaml" or request.append:
             raise BadInput("a subset is a defs.yaml of its own; scaffold it with --format yaml, without append")
         params = request.params
-        text = subset_yaml(
-            request.target_path.name,
-            value_filter=params.value_filter,
-            organism=params.organism,
-            destination=params.destination,
-            chunk_size=params.chunk_size,
-        )
+        text = subset_yaml(request.target_path.name, **params.model_dump())
         store = StoreResource(s3=S3Resource())
         for warning in check_selection(params.organism, params.value_filter, DEFAULT_OBS_COLUMNS, store):
             click.echo(f"warning: {warning}", err=True)
-        try:
-            with (request.target_path / "defs.yaml").open("x", encoding="utf-8") as file:
-                file.write(text)
-        except FileExistsError as error:
-            raise BadInput(f"{request.target_path / 'defs.yaml'} exists; edit it, or choose another name") from error
+        write_new(request.target_path / "defs.yaml", text)

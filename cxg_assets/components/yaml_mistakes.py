@@ -23,15 +23,7 @@ _PLACE = re.compile(r"(?P<file>.+):(?P<line>\d+) - attributes\.(?P<attribute>\S+
 
 
 def describe_mistakes(file: Path, error: Exception) -> str:
-    """Says what is wrong with a YAML file that Dagster could not load.
-
-    Args:
-        file: The file.
-        error: What Dagster raised.
-
-    Returns:
-        `<file>:<line>: <what is wrong>`, a line for each mistake.
-    """
+    """What Dagster's error means for a subset's YAML: `<file>:<line>: <what is wrong>`, a line for each mistake."""
     causes = _causes(error)
     for cause in causes:
         if isinstance(cause, ValidationError):
@@ -58,15 +50,7 @@ def describe_mistakes(file: Path, error: Exception) -> str:
 
 
 def describe_foreign_mistake(file: Path, error: Exception) -> str:
-    """Says what is wrong with YAML or Python of another package, as far as Dagster tells it.
-
-    Args:
-        file: The file.
-        error: What Dagster raised.
-
-    Returns:
-        `<file>:<line>: <what is wrong>`, on one line.
-    """
+    """What Dagster's error tells of YAML or Python of another package: `<file>:<line>: <what is wrong>`, one line."""
     cause = _causes(error)[0]
     if isinstance(cause, BadInput):
         return f"{file}:{_line_in(file, cause)}: {cause}"
