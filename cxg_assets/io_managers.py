@@ -28,13 +28,7 @@ from cxg_assets.ingest.layout import index_path, subset_obs_path
 from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.instance.provenance import current_plan, version_on_record
-from cxg_assets.names import (
-    DESTINATION,
-    census_index_key,
-    dataset_key,
-    filtered_subset_key,
-    h5ad_chunks_key,
-)
+from cxg_assets.names import DESTINATION, census_index_key, dataset_key, filtered_subset_key, h5ad_chunks_key
 from cxg_assets.resources.store import StoreResource
 
 LOAD = "load"
@@ -50,11 +44,7 @@ class AssetLoader(dg.ConfigurableIOManager):
     store: dg.ResourceDependency[StoreResource]
 
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
-        """Refuses: an asset of this kind stores what it makes itself.
-
-        Raises:
-            BadInput: Always.
-        """
+        """Refuses: an asset of this kind stores what it makes itself."""
         raise BadInput(
             f"{context.asset_key.to_user_string()} uses an IO manager that only loads the assets of cxg_assets; "
             "give it an io_manager_key of its own"

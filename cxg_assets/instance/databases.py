@@ -97,11 +97,7 @@ SCHEDULES = Database(
 
 
 def make_once(database: Database, folder: Path) -> None:
-    """Sees that a database is there and whole: makes it, waits for whoever is making it, or mends it.
-
-    Args:
-        database: Which one.
-        folder: Where it belongs.
+    """Sees that a database is whole in its folder: makes it, waits for whoever is making it, or mends it.
 
     Raises:
         BrokenInstance: It is there, and neither whole nor to be mended.
@@ -138,13 +134,7 @@ def versions(database: Database, file: Path) -> list[str]:
 
 
 def broken(database: Database, file: Path, reason: str) -> BrokenInstance:
-    """The error for a database that nothing can be made of.
-
-    Args:
-        database: Which one.
-        file: Where it is.
-        reason: What is wrong with it.
-    """
+    """The error for a database that nothing can be made of."""
     return BrokenInstance(
         f"Dagster's database {file} is broken: {reason}. Move it away, with {file.name}-wal and {file.name}-shm if "
         f"they exist: the next command creates it again. Lost with it: {database.holds}. Chunks and datasets stay"
@@ -199,15 +189,11 @@ def _await_others(database: Database, file: Path) -> None:
 
 
 def _mend(database: Database, file: Path) -> None:
-    """Brings a database to a single version of its schema, with all tables of it. Rows stay as they are.
+    """Brings a database to a single version of its schema, under its lock, with all tables. Rows stay as they are.
 
     - Two versions, one of which came before the other: two processes made it. Each had made the tables of today, so
       that the later version is true.
     - None: its maker was killed. What is missing is made, and Dagster's migrations run, which skip what is there.
-
-    Args:
-        database: Which one. The caller holds its lock.
-        file: Where it is.
 
     Raises:
         BrokenInstance: It cannot be mended.
@@ -215,8 +201,12 @@ def _mend(database: Database, file: Path) -> None:
     try:
         found = versions(database, file)
         if len(found) > 1:
-            _keep_version(file, _latest(database, file, found))
-            _complete(database, file)
+            latest = _latest(database, file, found)
+            with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+                connection.execute("DELETE FROM alembic_version WHERE version_num != ?", (latest,))
+            # The tables that are missing.
+            engine = create_engine(create_db_conn_string(str(file.parent), file.stem), poolclass=NullPool)
+            database.tables.create_all(engine)
         storage = database.open(str(file.parent))
         if database is EVENTS:
             with storage.index_connection():  # makes what is missing, and stamps the version
@@ -242,14 +232,3 @@ def _latest(database: Database, file: Path, found: Sequence[str]) -> str:
         if before.issuperset(found):
             return version
     raise broken(database, file, f"it has the versions {' and '.join(found)} at once, neither after the other")
-
-
-def _keep_version(file: Path, version: str) -> None:
-    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute("DELETE FROM alembic_version WHERE version_num != ?", (version,))
-
-
-def _complete(database: Database, file: Path) -> None:
-    """Makes the tables that are missing."""
-    engine = create_engine(create_db_conn_string(str(file.parent), file.stem), poolclass=NullPool)
-    database.tables.create_all(engine)

@@ -2,22 +2,16 @@
 
 Dagster makes a new SQLAlchemy engine for every connection. So each statement is compiled again each time, and SQLite
 folds its write-ahead log (WAL) back into the database whenever a connection closes. Recording one chunk (18 metadata
-entries, 5 tags; three connections) takes 13.1 ms of CPU and 16 ms in all with Dagster's class, 3.9 and 5 ms with this
-one: the least of eight runs of 250 `context.log_event` each, by `time.process_time`, on 2 shared cores (AMD EPYC),
-Python 3.11, dagster 1.13.27, SQLAlchemy 2.1.9, 2026-11-22. What is left is Dagster's own: it serializes an event
-twice and commits it twice.
-
-The files are the same, where Dagster has them: either class reads what the other wrote.
+entries, 5 tags; three connections) takes 13.1 ms of CPU with Dagster's class, 3.9 ms with this one: the least of eight
+runs of 250 `context.log_event` each, by `time.process_time`, on 2 shared cores (AMD EPYC), Python 3.11, dagster
+1.13.27, SQLAlchemy 2.1.9, 2026-11-22. What is left is Dagster's own: it serializes and commits an event twice.
 
 A run over a range of partitions writes an event for each of them before it starts. Dagster's class commits them one by
-one, and an empty run over 1,000 takes 13.4 s of CPU. This one commits them all at once (see `store_event`): 0.5 s, and
-2.1 s for 10,000; one run each, on the same machine under load, 2026-11-23.
+one, and an empty run over 1,000 takes 13.4 s of CPU. This one commits them all at once: 0.5 s, and 2.1 s for 10,000
+(one run each, on the same machine under load, 2026-11-23).
 
-Overridden are `run_connection`, `index_connection`, `has_table`, `register_instance`, `wipe_asset_partitions`,
-`store_event`, `supports_partition_subset_in_asset_materialization_planned_events` and `dispose`, none of them private.
-Private are `_event_to_row` and `_store_asset_event`, and the modules that SqliteEventLogStorage, its tables,
-INDEX_SHARD_NAME, AssetMaterializationPlannedData and ConfigurableClassData come from; the first is where Dagster's own
-documentation has it.
+The files are the same, where Dagster has them: either class reads what the other wrote. Of what is used here only
+`_event_to_row`, `_store_asset_event` and the modules that Dagster's names come from are private.
 """
 
 import contextlib
@@ -26,9 +20,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 from dagster import DagsterInstance
@@ -53,16 +46,12 @@ WIPED_AT_ONCE = 500
 BUSY_SECONDS = 30
 """How long a writer waits for another process. Dagster's own value; releases before it had one waited five seconds."""
 
-_FileId = tuple[int, int] | None
-"""Device and inode of a file; None where there is none."""
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Kept:
+class _Kept(NamedTuple):
     """An engine with one open connection, and the file that it was made for."""
 
     engine: Engine
-    file: _FileId
+    file: tuple[int, int] | None
 
 
 class ReusingSqliteEventLogStorage(SqliteEventLogStorage):
@@ -84,12 +73,7 @@ class ReusingSqliteEventLogStorage(SqliteEventLogStorage):
     """
 
     def __init__(self, base_dir: str = "", inst_data: ConfigurableClassData | None = None) -> None:
-        """Opens the event log, or leaves it to `register_instance`.
-
-        Args:
-            base_dir: Folder of the databases. Empty: `history/runs` in the instance's folder, as by default.
-            inst_data: Where this class was named, as Dagster passes it.
-        """
+        """Opens the event log in a folder; without one, `register_instance` does in the instance's `history/runs`."""
         self._reuse_lock = threading.Lock()
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._kept_by = os.getpid()
@@ -190,12 +174,7 @@ class ReusingSqliteEventLogStorage(SqliteEventLogStorage):
 
     @contextmanager
     def _connection(self, shard: str, first: Callable[[], AbstractContextManager[Connection]]) -> Iterator[Connection]:
-        """A connection in a transaction.
-
-        Args:
-            shard: Name of the database.
-            first: Dagster's own connection, for a database that is not kept open.
-        """
+        """A connection in a transaction; `first` is Dagster's own, for a database that is not kept open."""
         with self._reuse_lock:
             engine = self._engine(shard)
             try:
@@ -271,7 +250,8 @@ def _planned_partitions(event: dg.EventLogEntry) -> list[dg.EventLogEntry]:
     ]
 
 
-def _file_id(path: str) -> _FileId:
+def _file_id(path: str) -> tuple[int, int] | None:
+    """Device and inode of a file; None where there is none."""
     try:
         status = os.stat(path)
     except FileNotFoundError:

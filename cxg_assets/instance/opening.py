@@ -51,10 +51,7 @@ TRIES = 4
 
 
 def open_instance(folder: Path) -> DagsterInstance:
-    """Opens the Dagster instance of a folder, and makes what is missing of it.
-
-    Args:
-        folder: `DAGSTER_HOME`. A `dagster.yaml` that somebody else has written there is left as it is.
+    """Opens the Dagster instance of a folder, and makes what is missing; a `dagster.yaml` of somebody else's stays.
 
     Raises:
         CxgError: It cannot be made or opened; the message says what to do.

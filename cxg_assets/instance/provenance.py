@@ -33,11 +33,7 @@ def version_on_record(instance: DagsterInstance, key: dg.AssetKey) -> str | None
 
 
 def latest_data_version(instance: DagsterInstance, key: dg.AssetKey) -> str:
-    """Data version of an asset's latest materialization.
-
-    Raises:
-        Failure: It was never materialized.
-    """
+    """As `version_on_record`, but raises a `Failure` where there is none."""
     version = version_on_record(instance, key)
     if version is None:
         raise dg.Failure(f"{key.to_user_string()} was never materialized; materialize it first", allow_retries=False)

@@ -30,7 +30,7 @@ class SyncStatus:
     """What the UI tells of one asset.
 
     Attributes:
-        key: The asset.
+        key: Which.
         n: Its partitions; 1 where it has none.
         n_missing: How many were never materialized.
         unsynced: How many are Unsynced for the same causes, by these.

@@ -28,6 +28,19 @@ from cxg_assets.ui.schemas import (
 
 Metadata = dict[str, Any]
 
+_OF_A_RELEASE = {
+    "release": "name",
+    "census_build": "build",
+    "census_uri": "uri",
+    "census_region": "region",
+    "census_schema_version": "schema_version",
+    "census_flags": "flags",
+    "census_total_cell_count": "total_cell_count",
+    "census_unique_cell_count": "unique_cell_count",
+    "census_fingerprint": "fingerprint",
+}
+"""What the fields of a release are called in metadata."""
+
 _REPORT_FIELDS = tuple(field.name for field in sorted(fields(ChunkReport), key=lambda field: field.type is str))
 """Numbers before names and checksums, which nobody compares."""
 
@@ -48,15 +61,9 @@ def release_metadata(release: Release) -> Metadata:
     """Of `census_release`."""
     return {
         "dagster/uri": release.uri,
-        "release": release.name,
-        "census_build": release.build,
-        "census_uri": release.uri,
+        **{key: getattr(release, name) for key, name in _OF_A_RELEASE.items()},
         "census_region": release.region or "",
-        "census_schema_version": release.schema_version,
         "census_flags": list(release.flags),
-        "census_total_cell_count": release.total_cell_count,
-        "census_unique_cell_count": release.unique_cell_count,
-        "census_fingerprint": release.fingerprint,
         "read_at": dg.MetadataValue.timestamp(release.timestamp_ms / 1000),
     }
 
@@ -65,19 +72,10 @@ def release_from(metadata: Mapping[str, dg.MetadataValue]) -> Release | None:
     """The release that `release_metadata` was made from; None if an earlier version of cxg_assets told less of it."""
     if "read_at" not in metadata:
         return None
-    value: dict[str, Any] = {name: item.value for name, item in metadata.items()}
-    return Release(
-        name=value["release"],
-        build=value["census_build"],
-        uri=value["census_uri"],
-        region=value["census_region"] or None,
-        schema_version=value["census_schema_version"],
-        fingerprint=value["census_fingerprint"],
-        timestamp_ms=round(value["read_at"] * 1000),
-        flags=tuple(value["census_flags"]),
-        total_cell_count=value["census_total_cell_count"],
-        unique_cell_count=value["census_unique_cell_count"],
-    )
+    told: dict[str, Any] = {name: metadata[key].value for key, name in _OF_A_RELEASE.items()}
+    told |= {"region": told["region"] or None, "flags": tuple(told["flags"])}
+    read_at: Any = metadata["read_at"].value
+    return Release(**told, timestamp_ms=round(read_at * 1000))
 
 
 def index_metadata(index: CensusIndex, uri: str, schema: pa.Schema) -> Metadata:
@@ -140,12 +138,8 @@ def plan_metadata(plan: ChunkPlan, uri: str) -> Metadata:
 def chunk_metadata(report: ChunkReport, *, already_stored: bool = False) -> Metadata:
     """Of one partition of `h5ad_chunks`; numbers are numbers, so that Dagster plots them.
 
-    What is not known of a chunk that was found already stored is left out: as zeros it would bend the plots.
-
-    Args:
-        report: The chunk's.
-        already_stored: It lay there when the run began, which wrote nothing: what it took to write it is not told as
-            if it had been now.
+    What is not known of a chunk that was already stored when the run began is left out, as zeros would bend the plots,
+    and what it took to write it is not told as if it had been now.
     """
     # What people compare comes first.
     metadata: Metadata = {

@@ -3,7 +3,7 @@
 import base64
 import io
 import re
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ def test_every_figure_of_a_chunk_is_a_number_that_dagster_plots(finished: Finish
             elif name == "landed_at":
                 assert isinstance(value, dg.TimestampMetadataValue)
             elif name == "chunk_report":
-                assert isinstance(value, dg.JsonMetadataValue)
+                assert value == dg.MetadataValue.json(asdict(report_from(metadata)))
             else:
                 assert isinstance(value, dg.IntMetadataValue | dg.FloatMetadataValue), name
 
