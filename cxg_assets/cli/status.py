@@ -1,20 +1,33 @@
 """`cxg-assets status`: what of each subset has landed."""
 
+from collections.abc import Sequence
+
 import click
+import dagster as dg
 from dagster import DagsterInstance
 
 from cxg_assets import settings
 from cxg_assets.cli.project import Subset, default_store, existing_instance, load_subset, load_subsets
-from cxg_assets.cli.sync_lines import sync_lines
 from cxg_assets.cli.warn import warn
+from cxg_assets.code_location import complete
+from cxg_assets.components.census_subset import subset_definitions
+from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, landed_sizes
 from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.quantities import counted, size
+from cxg_assets.ingest.selection.subset import load_subset as load_stored
+from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store
-from cxg_assets.instance.partitions import chunk_record, last_writing_run
-from cxg_assets.instance.provenance import current_plan
+from cxg_assets.instance.partitions import ChunkRecord, chunk_record, last_writing_run
+from cxg_assets.instance.provenance import current_plan, latest_data_version
+from cxg_assets.instance.sync_status import SyncStatus, sync_status
+from cxg_assets.names import chunk_plan_key, filtered_subset_key
+from cxg_assets.resources.census import CensusResource
 from cxg_assets.ui.progress import closing_line
+
+OF_THE_FILES = ("layer", "chunk_size", "compression")
+"""Attributes of the YAML that a plan takes, and tells in its header."""
 
 
 def show_status(subset: str | None, destination: str | None, links: bool, hours: float) -> None:
@@ -54,7 +67,7 @@ def _describe(
     if instance is None:
         return [*lines, "  not on record: there is no Dagster instance here", f"  {_published(store, name, plan_id)}"]
     record = chunk_record(instance, plan, store)
-    lines += [f"  {line}" for line in sync_lines(declared, plan, record, store, instance)]
+    lines += [f"  {line}" for line in _sync_lines(declared, plan, record, store, instance)]
     summary = last_writing_run(instance, name)
     if summary is not None:
         lines.append(f"  last run that wrote: {closing_line(summary)}")
@@ -69,3 +82,69 @@ def _published(store: Store, name: str, plan_id: str) -> str:
         return "nothing is published"
     which = "this plan" if dataset.plan_id == plan_id else f"an earlier plan, {dataset.plan_id}"
     return f"published {dataset.published_at}: {which}, {counted(dataset.n_obs, 'cell')}"
+
+
+def _sync_lines(
+    declared: Subset, plan: ChunkPlan, record: ChunkRecord, store: Store, instance: DagsterInstance
+) -> list[str]:
+    """A line for each asset that is Unsynced or was never materialized, and one for those that are in sync.
+
+    Args:
+        declared: The subset as its YAML says it now.
+        plan: Its current plan.
+        record: What is on record of the plan's chunks.
+        store: The destination.
+        instance: What is on record.
+    """
+    spec = declared.spec
+    definitions = complete(
+        subset_definitions(spec, declared.destination), census=CensusResource(), store=default_store()
+    )
+    edited = {
+        filtered_subset_key(spec.name): _selection_edits(spec, store, instance),
+        chunk_plan_key(spec.name): _file_edits(spec, plan),
+    }
+    lines: list[str] = []
+    in_sync: list[str] = []
+    for status in sync_status(definitions, instance, plan, record):
+        name = status.key.path[-1]
+        if status.is_in_sync:
+            in_sync.append(name)
+        else:
+            lines += [f"{name}: {text}" for text in _texts(status, edited.get(status.key, ()))]
+    return lines + ([f"in sync: {', '.join(in_sync)}"] if in_sync else [])
+
+
+def _texts(status: SyncStatus, edits: Sequence[str]) -> list[str]:
+    """What is told of one asset, a text for each set of causes."""
+    texts: list[str] = []
+    for causes, n in status.unsynced.items():
+        # The number that the UI shows on its tag.
+        which = f" in {n:,} of {status.n:,} chunks" if status.n > 1 else ""
+        why = f" (the YAML was edited: {'; '.join(edits)})" if edits else ""
+        texts.append(f"Unsynced ({len(causes)}){which}: {'; '.join(causes)}{why}")
+    if status.n_missing:
+        which = f"{status.n_missing:,} of {status.n:,} chunks " if status.n > 1 else ""
+        texts.append(f"{which}never materialized")
+    return texts
+
+
+def _selection_edits(spec: SubsetSpec, store: Store, instance: DagsterInstance) -> list[str]:
+    """By which attributes the YAML selects something else than the subset on record was selected by."""
+    try:
+        version = latest_data_version(instance, filtered_subset_key(spec.name))
+        return load_stored(store, spec.name, version).selection.differences(spec)
+    except BadInput as error:
+        return [str(error)]
+    except (CxgError, FileNotFoundError, dg.Failure):
+        return []  # made by another version, removed, or never made
+
+
+def _file_edits(spec: SubsetSpec, plan: ChunkPlan) -> list[str]:
+    """By which attributes the YAML asks for other files than the plan has."""
+    pairs = [(name, getattr(plan.header, name), getattr(spec, name)) for name in OF_THE_FILES]
+    return [f"{name} was {_text(was)}, is now {_text(now)}" for name, was, now in pairs if was != now]
+
+
+def _text(value: str | int) -> str:
+    return value if isinstance(value, str) else f"{value:,}"

@@ -29,7 +29,7 @@ def test_a_command_finds_the_project_and_says_so(subfolder: Path, finished: Fini
     assert outcome.exit_code == 0, outcome.stderr
     assert outcome.stderr == f"cxg-assets: working in {home}, found from the current folder upwards\n"
     assert outcome.stdout.startswith(f"home: {home}, found from the current folder upwards\n{SUBSET}: plan ")
-    assert f"landed {finished.summary['n_files']:,}, missing 0" in outcome.stdout
+    assert f"stored {finished.summary['n_files']:,}, missing 0" in outcome.stdout
     assert not (subfolder / ".cxg").exists()
 
 

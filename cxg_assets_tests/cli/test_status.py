@@ -27,7 +27,7 @@ def test_a_finished_subset_shows_its_counts_and_that_this_plan_is_published(
     assert home == f"home: {finished_home}, as CXG_HOME says"
     assert plan.startswith(f"{SUBSET}: plan ")
     assert plan.endswith(f", {summary['n_obs']:,} cells in {summary['n_files']:,} chunks")
-    assert counts == f"  landed {summary['n_files']:,}, missing 0, {size(summary['total_bytes'])}"
+    assert counts == f"  stored {summary['n_files']:,}, missing 0, {size(summary['total_bytes'])}"
     # The ingest was told another chunk size than the YAML has.
     assert unsynced == (
         f"  chunk_plan: Unsynced (1): {SUBSET}/chunk_plan has a new code version "
@@ -92,7 +92,7 @@ def test_a_file_that_was_lost_counts_as_missing(finished: Finished, finished_hom
     left = finished.summary["total_bytes"] - lost.stat().st_size
     lost.unlink()
     counts = cxg_assets("status", SUBSET).stdout.splitlines()[2]
-    assert counts == f"  landed {finished.summary['n_files'] - 1:,}, missing 1, {size(left)}"
+    assert counts == f"  stored {finished.summary['n_files'] - 1:,}, missing 1, {size(left)}"
 
 
 def test_without_a_name_every_subset_is_shown(finished_home: Path) -> None:
@@ -110,7 +110,7 @@ def test_an_unknown_subset_is_answered_with_those_there_are(home: Path) -> None:
     outcome = cxg_assets("status", "blood_norml")
     assert outcome.exit_code == 2
     assert outcome.stderr.startswith("cxg-assets: there is no subset 'blood_norml' in ")
-    assert "there are: blood_normal, immune_markers" in outcome.stderr
+    assert "the subsets are: blood_normal, immune_markers" in outcome.stderr
 
 
 @pytest.fixture

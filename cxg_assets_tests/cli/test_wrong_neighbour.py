@@ -103,7 +103,7 @@ def test_a_component_of_somebody_else_is_no_subset(home: Path, defs: Path) -> No
     write(defs / "other", "type: dagster.PythonScriptComponent\nattributes: {exec: 3}\n")
     outcome = cxg_assets("status")
     assert (outcome.exit_code, outcome.stderr) == (0, "")
-    assert "there are: good" in the_error(cxg_assets("ingest", "other"))
+    assert "the subsets are: good" in the_error(cxg_assets("ingest", "other"))
 
 
 def test_of_a_long_value_the_beginning_is_shown(home: Path, defs: Path) -> None:

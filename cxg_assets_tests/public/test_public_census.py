@@ -201,11 +201,11 @@ def test_a_second_machine_shows_what_is_published_and_makes_nothing_again(second
     again = cxg_assets("status", SUBSET)
 
     assert f"{N_OBS} cells in {N_CHUNKS} chunks" in status.stdout
-    assert f"landed {N_CHUNKS}, missing 0, " in status.stdout
+    assert f"stored {N_CHUNKS}, missing 0, " in status.stdout
     assert f": this plan, {N_OBS} cells" in status.stdout
     assert outcome.exit_code == 0, outcome.stderr
     assert f"0 files, 0 observations in 0.0 s ({N_CHUNKS} files already stored, 0 failed)" in outcome.stdout
-    assert f"landed {N_CHUNKS}, missing 0, " in again.stdout
+    assert f"stored {N_CHUNKS}, missing 0, " in again.stdout
 
 
 def test_a_second_machine_is_refused_a_stable_that_has_moved(second_machine: Machine) -> None:
