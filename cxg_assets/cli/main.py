@@ -1,5 +1,6 @@
 """How the command runs, and how errors leave it: one line on stderr; exit code 2 for bad input, 1 for the rest."""
 
+import io
 import sys
 import traceback
 from typing import NoReturn
@@ -21,8 +22,9 @@ def run() -> None:
     try:
         sys.exit(commands(prog_name="cxg-assets", standalone_mode=False))
     except click.ClickException as error:
-        error.message = _shortened(error.message)
-        error.show()
+        told = io.StringIO()
+        error.show(told)
+        click.echo("\n".join(map(_shortened, told.getvalue().splitlines())), err=True)
         sys.exit(error.exit_code)
     except click.Abort:
         _end("interrupted", EXIT_FAILED)
@@ -39,9 +41,9 @@ def run() -> None:
         _end(f"the Dagster instance in {settings.dagster_home()} failed: {reason_of(error)}; {REMEDY}", EXIT_FAILED)
 
 
-def _shortened(text: str) -> str:
-    """What click says, without the middle where it repeats a long value."""
-    return text if len(text) <= 2 * MAX_SHOWN else f"{text[:MAX_SHOWN]}…{text[-MAX_SHOWN:]}"
+def _shortened(line: str) -> str:
+    """A line of click's, without its middle where that repeats a long value."""
+    return line if len(line) <= 2 * MAX_SHOWN else f"{line[:MAX_SHOWN]}…{line[-MAX_SHOWN:]}"
 
 
 def _line(error: Exception) -> str:

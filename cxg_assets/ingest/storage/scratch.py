@@ -36,12 +36,13 @@ def scratch_folder(parent: Path | None = None, prefix: str = PREFIX) -> Iterator
 def _locked_folder(parent: Path, prefix: str) -> tuple[Path, int]:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-        lock = os.open(folder, os.O_RDONLY)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if folder.exists():
-            return folder, lock
-        # Another process has found it before it was locked.
-        os.close(lock)
+        # Another process may find it before it is locked, and remove it.
+        with contextlib.suppress(FileNotFoundError):
+            lock = os.open(folder, os.O_RDONLY)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if folder.exists():
+                return folder, lock
+            os.close(lock)
 
 
 def _remove_abandoned(parent: Path, prefix: str) -> None:

@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,3 +67,22 @@ def test_folders_are_distinct(temporary: Path) -> None:
     with scratch_folder() as first, scratch_folder() as second:
         assert first != second
         assert {first.parent, second.parent} == {temporary}
+
+
+def test_a_folder_that_another_process_removes_before_it_is_locked_is_made_again(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Path] = []
+    make = tempfile.mkdtemp
+
+    def make_and_lose_the_first(**where: Any) -> str:
+        made.append(Path(make(**where)))
+        if len(made) == 1:
+            made[0].rmdir()
+        return str(made[-1])
+
+    monkeypatch.setattr(tempfile, "mkdtemp", make_and_lose_the_first)
+    with scratch_folder() as folder:
+        assert folder == made[1]
+        assert folder.is_dir()
+    assert list(temporary.iterdir()) == []
