@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -11,9 +12,21 @@ from cxg_assets_tests.conftest import N_OBS
 from cxg_assets_tests.servers.chaos.checks import Outcome, check
 from cxg_assets_tests.servers.chaos.faults import undisturbed
 from cxg_assets_tests.servers.chaos.look import chunks
-from cxg_assets_tests.servers.chaos.world import World, new_world
+from cxg_assets_tests.servers.chaos.world import Pool, World, new_world
 
-OutcomeOf = Callable[[Callable[[World], str | None]], Outcome]
+
+class OutcomeOf(Protocol):
+    """Makes the dataset with a fault on the way, and checks all that must hold afterwards."""
+
+    def __call__(self, inject: Callable[[World], str | None], pool: Pool = "ray") -> Outcome:
+        """Does it.
+
+        Args:
+            inject: The fault.
+            pool: What runs the workers: Ray where it, a node or what a run has started is hurt.
+        """
+        ...
+
 
 CHUNK_SIZE = 130
 N_CHUNKS = N_OBS // CHUNK_SIZE
@@ -40,11 +53,10 @@ def expected(chaos_census: Path, tmp_path_factory: pytest.TempPathFactory) -> di
 
 @pytest.fixture
 def outcome_of(chaos_census: Path, expected: dict[str, str], tmp_path: Path) -> Iterator[OutcomeOf]:
-    """A function: makes the dataset with a fault on the way, and checks all that must hold afterwards."""
     with ExitStack() as stack:
 
-        def run(inject: Callable[[World], str | None]) -> Outcome:
-            world = stack.enter_context(new_world(chaos_census, tmp_path, CHUNK_SIZE, SEED))
+        def run(inject: Callable[[World], str | None], pool: Pool = "ray") -> Outcome:
+            world = stack.enter_context(new_world(chaos_census, tmp_path, CHUNK_SIZE, SEED, pool))
             other = inject(world)
             return check(world, expected if other is None else chunks(world, other), deep=other is not None)
 

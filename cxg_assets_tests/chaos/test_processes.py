@@ -15,10 +15,15 @@ from cxg_assets_tests.servers.chaos import faults
 pytestmark = pytest.mark.filterwarnings("ignore:Transforming to str index")
 
 
-def test_a_worker_is_killed(outcome_of: OutcomeOf) -> None:
-    outcome = outcome_of(faults.worker_killed)
+def test_a_worker_is_killed_then_the_destination_is_away_then_a_worker_gets_no_more_memory(
+    outcome_of: OutcomeOf,
+) -> None:
+    outcome = outcome_of(faults.one_after_the_other)
 
-    assert (outcome.n_runs, outcome.workers_lost) == (1, 1)
+    assert outcome.n_runs == 1
+    n_killed = 1
+    # Without more memory it may also get by with what it has.
+    assert outcome.workers_lost - n_killed in (0, 1)
 
 
 def test_all_workers_are_killed_in_turn(outcome_of: OutcomeOf) -> None:
@@ -38,11 +43,6 @@ def test_ray_itself_is_killed_and_dagster_begins_the_step_again(outcome_of: Outc
 
     assert (outcome.n_runs, outcome.n_launches) == (1, 2)
     assert outcome.n_found > 0
-
-
-def test_a_worker_gets_no_more_memory(outcome_of: OutcomeOf) -> None:
-    # It may also get by with what it has.
-    assert outcome_of(faults.worker_out_of_memory).n_runs == 1
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cxg_assets_tests.servers.chaos.look import require_not_half_published, wait_for_processes
-from cxg_assets_tests.servers.chaos.ui import CHUNKS, INGEST, MAKE_MISSING, PUBLISH, Ui, start_daemon, start_ui
+from cxg_assets_tests.servers.chaos.ui import INGEST, MAKE_MISSING, Ui, publish, restart_daemon, start_ui, terminate
 from cxg_assets_tests.servers.chaos.world import ChaosError, Program, World, wait_until
 from cxg_assets_tests.servers.faults import Faults
 from cxg_assets_tests.servers.webserver import free_port
 
 LINE_SECONDS = 0.5
 """So long each chunk takes to be stored, so that there is a while in which something can be broken."""
+
+OUTAGE_SECONDS = 20.0
 
 SLOW_LINE_SECONDS = 10.0
 """Where something else takes many seconds meanwhile: a command to begin, a server to notice that it was left."""
@@ -73,9 +75,9 @@ def run_killed(world: World) -> None:
 
 
 def destination_away(world: World) -> None:
-    """The destination cuts all connections and takes no new ones for 20 seconds."""
+    """The destination cuts all connections and takes no new ones for a while."""
     program = _begun(world)
-    world.proxy.begin_outage(20)
+    world.proxy.begin_outage(OUTAGE_SECONDS)
     program.expect(0)
 
 
@@ -97,9 +99,18 @@ def chunk_fails(world: World) -> None:
 def worker_out_of_memory(world: World) -> None:
     """One actor gets no more memory than it has."""
     program = _begun(world)
-    worker = _next_worker(program, [])
-    size = int(Path(f"/proc/{worker}/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.prlimit(worker, resource.RLIMIT_AS, (size, size))
+    _give_no_more_memory(_next_worker(program, []))
+    program.expect(0)
+
+
+def one_after_the_other(world: World) -> None:
+    """In one run an actor is killed, then the destination goes away, and then an actor gets no more memory."""
+    program = _begun(world)
+    killed = _next_worker(program, [])
+    os.kill(killed, signal.SIGKILL)
+    world.proxy.begin_outage(OUTAGE_SECONDS)
+    world.wait_landed(world.puts().total() + 1, program)
+    _give_no_more_memory(_next_worker(program, [killed]))
     program.expect(0)
 
 
@@ -122,6 +133,7 @@ def new_plan(world: World) -> str:
     world.slow_line(SLOW_LINE_SECONDS, folder)
     another = ("-c", str(world.chunk_size * 3 // 2))
     world.ingest(*another, name="another-plan").expect(0)
+    world.slow_line(0)
     program.expect(1)
     if "was made while the chunks of plan" not in program.said:
         raise ChaosError(f"the first run does not say that its plan is not the current one any more: {program.said}")
@@ -195,33 +207,25 @@ def disk_full(world: World) -> None:
 def terminated_in_ui(world: World) -> None:
     """A run is terminated in the UI; then the same job again."""
     ui = _prepared_ui(world)
-    run_id = ui.server.launch_job(MAKE_MISSING)
-    world.wait_landed(world.random.randint(2, 4), ui.webserver)
-    ui.server.terminate(run_id)
-    status = ui.server.wait_for_run(run_id)
-    if status != "CANCELED":
-        raise ChaosError(f"the terminated run ended with {status}")
-    wait_until("its workers end", lambda: not ui.webserver.workers())
-    require_not_half_published(world)
+    terminate(world, ui)
     world.slow_line(0)
     ui.server.run_job(MAKE_MISSING)
-    ui.server.run_job(PUBLISH)
-    ui.stop()
+    publish(ui)
 
 
 def daemon_restarted(world: World) -> None:
     """The daemon is killed while a backfill that it has launched is under way, and started again."""
-    # The code server that the daemon leaves behind ends 20 s later; the run must be under way by then.
     ui = _prepared_ui(world)
-    backfill = ui.server.launch_backfill(CHUNKS)
-    world.wait_landed(world.random.randint(2, 5), ui.daemon)
-    ui.daemon.kill()
-    ui.daemon = start_daemon(world)
-    status = ui.server.wait_for_backfill(backfill)
-    if status != "COMPLETED_SUCCESS":
-        raise ChaosError(f"the backfill ended with {status}")
-    ui.server.run_job(PUBLISH)
-    ui.stop()
+    restart_daemon(world, ui)
+    publish(ui)
+
+
+def terminated_and_daemon_restarted(world: World) -> None:
+    """Both in one UI: a run is terminated, and the daemon is restarted in the backfill that makes the rest."""
+    ui = _prepared_ui(world)
+    terminate(world, ui)
+    restart_daemon(world, ui)
+    publish(ui)
 
 
 _LOOPBACK_RAY = Path(__file__).with_name("loopback_ray.py")
@@ -268,3 +272,8 @@ def _next_worker(program: Program, killed: list[int]) -> int:
         return sorted(set(program.workers()) - set(killed))
 
     return wait_until("there is a worker", living)[0]
+
+
+def _give_no_more_memory(worker: int) -> None:
+    size = int(Path(f"/proc/{worker}/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.prlimit(worker, resource.RLIMIT_AS, (size, size))

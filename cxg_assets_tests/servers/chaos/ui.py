@@ -4,7 +4,8 @@ import sys
 from dataclasses import dataclass
 
 from cxg_assets.names import h5ad_chunks_key, ingest_job_name, missing_chunks_job_name, publish_job_name
-from cxg_assets_tests.servers.chaos.world import WORKERS, Program, World, wait_until
+from cxg_assets_tests.servers.chaos.look import require_not_half_published
+from cxg_assets_tests.servers.chaos.world import WORKERS, ChaosError, Program, World, wait_until
 from cxg_assets_tests.servers.command import ALL_CELLS, SUBSET
 from cxg_assets_tests.servers.webserver import Webserver, free_port
 
@@ -66,3 +67,45 @@ def start_ui(world: World) -> Ui:
 def start_daemon(world: World) -> Program:
     """Starts the daemon alone."""
     return world.start("daemon", [sys.executable, "-m", "dagster._daemon", "run", "-f", "made_by_ui.py"])
+
+
+def terminate(world: World, ui: Ui) -> None:
+    """Launches a run over all chunks and terminates it when some have landed.
+
+    Raises:
+        ChaosError: It is not shown as canceled, or leaves something behind.
+    """
+    run_id = ui.server.launch_job(MAKE_MISSING)
+    world.wait_landed(world.random.randint(2, 4), ui.webserver)
+    ui.server.terminate(run_id)
+    status = ui.server.wait_for_run(run_id)
+    if status != "CANCELED":
+        raise ChaosError(f"the terminated run ended with {status}")
+    wait_until("its workers end", lambda: not ui.webserver.workers())
+    require_not_half_published(world)
+
+
+def restart_daemon(world: World, ui: Ui) -> None:
+    """Launches a backfill, kills the daemon when chunks have landed, starts another, and waits for the backfill.
+
+    Raises:
+        ChaosError: It did not succeed.
+    """
+    # The code server that the daemon leaves behind ends 20 s later; the run must be under way by then.
+    n_landed = world.puts().total()
+    backfill = ui.server.launch_backfill(CHUNKS)
+    world.wait_landed(n_landed + world.random.randint(2, 5), ui.daemon)
+    ui.daemon.kill()
+    n_landed = world.puts().total()
+    ui.daemon = start_daemon(world)
+    world.wait_landed(n_landed + 5, ui.daemon)
+    world.slow_line(0)
+    status = ui.server.wait_for_backfill(backfill)
+    if status != "COMPLETED_SUCCESS":
+        raise ChaosError(f"the backfill ended with {status}")
+
+
+def publish(ui: Ui) -> None:
+    """Publishes the dataset, and ends the UI."""
+    ui.server.run_job(PUBLISH)
+    ui.stop()

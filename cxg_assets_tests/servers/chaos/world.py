@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from cxg_assets.resources import local_worker
 from cxg_assets_tests.servers.command import ALL_CELLS, COMMAND, SUBSET
 from cxg_assets_tests.servers.faults import Faults, FaultyProxy
 from cxg_assets_tests.servers.process_tree import TreeSampler, end_processes
@@ -22,6 +23,8 @@ PREFIX = "datasets"
 UNDISTURBED = "undisturbed"
 
 WORKERS = 2
+
+Pool = Literal["ray", "local"]
 
 LOOK_SECONDS = 0.1
 
@@ -72,8 +75,8 @@ class Program:
         self.wait()
 
     def workers(self) -> list[int]:
-        """Process ids of its Ray actors that live."""
-        return [pid for pid in self.sampler.living() if _title(pid).startswith("ray::Worker")]
+        """Process ids of its workers that live, Ray's actors or processes of this machine."""
+        return [pid for pid in self.sampler.living() if _is_worker(_title(pid))]
 
     def find(self, text: str) -> int:
         """Process id of the one that it has started with this in its command line."""
@@ -92,6 +95,7 @@ class World:
         proxy: What programs reach it through.
         chunk_size: Cells of a chunk.
         random: Decides when something happens.
+        pool: What runs the workers of programs.
         programs: All that were started.
     """
 
@@ -101,6 +105,7 @@ class World:
     proxy: FaultyProxy
     chunk_size: int
     random: random.Random
+    pool: Pool
     programs: list[Program] = field(default_factory=list)
 
     @property
@@ -126,6 +131,7 @@ class World:
         return kept | {
             "CXG_CENSUS_URI": str(self.census),
             "CXG_STORE_URL": self.destination,
+            "CXG_POOL": self.pool,
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.proxy.port}",
             "AWS_ACCESS_KEY_ID": key.id,
             "AWS_SECRET_ACCESS_KEY": key.secret,
@@ -200,7 +206,7 @@ class World:
 
 
 @contextlib.contextmanager
-def new_world(census: Path, folder: Path, chunk_size: int, seed: int) -> Iterator[World]:
+def new_world(census: Path, folder: Path, chunk_size: int, seed: int, pool: Pool = "ray") -> Iterator[World]:
     """A world of its own; whatever still runs in it ends with the block.
 
     Args:
@@ -208,11 +214,12 @@ def new_world(census: Path, folder: Path, chunk_size: int, seed: int) -> Iterato
         folder: Does not exist yet, or is empty.
         chunk_size: Cells of a chunk.
         seed: Of the random numbers that decide when something happens.
+        pool: What runs the workers of programs.
     """
     for name in ("server", "home", "scratch"):
         (folder / name).mkdir(parents=True)
     with serve_strict_s3(folder / "server") as server, FaultyProxy(_port(server.endpoint)) as proxy:
-        world = World(census, folder, server, proxy, chunk_size, random.Random(seed))
+        world = World(census, folder, server, proxy, chunk_size, random.Random(seed), pool)
         try:
             yield world
         finally:
@@ -239,6 +246,10 @@ def wait_until(what: str, found: Callable[[], Any], seconds: float = WAIT_SECOND
 
 def _port(endpoint: str) -> int:
     return int(endpoint.rpartition(":")[2])
+
+
+def _is_worker(title: str) -> bool:
+    return title.startswith("ray::Worker") or f"-m {local_worker.__name__} " in title
 
 
 def _title(pid: int) -> str:
