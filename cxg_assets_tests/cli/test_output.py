@@ -16,6 +16,8 @@ from cxg_assets_tests.cli.command import SETTINGS, cxg_assets, move_to
 from cxg_assets_tests.cli.conftest import SUBSET
 from cxg_assets_tests.cli.test_script import SCRIPT
 
+pytestmark = pytest.mark.stack  # as users start it: with a Ray
+
 ONE_OF_SEVERAL = re.compile(r"(?<![\d.,])1 [a-z]+s\b")
 """`1 files`, `1 problems`."""
 

@@ -38,6 +38,7 @@ class Services:
         """The variables of a user of both."""
         return self.public.environment | {
             "CXG_HOME": str(home),
+            "CXG_POOL": "local",
             "CXG_CENSUS_ENDPOINT_URL": self.public.endpoint_url,
             "CXG_STORE_URL": f"s3://{BUCKET}/{prefix}",
             "AWS_ENDPOINT_URL": f"http://{self.own_s3.endpoint}",
