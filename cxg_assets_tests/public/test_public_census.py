@@ -51,7 +51,7 @@ def one_line(outcome: Outcome, exit_code: int) -> str:
 
 def asserts_refusal_of_moved_stable(line: str) -> None:
     assert line.startswith(f"cxg-assets: census_version: stable is build {NEW} now; {SUBSET} was made from build {OLD}")
-    assert f"--census-version {OLD} to go on" in line
+    assert f"--census-version {OLD} to continue" in line
     assert f"--census-version {NEW} to build everything from the new one" in line
 
 
