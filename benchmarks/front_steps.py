@@ -19,14 +19,14 @@ from typing import Any
 
 from cxg_assets.ingest.census.release import Release, read_release
 from cxg_assets.ingest.chunks.report import ChunkReport
+from cxg_assets.ingest.finding import Finding
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, landed_sizes, load_plan
-from cxg_assets.ingest.plan.making import store_plan
 from cxg_assets.ingest.selection.index import CensusIndex, load_index, make_index
 from cxg_assets.ingest.selection.subset import FilteredSubset, load_subset, make_subset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import Store, StoreLocator
-from cxg_assets.ingest.verify.audit import Audit, audit_plan
-from cxg_assets.ingest.verify.selection import audit_subset
+from cxg_assets.ingest.verify.plan import verify_plan
+from cxg_assets.ingest.verify.selection import verify_subset
 
 ORGANISM = "homo_sapiens"
 NAME = "benchmark"
@@ -97,8 +97,8 @@ def select(front: Front) -> dict[str, Any]:
 
 def check_subset(front: Front) -> dict[str, Any]:
     """Executes what the checks of the subset execute."""
-    found = audit_subset(front.subset, NAME, front.store, front.index, front.store)
-    return {"wrong": _wrong(found.contents, found.primary, found.duplicates), "n_obs": found.contents.facts["n_obs"]}
+    found = verify_subset(front.subset, NAME, front.store, front.index, front.store)
+    return {"wrong": _wrong(*found), "n_obs": found.contents.facts["n_obs"]}
 
 
 def plan(front: Front) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def plan(front: Front) -> dict[str, Any]:
 
 def check_plan(front: Front) -> dict[str, Any]:
     """Executes what the check of the plan executes."""
-    return {"wrong": _wrong(audit_plan(front.plan, front.store))}
+    return {"wrong": _wrong(verify_plan(front.plan, front.store))}
 
 
 def register(front: Front) -> dict[str, Any]:
@@ -190,8 +190,8 @@ def _reports(front: Front, made: ChunkPlan) -> list[ChunkReport]:
     ]
 
 
-def _wrong(*audits: Audit) -> str:
-    return "; ".join(audit.wrong for audit in audits if not audit.passed)
+def _wrong(*findings: Finding) -> str:
+    return "; ".join(finding.message for finding in findings if not finding.passed)
 
 
 def _spent(began: float, cpu: float) -> dict[str, float]:

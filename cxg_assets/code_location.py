@@ -8,8 +8,7 @@ from cxg_assets.assets.census_release import build_census_release
 from cxg_assets.automation import build_automation
 from cxg_assets.automation.conditions import follows, observed_daily, with_conditions
 from cxg_assets.automation.new_release import build_release_watch
-from cxg_assets.checks.index import build_index_check
-from cxg_assets.checks.release import build_release_check
+from cxg_assets.checks.check import build_index_check, build_release_check
 from cxg_assets.components import known_previews
 from cxg_assets.io_managers import AssetLoader
 from cxg_assets.names import ASSET_LOADER, CENSUS_RELEASE, census_index_key

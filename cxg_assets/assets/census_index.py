@@ -4,10 +4,11 @@ from typing import Any
 
 import dagster as dg
 
-from cxg_assets.checks.release import just_observed
 from cxg_assets.ingest.census.census import keep_open
 from cxg_assets.ingest.layout import index_path
 from cxg_assets.ingest.selection.index import make_index
+from cxg_assets.ingest.verify.release import verify_release
+from cxg_assets.instance.checks import NOT_RETRACTED
 from cxg_assets.instance.provenance import made_from_tags, observed_release, release_observation
 from cxg_assets.instance.step_failures import as_failure
 from cxg_assets.names import ASSET_LOADER, CENSUS_GROUP, CENSUS_POOL, CENSUS_RELEASE, census_index_key
@@ -41,7 +42,9 @@ def build_census_index(organism: str) -> dg.AssetsDefinition:
                 # Nobody has looked in this run: the UI leaves out what is observed when it materializes a whole job.
                 release = census.release()
                 context.log_event(release_observation(release))
-                checked: Any = just_observed(release, is_public=bool(census.asked_version))
+                # A retracted one would have been refused.
+                finding = verify_release(release, is_public=bool(census.asked_version), is_fresh=True)
+                checked: Any = NOT_RETRACTED.evaluation(CENSUS_RELEASE, finding, release.version)
                 context.log_event(checked)  # Dagster takes it, though its type does not say so
             opened = store.locator().open()
             index = make_index(census.locator(release), release, organism, opened)

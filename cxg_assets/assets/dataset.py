@@ -1,17 +1,16 @@
-"""The dataset: published when every chunk of the plan has landed."""
+"""The dataset: published when every chunk of the plan is stored."""
 
 from collections.abc import Iterator
 
 import dagster as dg
 
-from cxg_assets.checks.check import results
-from cxg_assets.checks.dataset import GATE, gate_found, require_upstream_passed
 from cxg_assets.ingest.census.census import keep_open
 from cxg_assets.ingest.dataset.publish import publish
 from cxg_assets.ingest.layout import dataset_path
 from cxg_assets.ingest.plan.chunk_plan import landed_sizes, load_plan
 from cxg_assets.ingest.plan.plan_mark import marked
-from cxg_assets.ingest.verify.chunks import audit_chunks
+from cxg_assets.ingest.verify.chunks import verify_chunks
+from cxg_assets.instance.checks import GATE, require_upstream_passed, results
 from cxg_assets.instance.partitions import chunk_record
 from cxg_assets.instance.provenance import latest_data_version, made_from_tags
 from cxg_assets.instance.step_failures import as_failure
@@ -58,9 +57,9 @@ def build_dataset(subset: str, destination: str) -> dg.AssetsDefinition:
             sizes, locator = landed_sizes(opened, plan), census.locator(plan.header.release)
             require_upstream_passed(context.instance, plan.header)
             with keep_open():
-                audits = audit_chunks(plan, reports, sizes, opened, locator)
+                findings = verify_chunks(plan, reports, sizes, opened, locator)
             # Whatever launched this step: nothing is published before these have passed.
-            yield from results(dataset_key(subset), gate_found(audits), plan_id)
+            yield from results(dataset_key(subset), GATE, findings, plan_id)
             published = publish(opened, plan, reports, locator, sizes)
         pictures = drawn(context.log, lambda: dataset_pictures(opened, plan, reports))
         yield dg.MaterializeResult(

@@ -1,103 +1,111 @@
-"""One check: its name and description, and what the engine found as its result."""
+"""When each check of the table looks, and at what: the finding functions are the engine's, in `ingest/verify`."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 
 import dagster as dg
 
-from cxg_assets.ingest.verify.audit import Audit
+from cxg_assets.ingest.census.census import keep_open
+from cxg_assets.ingest.finding import Finding
+from cxg_assets.ingest.plan.chunk_plan import load_plan
+from cxg_assets.ingest.selection.index import load_index
+from cxg_assets.ingest.selection.subset import load_subset
+from cxg_assets.ingest.verify.dataset import verify_published
+from cxg_assets.ingest.verify.plan import verify_plan
+from cxg_assets.ingest.verify.release import verify_release
+from cxg_assets.ingest.verify.selection import verify_index, verify_subset
+from cxg_assets.instance.checks import (
+    INDEX_CHECKS,
+    PLAN_CHECKS,
+    PUBLISHED_CHECKS,
+    RELEASE_CHECKS,
+    SUBSET_CHECKS,
+    Check,
+    results,
+)
+from cxg_assets.instance.provenance import latest_data_version
+from cxg_assets.instance.step_failures import as_failure
+from cxg_assets.names import CENSUS_RELEASE, census_index_key, chunk_plan_key, dataset_key, filtered_subset_key
+from cxg_assets.resources.census import CensusResource
+from cxg_assets.resources.store import StoreResource
+from cxg_assets.ui.metadata import release_from
 
-CHECKED_VERSION = "checked_version"
-"""Metadata of every result: data version of what was looked at."""
-
-WRONG = "wrong"
-"""Metadata of a result that did not pass: what is wrong, and what to do."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """A check of one asset.
-
-    Attributes:
-        name: Its name in the UI.
-        description: What it looks at, and how much of it.
-        blocking: Nothing is made of what does not pass, and it is not published: an error. Else it is a warning.
-    """
-
-    name: str
-    description: str
-    blocking: bool = True
-
-    def key(self, asset: dg.AssetKey) -> dg.AssetCheckKey:
-        """Its key for one asset."""
-        return dg.AssetCheckKey(asset, self.name)
-
-    def spec(self, asset: dg.AssetKey) -> dg.AssetCheckSpec:
-        """Its definition for one asset."""
-        effect = "Severity error: nothing is published until it passes." if self.blocking else "Severity warning."
-        return dg.AssetCheckSpec(
-            self.name, asset=asset, description=f"{self.description} {effect}", blocking=self.blocking
-        )
-
-    def evaluation(self, asset: dg.AssetKey, audit: Audit, version: str) -> dg.AssetCheckEvaluation:
-        """What was found of an asset by the step of another one, to be logged there.
-
-        Args:
-            asset: The asset.
-            audit: What was found.
-            version: Data version of what was looked at.
-        """
-        result = self.result(asset, audit, version)
-        return dg.AssetCheckEvaluation(
-            asset_key=asset,
-            check_name=self.name,
-            passed=result.passed,
-            severity=result.severity,
-            description=result.description,
-            metadata=result.metadata,
-        )
-
-    def result(self, asset: dg.AssetKey, audit: Audit, version: str) -> dg.AssetCheckResult:
-        """What was found of one asset.
-
-        Args:
-            asset: The asset.
-            audit: What was found.
-            version: Data version of what was looked at.
-        """
-        found = {WRONG: audit.wrong} if audit.wrong else {}
-        return dg.AssetCheckResult(
-            asset_key=asset,
-            check_name=self.name,
-            passed=audit.passed,
-            severity=dg.AssetCheckSeverity.ERROR if self.blocking else dg.AssetCheckSeverity.WARN,
-            description=audit.wrong or None,
-            metadata={**found, **audit.facts, CHECKED_VERSION: version},
-        )
+Context = dg.AssetCheckExecutionContext
+Found = tuple[str, Sequence[Finding]]
+"""The data version of an asset that was looked at, the latest, and what each of its checks finds."""
 
 
-Found = Sequence[tuple[Check, Audit]]
-"""The checks of one asset, and what each has found."""
+def build_release_check() -> dg.AssetChecksDefinition:
+    """The check of `census_release`."""
+
+    def find(context: Context, census: CensusResource, store: StoreResource) -> Found:
+        records = context.instance.fetch_observations(CENSUS_RELEASE, limit=1).records
+        observation = records[0].asset_observation if records else None
+        release = None if observation is None else release_from(observation.metadata)
+        if release is None:
+            raise dg.Failure("census_release was never observed; observe it first", allow_retries=False)
+        is_fresh = records[0].run_id == context.run.run_id
+        return release.version, [verify_release(release, is_public=bool(census.asked_version), is_fresh=is_fresh)]
+
+    return _checks("census_release_checks", CENSUS_RELEASE, RELEASE_CHECKS, find)
 
 
-def results(
-    asset: dg.AssetKey, found: Found, version: str, selected: Iterable[dg.AssetCheckKey] | None = None
-) -> Iterator[dg.AssetCheckResult]:
-    """Yields the result of each check, then ends the step if one that blocks has not passed.
+def build_index_check(organism: str) -> dg.AssetChecksDefinition:
+    """The check of one organism's index."""
+    key = census_index_key(organism)
+
+    def find(context: Context, census: CensusResource, store: StoreResource) -> Found:
+        version = latest_data_version(context.instance, key)
+        opened = store.locator().open()
+        index = load_index(opened, version, organism)
+        return version, [verify_index(index, opened, census.locator(index.release))]
+
+    return _checks(f"{organism}_index_checks", key, INDEX_CHECKS, find)
+
+
+def build_subset_checks(name: str, destination: str) -> list[dg.AssetChecksDefinition]:
+    """The checks of a subset: of its cells, of its plan, and of what is published of it.
 
     Args:
-        asset: The asset.
-        found: What each check has found.
-        version: Data version of what was looked at.
-        selected: The checks that this run is to do; None is all.
-
-    Raises:
-        Failure: One that blocks has not passed; the message names it and says what to do.
+        name: Name of the subset.
+        destination: URL of its store; empty for the default store.
     """
-    wanted = None if selected is None else set(selected)
-    done = [(check, audit) for check, audit in found if wanted is None or check.key(asset) in wanted]
-    for check, audit in done:
-        yield check.result(asset, audit, version)
-    blocked = [f"check {check.name} failed: {audit.wrong}" for check, audit in done if check.blocking and audit.wrong]
-    if blocked:
-        raise dg.Failure(f"{asset.to_user_string()}: {'; '.join(blocked)}", allow_retries=False)
+    subset_key, plan_key = filtered_subset_key(name), chunk_plan_key(name)
+
+    def find_in_subset(context: Context, census: CensusResource, store: StoreResource) -> Found:
+        fingerprint = latest_data_version(context.instance, subset_key)
+        default, opened = store.locator().open(), store.locator(destination).open()
+        subset = load_subset(opened, name, fingerprint)
+        index = load_index(default, subset.release.version, subset.selection.organism)
+        return fingerprint, verify_subset(subset, name, opened, index, default)
+
+    def find_in_plan(context: Context, census: CensusResource, store: StoreResource) -> Found:
+        plan_id = latest_data_version(context.instance, plan_key)
+        opened = store.locator(destination).open()
+        return plan_id, [verify_plan(load_plan(opened, name, plan_id), opened)]
+
+    def find_published(context: Context, census: CensusResource, store: StoreResource) -> Found:
+        plan_id, finding = verify_published(store.locator(destination).open(), name)
+        return plan_id, [finding]
+
+    return [
+        _checks(f"{name}_subset_checks", subset_key, SUBSET_CHECKS, find_in_subset),
+        _checks(f"{name}_plan_checks", plan_key, PLAN_CHECKS, find_in_plan),
+        _checks(f"{name}_published_checks", dataset_key(name), PUBLISHED_CHECKS, find_published),
+    ]
+
+
+def _checks(
+    name: str,
+    asset: dg.AssetKey,
+    checks: Sequence[Check],
+    find: Callable[[Context, CensusResource, StoreResource], Found],
+) -> dg.AssetChecksDefinition:
+    """The definition of an asset's checks, which look together."""
+
+    @dg.multi_asset_check(name=name, specs=[check.spec(asset) for check in checks], can_subset=True)
+    def run_checks(context: Context, census: CensusResource, store: StoreResource) -> Iterator[dg.AssetCheckResult]:
+        with as_failure(), keep_open():
+            version, findings = find(context, census, store)
+        yield from results(asset, checks, findings, version, context.selected_asset_check_keys)
+
+    return run_checks

@@ -8,11 +8,12 @@ from tqdm import tqdm
 from cxg_assets.cli.project import default_store, load_subset
 from cxg_assets.cli.repair import run_repair
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.finding import Finding
 from cxg_assets.ingest.plan.published import Dataset, read_dataset
 from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store
-from cxg_assets.ingest.verify.dataset import Kind, Problem, damaged_chunks, verify
+from cxg_assets.ingest.verify.dataset import Repair, damaged_chunks, verify
 from cxg_assets.resources.census import CensusResource
 
 
@@ -32,27 +33,27 @@ def verify_subset(subset: str, deep: bool, repair: bool, destination: str | None
     url = declared.destination if destination is None else destination
     resource = default_store(destination)
     store = resource.locator(url).open()
-    dataset, problems = _verify(store, subset, deep)
-    if repair and problems and _can_repair(problems):
-        chunks = damaged_chunks(problems)
+    dataset, findings = _verify(store, subset, deep)
+    if repair and findings and _can_repair(findings):
+        chunks = damaged_chunks(findings)
         error = run_repair(declared, url, resource, dataset, chunks)
         if error:
             click.echo(f"cxg-assets: {error}", err=True)
             sys.exit(1)
         made = f"made again: {', '.join(chunks)}; " if chunks else ""
         click.echo(f"{subset}: {made}published again")
-        dataset, problems = _verify(store, subset, deep)
-    if problems:
-        found = f"{subset}: {counted(len(problems), 'problem')} in {counted(dataset.n_chunks, 'chunk')}"
-        click.echo(found + _advice(store, subset, problems), err=True)
+        dataset, findings = _verify(store, subset, deep)
+    if findings:
+        found = f"{subset}: {counted(len(findings), 'problem')} in {counted(dataset.n_chunks, 'chunk')}"
+        click.echo(found + _advice(store, subset, findings), err=True)
         sys.exit(1)
     compared = "sizes, checksums and every cell against the Census" if deep else "sizes and checksums"
     chunks, cells = counted(dataset.n_chunks, "chunk"), counted(dataset.n_obs, "cell")
     click.echo(f"{subset}: {chunks}, {cells} are right ({compared})")
 
 
-def _verify(store: Store, subset: str, deep: bool) -> tuple[Dataset, list[Problem]]:
-    """What is published, and what is wrong with it; the problems are told."""
+def _verify(store: Store, subset: str, deep: bool) -> tuple[Dataset, list[Finding]]:
+    """What is published, and what is wrong with it, which is printed."""
     try:
         dataset = read_dataset(store, subset)
     except FileNotFoundError as error:
@@ -60,26 +61,26 @@ def _verify(store: Store, subset: str, deep: bool) -> tuple[Dataset, list[Proble
         raise BadInput(f"{subset} is not published at {store.url}; {ingest} does that") from error
     census = CensusResource().locator(dataset.release) if deep else None
     with tqdm(total=dataset.n_chunks, desc=f"verify {subset}", unit=" chunks") as bar:
-        problems = verify(store, dataset, census, on_chunk=bar.update)
-    for problem in problems:
-        click.echo(f"chunk {problem.chunk}: {problem.what}" if problem.chunk else problem.what, err=True)
-    return dataset, problems
+        findings = verify(store, dataset, census, on_chunk=bar.update)
+    for finding in findings:
+        click.echo(f"chunk {finding.where}: {finding.what}" if finding.where else finding.what, err=True)
+    return dataset, findings
 
 
-def _can_repair(problems: list[Problem]) -> bool:
+def _can_repair(findings: list[Finding]) -> bool:
     """Whether there is something to make again, and the plan and subset that it takes."""
-    kinds = {problem.kind for problem in problems}
-    return Kind.PLAN not in kinds and bool(kinds & {Kind.CHUNK, Kind.DATASET})
+    repairs = {finding.to_do for finding in findings}
+    return Repair.INGEST not in repairs and bool(repairs & {Repair.REMAKE, Repair.PUBLISH})
 
 
-def _advice(store: Store, subset: str, problems: list[Problem]) -> str:
-    """What to do about the problems that do not say so themselves."""
+def _advice(store: Store, subset: str, findings: list[Finding]) -> str:
+    """What to do about findings that do not say so."""
     advice = ""
-    if _can_repair(problems):
-        n_chunks = len(damaged_chunks(problems))
+    if _can_repair(findings):
+        n_chunks = len(damaged_chunks(findings))
         makes = f"makes {counted(n_chunks, 'chunk')} again" if n_chunks else "publishes again"
         advice += f"; {follow_up(store, 'verify', subset, '--repair')} {makes}"
-    if any(problem.kind is Kind.UNREFERENCED for problem in problems):
+    if any(finding.to_do is Repair.PRUNE for finding in findings):
         prune = follow_up(store, "prune", subset, "--unreferenced")
         advice += f"; {prune} lists what is unreferenced, and removes it with --yes"
     return advice

@@ -12,9 +12,7 @@ from cxg_assets.assets.dataset import build_dataset
 from cxg_assets.assets.filtered_subset import build_filtered_subset
 from cxg_assets.assets.h5ad_chunks import build_h5ad_chunks
 from cxg_assets.automation.conditions import of_subset, with_conditions
-from cxg_assets.checks.dataset import build_published_check
-from cxg_assets.checks.plan import build_plan_check
-from cxg_assets.checks.subset import build_subset_checks
+from cxg_assets.checks.check import build_subset_checks
 from cxg_assets.components import known_previews
 from cxg_assets.components.attributes import SubsetAttributes
 from cxg_assets.components.scaffolder import CensusSubsetScaffolder
@@ -93,7 +91,6 @@ def subset_definitions(
         h5ad_chunks,
         build_dataset(name, destination),
     ]
-    checks = [build(name, destination) for build in (build_subset_checks, build_plan_check, build_published_check)]
     job = functools.partial(dg.define_asset_job, executor_def=dg.in_process_executor, tags=of_whom.tags)
     ingest = job(
         ingest_job_name(name),
@@ -109,7 +106,7 @@ def subset_definitions(
     )
     return dg.Definitions(
         assets=described(with_conditions(assets, of_subset(name, organism)), spec, destination, of_whom),
-        asset_checks=checks,
+        asset_checks=build_subset_checks(name, destination),
         jobs=[ingest, missing_chunks, publish],
     )
 

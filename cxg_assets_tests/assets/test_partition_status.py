@@ -150,7 +150,7 @@ def test_chunks_of_two_plans_with_the_same_fingerprint_are_not_taken_for_each_ot
     assert shorter.publish().success
 
     manifest = read_manifest(shorter.store.get(read_dataset(shorter.store, "blood_normal").manifest_path))
-    assert manifest["uri"].to_pylist() == [shorter.file(chunk).as_uri() for chunk in shorter.plan.chunks]
+    assert [row.uri for row in manifest] == [shorter.file(chunk).as_uri() for chunk in shorter.plan.chunks]
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_chunks_of_a_store_that_was_moved_are_known_and_are_recorded_where_they_
     assert moved.publish().success
     here = [moved.file(chunk).as_uri() for chunk in moved.plan.chunks]
     manifest = read_manifest(moved.store.get(read_dataset(moved.store, "blood_normal").manifest_path))
-    assert manifest["uri"].to_pylist() == here
+    assert [row.uri for row in manifest] == here
     assert len(moved.chunk_events()) == len(KEYS)
 
     assert moved.make_missing().success

@@ -10,13 +10,11 @@ import dagster as dg
 import h5py
 import pytest
 
-from cxg_assets.checks.check import CHECKED_VERSION
-from cxg_assets.checks.dataset import FILES_ARE_THERE, GATE
-from cxg_assets.checks.index import ROW_COUNT
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.layout import index_json_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, landed_sizes
 from cxg_assets.ingest.verify.chunks import N_COMPARED, sampled_chunks
+from cxg_assets.instance.checks import CHECKED_VERSION, FILES_ARE_THERE, GATE, ROW_COUNT
 from cxg_assets.instance.partitions import chunk_record
 from cxg_assets.names import census_index_key, dataset_key, h5ad_chunks_key
 from cxg_assets.ui.metadata import chunk_metadata
@@ -96,7 +94,7 @@ def test_a_chunk_that_is_gone_fails_all_chunks_landed(published: Platform) -> No
     with damaged(published.file(chunk)) as file:
         file.unlink()
         said = refused(published, "all_chunks_landed")
-    assert f"{chunk.key} is not at" in said
+    assert f"chunk {chunk.key}: missing: {published.store.uri(published.plan.path(chunk))} is not there" in said
     assert "make the missing chunks" in said
 
 
@@ -104,7 +102,7 @@ def test_a_report_of_another_number_of_cells_fails_manifest_sums(published: Plat
     chunk = sample(published)[-1]
     with reported(published, chunk, n_obs=chunk.n_obs - 1):
         said = refused(published, "manifest_sums_to_subset")
-    assert "the chunks have 229 cells, the subset 230" in said
+    assert "the chunks have n_obs 229, the subset 230" in said
 
 
 def test_a_changed_byte_fails_checksums(published: Platform) -> None:

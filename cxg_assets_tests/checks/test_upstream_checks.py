@@ -10,15 +10,20 @@ import pyarrow as pa
 import pytest
 from pyarrow import feather
 
-from cxg_assets.checks.index import ROW_COUNT
-from cxg_assets.checks.plan import COVERS_SUBSET
-from cxg_assets.checks.release import NOT_RETRACTED
-from cxg_assets.checks.subset import NO_DUPLICATES, NOT_EMPTY, PRIMARY_ONLY
 from cxg_assets.ingest.layout import index_json_path, index_path, plan_path, subset_obs_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, write_plan
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.feather import write_feather
 from cxg_assets.ingest.verify.selection import asks_for_primary
+from cxg_assets.instance.checks import (
+    COVERS_SUBSET,
+    NO_DUPLICATES,
+    NOT_EMPTY,
+    NOT_RETRACTED,
+    PRIMARY_ONLY,
+    ROW_COUNT,
+    SUBSET_CHECKS,
+)
 from cxg_assets.names import CENSUS_RELEASE, census_index_key, chunk_plan_key, filtered_subset_key
 from cxg_assets_tests.assets.test_census_release import stable_platform
 from cxg_assets_tests.checks.conftest import NAME, damaged, execute, latest, local
@@ -27,7 +32,7 @@ from cxg_assets_tests.servers.public_census import PublicCensus
 
 INDEX = census_index_key("homo_sapiens")
 KEYS = {
-    **{check.name: check.key(filtered_subset_key(NAME)) for check in (NOT_EMPTY, PRIMARY_ONLY, NO_DUPLICATES)},
+    **{check.name: check.key(filtered_subset_key(NAME)) for check in SUBSET_CHECKS},
     ROW_COUNT.name: ROW_COUNT.key(INDEX),
     COVERS_SUBSET.name: COVERS_SUBSET.key(chunk_plan_key(NAME)),
 }
@@ -82,7 +87,7 @@ def test_an_index_with_another_number_of_rows_than_the_census_is_seen(prepared: 
 def test_a_subset_with_fewer_cells_than_were_selected_is_seen(prepared: Platform) -> None:
     with damaged(obs_file(prepared)) as file:
         write(feather.read_table(file).slice(0, 0), file)
-        assert execute(prepared, *(KEYS[check.name] for check in (NOT_EMPTY, PRIMARY_ONLY, NO_DUPLICATES))) == {
+        assert execute(prepared, *(KEYS[check.name] for check in SUBSET_CHECKS)) == {
             NOT_EMPTY.name: False, PRIMARY_ONLY.name: True, NO_DUPLICATES.name: True,
         }  # fmt: skip
     assert "the subset has no cells" in str(latest(prepared, KEYS[NOT_EMPTY.name]).description)

@@ -14,7 +14,7 @@ from cxg_assets.ingest.dataset.inventory import take_inventory
 from cxg_assets.ingest.dataset.prune import prune
 from cxg_assets.ingest.layout import is_mark, plan_folder
 from cxg_assets.ingest.plan import plan_mark
-from cxg_assets.ingest.verify.chunks import ChunkAudits
+from cxg_assets.ingest.verify.chunks import ChunkFindings
 from cxg_assets_tests.cli.command import Outcome, cxg_assets, files_below, move_to
 from cxg_assets_tests.platforms import Platform, failure_text
 from cxg_assets_tests.servers.strict_s3 import BUCKET, Rules, StrictS3
@@ -83,12 +83,12 @@ def test_a_run_that_publishes_keeps_its_plan(
 ) -> None:
     outcomes: list[Outcome] = []
 
-    def audit_after_prune(*arguments: Any) -> ChunkAudits:
+    def verify_after_prune(*arguments: Any) -> ChunkFindings:
         outcomes.append(prune_elsewhere(landed, *EVERYTHING))
-        return audit(*arguments)
+        return verify(*arguments)
 
-    audit = dataset.audit_chunks
-    monkeypatch.setattr(dataset, "audit_chunks", audit_after_prune)
+    verify = dataset.verify_chunks
+    monkeypatch.setattr(dataset, "verify_chunks", verify_after_prune)
 
     assert landed.publish().success
     assert " publishes since 20" in outcomes[0].stdout

@@ -16,9 +16,9 @@ from cxg_assets.cli.doctor.places import (
     check_selection,
     check_yaml,
 )
-from cxg_assets.cli.finding import Finding, Level
 from cxg_assets.cli.project import Subset, default_store, load_subset
 from cxg_assets.ingest.census.census import keep_open
+from cxg_assets.ingest.finding import Finding, Severity
 from cxg_assets.resources.census import CensusResource
 
 
@@ -28,15 +28,15 @@ def run_doctor(subset: str | None) -> None:
     failed = False
     with ExitStack() as stack:
         for finding in _findings(None if subset is None else load_subset(subset), stack):
-            click.echo(str(finding))
-            failed |= finding.level is Level.FAILED
+            click.echo(f"{finding.severity:<6} {finding.where:<12} {finding.message}")
+            failed |= finding.severity is Severity.FAILED
     if failed:
         sys.exit(1)
 
 
 def _findings(subset: Subset | None, stack: ExitStack) -> Iterator[Finding]:
     """What each check tells, as soon as it ended. The stack closes what stays open for the next ones."""
-    yield Finding(Level.OK, "home", f"{settings.home()}, {settings.how_home_was_found()}")
+    yield Finding(where="home", what=f"{settings.home()}, {settings.how_home_was_found()}")
     if subset is None:
         yield from check_yaml()
     # Before anything imports tiledbsoma.
@@ -54,8 +54,8 @@ def _findings(subset: Subset | None, stack: ExitStack) -> Iterator[Finding]:
         findings, destination = check_destination(resource, subset.destination)
         yield from findings
     release = None
-    if cpu.level is Level.FAILED:
-        yield Finding(Level.WARN, "census", "not looked at, as that takes tiledbsoma")
+    if cpu.severity is Severity.FAILED:
+        yield Finding.warned("census", "not looked at, as that takes tiledbsoma")
     else:
         census = CensusResource()
         finding, release = check_census(census)

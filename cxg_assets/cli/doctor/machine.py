@@ -10,13 +10,13 @@ from urllib.parse import unquote, urlsplit
 
 from cxg_assets import settings
 from cxg_assets.cli.doctor.places import Planned
-from cxg_assets.cli.finding import Finding, Level, failed
 from cxg_assets.cli.project import Subset
 from cxg_assets.ingest.census.cpu import require_cpu
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.census.tiles import NNZ_PER_CELL
 from cxg_assets.ingest.chunks.memory import available_memory, largest_chunk_nnz, worker_bytes
 from cxg_assets.ingest.errors import BadInput, CxgError
+from cxg_assets.ingest.finding import Finding
 from cxg_assets.ingest.layout import index_json_path
 from cxg_assets.ingest.plan.making import MAX_CHUNKS
 from cxg_assets.ingest.quantities import counted, size
@@ -82,8 +82,8 @@ def check_cpu(require: Callable[[], None] = require_cpu) -> Finding:
     try:
         require()
     except CxgError as error:
-        return failed("cpu", error)
-    return Finding(Level.OK, "cpu", "it can run tiledbsoma")
+        return Finding.failed("cpu", error)
+    return Finding(where="cpu", what="it can run tiledbsoma")
 
 
 def check_ray() -> tuple[Finding, tuple[Node, ...]]:
@@ -98,10 +98,10 @@ def check_ray() -> tuple[Finding, tuple[Node, ...]]:
             wait_for_held_ray()
             return _look_at_ray(joined)
     except BadInput as error:
-        finding = failed("ray", error)
+        finding = Finding.failed("ray", error)
     except Exception as error:  # noqa: BLE001 - Ray raises errors of many kinds where it cannot start
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        finding = Finding(Level.FAILED, "ray", f"{reason}; see the logs in /tmp/ray/session_latest")
+        finding = Finding.failed("ray", reason, "see the logs in /tmp/ray/session_latest")
     return finding, (Node(THIS_MACHINE, os.cpu_count() or 1, available_memory()),)
 
 
@@ -118,14 +118,14 @@ def _look_at_ray(joined: str | None) -> tuple[Finding, tuple[Node, ...]]:
     place = f"joined {joined}" if joined else "started and stopped here"
     n_cpus, memory = sum(node.n_cpus for node in nodes), sum(node.memory for node in nodes)
     counts = f"nodes {len(nodes):,}, CPUs {n_cpus:,}, memory {size(memory)}"
-    return Finding(Level.OK, "ray", f"Ray {ray.__version__}, {place}: {counts}"), nodes
+    return Finding(where="ray", what=f"Ray {ray.__version__}, {place}: {counts}"), nodes
 
 
 def check_memory(load: WorkerLoad, nodes: Sequence[Node]) -> Finding:
     """Whether the workers fit into memory, on the machine where there is least of it for each CPU."""
     useful = [node for node in nodes if node.n_cpus]
     if not useful:
-        return Finding(Level.WARN, "memory", "no machine of the cluster has CPUs yet, so that nothing is known of it")
+        return Finding.warned("memory", "not checked, as no machine of the cluster has CPUs yet")
     each = worker_bytes(load.chunk_nnz, load.n_vars, load.compression)
     tightest = min(useful, key=lambda node: node.memory / node.n_cpus)
     n_workers = min(tightest.n_cpus, load.n_chunks)
@@ -134,19 +134,16 @@ def check_memory(load: WorkerLoad, nodes: Sequence[Node]) -> Finding:
         f"for {n_workers}"
     )
     if tightest.memory >= n_workers * each:
-        return Finding(Level.OK, "memory", text)
+        return Finding(where="memory", what=text)
     n_fitting = sum(min(node.memory // each, node.n_cpus) for node in useful)
     if n_fitting:
-        return Finding(
-            Level.WARN, "memory", f"{text}: {n_fitting} fit; cxg-assets ingest -d {n_fitting} starts so many"
-        )
+        return Finding.warned("memory", f"{text}: {n_fitting} fit", f"cxg-assets ingest -d {n_fitting} starts so many")
     nnz = largest_chunk_nnz(max(node.memory for node in useful), load.n_vars, load.compression)
     smaller = load.chunk_size * nnz // max(load.chunk_nnz, 1)
-    if smaller < 1:
-        text = f"{text}: not one fits; use a machine with more memory, or stop what else runs there"
-    else:
-        text = f"{text}: not one fits; one does with a chunk_size of {smaller:,} or less"
-    return Finding(Level.FAILED, "memory", text)
+    advice = "use a machine with more memory, or stop what else runs there"
+    if smaller:
+        advice = f"reduce chunk_size to {smaller:,} or less"
+    return Finding.failed("memory", f"{text}: no worker fits in memory", advice)
 
 
 def _free_bytes(folder: Path) -> int:
@@ -170,10 +167,10 @@ def check_disk(needs: Sequence[DiskNeed], free: Callable[[Path], int] = _free_by
         uses = "; ".join(f"{need.what}, {size(need.n_bytes)}" for need in shared if need.n_bytes)
         text = f"{folders}: {size(n_free)} free, about {size(n_needed)} needed{f' ({uses})' if uses else ''}"
         if n_needed <= n_free:
-            yield Finding(Level.OK, "disk", text)
+            yield Finding(where="disk", what=text)
         else:
             advice = "free some, or use another disk: TMPDIR, CXG_HOME, or the URL of the destination"
-            yield Finding(Level.FAILED, "disk", f"{text}; {advice}")
+            yield Finding.failed("disk", text, advice)
 
 
 def disk_needs(

@@ -8,15 +8,14 @@ import dagster as dg
 from dagster import DagsterInstance
 
 from cxg_assets import settings
-from cxg_assets.cli.finding import Finding, Level, failed
 from cxg_assets.cli.project import Subset, load_subsets
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.chunks.memory import file_bytes
 from cxg_assets.ingest.errors import BadInput, CxgError
+from cxg_assets.ingest.finding import Finding
 from cxg_assets.ingest.plan.chunk_plan import Chunk, PlanHeader, landed_sizes
-from cxg_assets.ingest.plan.preflight import check_subset
+from cxg_assets.ingest.plan.preflight import preflight
 from cxg_assets.ingest.quantities import counted
-from cxg_assets.ingest.selection.label_check import overlooked_labels
 from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.probe import SHORT, probe
 from cxg_assets.ingest.storage.store import StoreLocator
@@ -51,10 +50,10 @@ def check_yaml() -> list[Finding]:
     try:
         subsets, mistakes = load_subsets()
     except BadInput as error:
-        return [Finding(Level.FAILED, "yaml", str(error))]
-    wrong = [Finding(Level.FAILED, "yaml", mistake) for mistake in mistakes]
+        return [Finding.failed("yaml", str(error))]
+    wrong = [Finding.failed("yaml", mistake) for mistake in mistakes]
     names = ", ".join(subset.spec.name for subset in subsets) or "none"
-    return [*wrong, Finding(Level.OK, "yaml", f"subsets that can be made: {names}")]
+    return [*wrong, Finding(where="yaml", what=f"subsets that can be made: {names}")]
 
 
 def check_dagster(folder: Path, stack: ExitStack) -> tuple[Finding, DagsterInstance | None]:
@@ -71,12 +70,13 @@ def check_dagster(folder: Path, stack: ExitStack) -> tuple[Finding, DagsterInsta
     try:
         probe(StoreLocator(url=folder.as_uri()))
         if not (folder / "dagster.yaml").exists():
-            return Finding(Level.OK, "dagster", f"{version}; the first run makes its instance in {folder}"), None
+            return Finding(where="dagster", what=f"{version}; the first run makes its instance in {folder}"), None
         instance = stack.enter_context(open_instance(folder))
         instance.get_runs(limit=1)
     except Exception as error:  # noqa: BLE001 - a dagster.yaml can name any class, which can raise anything
-        return Finding(Level.FAILED, "dagster", str(error).removeprefix("destination: ") or type(error).__name__), None
-    return Finding(Level.OK, "dagster", f"{version}, instance in {folder}"), instance
+        reason = str(error).removeprefix("destination: ") or type(error).__name__
+        return Finding.failed("dagster", reason), None
+    return Finding(where="dagster", what=f"{version}, instance in {folder}"), instance
 
 
 def check_destination(store: StoreResource, url: str = "") -> tuple[list[Finding], StoreLocator | None]:
@@ -92,23 +92,23 @@ def check_destination(store: StoreResource, url: str = "") -> tuple[list[Finding
     try:
         proven = probe(store.locator(url))
     except CxgError as error:
-        return [failed("destination", error)], None
+        return [Finding.failed("destination", error)], None
     shown = f"{proven.locator.url}: written, read and cleaned up"
-    warnings = [Finding(Level.WARN, "destination", f"{proven.locator.url}: {lack}") for lack in proven.lacks]
-    return [Finding(Level.OK, "destination", shown), *warnings], proven.locator
+    warnings = [Finding.warned("destination", f"{proven.locator.url}: {lack}") for lack in proven.lacks]
+    return [Finding(where="destination", what=shown), *warnings], proven.locator
 
 
 def check_census(census: CensusResource) -> tuple[Finding, Release | None]:
     """Which build of the Census is in use. A demo census that is not there is not built."""
     if census.asked == DEMO and not settings.demo_census_path().exists():
         text = "neither CXG_CENSUS_VERSION nor CXG_CENSUS_URI is set: the next run builds the demo census"
-        return Finding(Level.WARN, "census", text), None
+        return Finding.warned("census", text), None
     try:
         release = census.release()
     except CxgError as error:
-        return failed("census", error), None
+        return Finding.failed("census", error), None
     cells = f"{release.total_cell_count:,} cells, " if release.total_cell_count else ""
-    return Finding(Level.OK, "census", f"{release.name}: build {release.build}, {cells}{release.uri}"), release
+    return Finding(where="census", what=f"{release.name}: build {release.build}, {cells}{release.uri}"), release
 
 
 def check_selection(
@@ -132,12 +132,9 @@ def check_selection(
     spec = subset.spec
     try:
         refuse_mixed_builds(release, spec, instance, locator.open(SHORT))
-        check_subset(spec, census.locator(release))
-        warnings = overlooked_labels(spec, census.locator(release), release, default and default.open(SHORT))
     except CxgError as error:
-        return [failed("subset", error)]
-    fits = Finding(Level.OK, "subset", f"{spec.name}: its filter, columns and genes fit this Census")
-    return [fits, *(Finding(Level.WARN, "subset", warning) for warning in warnings)]
+        return [Finding.failed("subset", error)]
+    return preflight(spec, census.locator(release), release, default and default.open(SHORT))
 
 
 def check_plan(subset: str, locator: StoreLocator, instance: DagsterInstance | None) -> tuple[Finding, Planned | None]:
@@ -149,14 +146,14 @@ def check_plan(subset: str, locator: StoreLocator, instance: DagsterInstance | N
         instance: The Dagster instance, if there is one.
     """
     store = locator.open(SHORT)
-    none = Finding(Level.OK, "plan", f"{subset} is not planned yet; {follow_up(store, 'ingest', subset)} does that")
+    none = Finding(where="plan", what=f"{subset} is not planned yet; {follow_up(store, 'ingest', subset)} does that")
     try:
         plan = current_plan(subset, store, instance)
         if plan is None:
             return none, None
         landed = landed_sizes(store, plan)
     except CxgError as error:
-        return failed("plan", error), None
+        return Finding.failed("plan", error), None
     missing = tuple(chunk for chunk in plan.chunks if chunk.key not in landed)
     text = f"{plan.header.plan_id}: {counted(len(plan.chunks), 'chunk')}, {len(missing):,} not landed"
-    return Finding(Level.OK, "plan", text), Planned(plan.header, plan.chunks, missing)
+    return Finding(where="plan", what=text), Planned(plan.header, plan.chunks, missing)

@@ -1,11 +1,20 @@
-"""The dataset card: what a dataset is, for the person who finds its folder."""
+"""What a dataset is and whom to cite, for the person who finds its folder."""
+
+import io
+from collections import Counter
 
 import pyarrow as pa
+import pyarrow.csv
 
-from cxg_assets.ingest.dataset.manifest import total
 from cxg_assets.ingest.plan.chunk_plan import PlanHeader
+from cxg_assets.ingest.plan.published import Dataset
 from cxg_assets.ingest.quantities import counted, size
+from cxg_assets.ingest.selection.label_counts import count_labels
 from cxg_assets.ingest.selection.selection import genes_in_words
+from cxg_assets.ingest.storage.feather import FeatherSource
+
+COLUMNS = ("dataset_id", "dataset_title", "collection_name", "collection_doi", "citation")
+"""Of a source dataset, in citations.csv."""
 
 _CARD = """\
 # {subset}
@@ -40,13 +49,8 @@ Files in S3: `s3fs.S3FileSystem().open(uri)` in place of the path.
 """
 
 
-def dataset_card(header: PlanHeader, manifest: pa.Table) -> bytes:
-    """The card as Markdown.
-
-    Args:
-        header: The plan's header.
-        manifest: Its manifest.
-    """
+def dataset_card(header: PlanHeader, dataset: Dataset) -> bytes:
+    """The dataset card as Markdown."""
     selection = header.selection
     text = _CARD.format(
         subset=header.subset,
@@ -63,9 +67,29 @@ def dataset_card(header: PlanHeader, manifest: pa.Table) -> bytes:
         plan_id=header.plan_id,
         n_obs=header.n_obs,
         cells=counted(header.n_obs, "cell"),
-        files=counted(manifest.num_rows, "h5ad file"),
-        n_chunks=manifest.num_rows,
-        nnz=total(manifest, "nnz"),
-        n_bytes=size(total(manifest, "n_bytes")),
+        files=counted(dataset.n_chunks, "h5ad file"),
+        n_chunks=dataset.n_chunks,
+        nnz=dataset.nnz,
+        n_bytes=size(dataset.n_bytes),
     )
     return text.encode()
+
+
+def citations_csv(obs: FeatherSource, datasets: pa.Table) -> bytes:
+    """The source datasets of a subset's cells, most cells first; none where the Census has no dataset_id.
+
+    Args:
+        obs: The subset's obs file.
+        datasets: `census_info/datasets`.
+    """
+    counts = count_labels(obs, ["dataset_id"]).get("dataset_id", Counter())
+    known = {row["dataset_id"]: row for row in datasets.to_pylist()}
+    rows = [
+        {column: known.get(dataset_id, {}).get(column, "") for column in COLUMNS}
+        | {"dataset_id": dataset_id, "n_obs": n_obs}
+        for dataset_id, n_obs in counts.most_common()
+    ]
+    schema = pa.schema([*((column, pa.string()) for column in COLUMNS), ("n_obs", pa.int64())])
+    sink = io.BytesIO()
+    pyarrow.csv.write_csv(pa.Table.from_pylist(rows, schema=schema), sink)
+    return sink.getvalue()

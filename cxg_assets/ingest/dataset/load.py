@@ -8,7 +8,6 @@ goes: hold on to that one, not only to a part of it.
 """
 
 import contextlib
-import hashlib
 import io
 import resource
 import weakref
@@ -22,7 +21,7 @@ import h5py
 import pyarrow as pa
 
 from cxg_assets.ingest.chunks.stored_chunk import require_chunk
-from cxg_assets.ingest.dataset.manifest import read_manifest
+from cxg_assets.ingest.dataset.manifest import checksum, other_checksum, read_manifest
 from cxg_assets.ingest.errors import BadInput, CxgError, shown_names
 from cxg_assets.ingest.layout import manifest_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, landed_sizes, load_plan
@@ -109,7 +108,7 @@ class LoadedDataset:
             manifest = read_manifest(self.store.get(manifest_path(self.plan.header.subset, self.plan.header.plan_id)))
         except FileNotFoundError:
             return {}
-        return dict(zip(manifest["chunk"].to_pylist(), manifest["sha256"].to_pylist(), strict=True))
+        return {row.chunk: row.sha256 for row in manifest}
 
     def _read(self, chunk: Chunk) -> "AnnData":
         from anndata.io import read_elem
@@ -120,11 +119,8 @@ class LoadedDataset:
         except FileNotFoundError as error:
             raise self._not_stored([chunk.key]) from error
         published = self._published.get(chunk.key)
-        if published is not None and hashlib.sha256(data).hexdigest() != published:
-            raise CxgError(
-                f"{self.store.uri(path)} is not the file that was published: its SHA-256 is another; "
-                f"{remedy(self.store, self.plan.header)}"
-            )
+        if published and (other := other_checksum(self.store.uri(path), checksum(data), published)):
+            raise CxgError(f"{other}: it is not the file that was published; {remedy(self.store, self.plan.header)}")
         require_chunk(io.BytesIO(data), self.store, self.plan.header, chunk)
         with h5py.File(io.BytesIO(data), "r") as file:
             adata: Any = read_elem(file)

@@ -1,5 +1,6 @@
-"""The manifest: one row for each chunk of a complete dataset."""
+"""The manifest of a dataset: a row for each chunk, and what is compared with it: what is stored, checksums, sums."""
 
+import hashlib
 import io
 from collections.abc import Mapping, Sequence
 
@@ -8,8 +9,8 @@ import pyarrow.parquet as pq
 
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.finding import named
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
-from cxg_assets.ingest.quantities import counted
 
 SCHEMA = pa.schema(
     [
@@ -28,11 +29,11 @@ SCHEMA = pa.schema(
 
 
 class IncompleteDataset(CxgError):
-    """Not every chunk of the plan has landed as reported."""
+    """Not every chunk of the plan is stored as reported."""
 
 
-def make_manifest(plan: ChunkPlan, reports: Sequence[ChunkReport], sizes: Mapping[str, int]) -> pa.Table:
-    """Puts the reports of all chunks together, in plan order, and checks that they are the whole plan.
+def make_manifest(plan: ChunkPlan, reports: Sequence[ChunkReport], sizes: Mapping[str, int]) -> list[ChunkReport]:
+    """Puts the reports of all chunks in plan order, and checks that they are the whole plan.
 
     Args:
         plan: The plan.
@@ -41,83 +42,98 @@ def make_manifest(plan: ChunkPlan, reports: Sequence[ChunkReport], sizes: Mappin
 
     Raises:
         IncompleteDataset: A chunk is missing, has another fingerprint or size, or the cells do not add up.
-
-    Returns:
-        A table of `SCHEMA`.
     """
-    wrong = landed_problems(plan, reports, sizes) or sum_problems(plan, reports)
+    wrong = unlike_plan(plan, reports, sizes) or unlike_subset(plan, reports)
     if wrong:
-        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
         raise IncompleteDataset(
-            f"{plan.header.subset}, plan {plan.header.plan_id}: {'; '.join(wrong[:5])}{more}. "
+            f"{plan.header.subset}, plan {plan.header.plan_id}: {named(wrong)}. "
             "Make the missing chunks, then publish again"
         )
     by_key = {report.chunk: report for report in reports}
-    rows = [{name: getattr(by_key[chunk.key], name) for name in SCHEMA.names} for chunk in plan.chunks]
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+    return [by_key[chunk.key] for chunk in plan.chunks]
 
 
-def landed_problems(plan: ChunkPlan, reports: Sequence[ChunkReport], sizes: Mapping[str, int]) -> list[str]:
-    """What of a plan's chunks is not there as reported, each in words.
-
-    Args:
-        plan: The plan.
-        reports: In any order.
-        sizes: Sizes in bytes of what lies at the destination, by chunk key.
-    """
+def unlike_plan(plan: ChunkPlan, reports: Sequence[ChunkReport], sizes: Mapping[str, int]) -> list[str]:
+    """Which of a plan's chunks were not made or are not stored as reported, each in words; arguments as above."""
     by_key = {report.chunk: report for report in reports}
     wrong: list[str] = []
     for chunk in plan.chunks:
         report = by_key.get(chunk.key)
         if report is None or report.fingerprint != chunk.fingerprint:
-            wrong.append(f"{chunk.key} was not made from this plan")
-        elif chunk.key not in sizes:
-            wrong.append(f"{chunk.key} is not at {report.uri}")
-        elif sizes[chunk.key] != report.n_bytes:
-            wrong.append(f"{chunk.key} has {sizes[chunk.key]:,} bytes at {report.uri}, {report.n_bytes:,} were written")
+            wrong.append(f"chunk {chunk.key} was not made from this plan")
+        elif other := other_size(report.uri, sizes.get(chunk.key), report.n_bytes):
+            wrong.append(f"chunk {chunk.key}: {other}")
     return wrong
 
 
-def sum_problems(plan: ChunkPlan, reports: Sequence[ChunkReport]) -> list[str]:
-    """Where reports do not add up to the subset, each in words.
-
-    Args:
-        plan: The plan.
-        reports: In any order.
-    """
-    n_obs = sum(report.n_obs for report in reports)
-    wrong = (
-        []
-        if n_obs == plan.header.n_obs
-        else [f"the chunks have {counted(n_obs, 'cell')}, the subset {plan.header.n_obs:,}"]
-    )
+def unlike_subset(plan: ChunkPlan, reports: Sequence[ChunkReport]) -> list[str]:
+    """Where reports do not add up to the subset, each in words."""
+    wrong = [f"the chunks have {other}" for other in other_sums(reports, {"n_obs": plan.header.n_obs}, "the subset")]
     others = [report.chunk for report in reports if report.n_vars != plan.header.n_vars]
     if others:
-        wrong.append(f"{others[0]} has another number of genes than the subset, {plan.header.n_vars:,}")
+        wrong.append(f"chunk {others[0]} has another number of genes than the subset, {plan.header.n_vars:,}")
     return wrong
 
 
-def manifest_bytes(manifest: pa.Table) -> bytes:
-    """The manifest as a parquet file."""
+def other_size(uri: str, n_bytes: int | None, expected: int) -> str:
+    """How a stored file differs in size from its record, in words; empty when it does not.
+
+    Args:
+        uri: The file.
+        n_bytes: As it was listed; None where it was not.
+        expected: As it was recorded.
+    """
+    if n_bytes is None:
+        return f"missing: {uri} is not there"
+    return "" if n_bytes == expected else f"{uri} has {n_bytes:,} bytes, {expected:,} were recorded"
+
+
+def checksum(data: bytes) -> str:
+    """SHA-256 (hex) of a file."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def other_checksum(uri: str, sha256: str, expected: str) -> str:
+    """How a file's SHA-256 (hex) differs from the recorded one, in words; empty when it does not."""
+    return "" if sha256 == expected else f"{uri} has SHA-256 {sha256[:12]}…, {expected[:12]}… was recorded"
+
+
+def other_sums(reports: Sequence[ChunkReport], expected: Mapping[str, int], said: str) -> list[str]:
+    """Which sums over chunks are not what they should be, each in words.
+
+    Args:
+        reports: The chunks.
+        expected: What they should be, by name, of those that `totals` gives.
+        said: Who says so.
+    """
+    sums = totals(reports)
+    return [f"{name} {sums[name]:,}, {said} {number:,}" for name, number in expected.items() if sums[name] != number]
+
+
+def totals(reports: Sequence[ChunkReport]) -> dict[str, int]:
+    """The figures of all chunks together, under their names in `Dataset`."""
+    sums = {name: sum(getattr(report, name) for report in reports) for name in ("n_obs", "nnz", "n_bytes")}
+    return {**sums, "n_vars": max((report.n_vars for report in reports), default=0), "n_chunks": len(reports)}
+
+
+def manifest_bytes(manifest: Sequence[ChunkReport]) -> bytes:
+    """The manifest as a parquet file of `SCHEMA`."""
+    rows = [{name: getattr(report, name) for name in SCHEMA.names} for report in manifest]
     sink = io.BytesIO()
-    pq.write_table(manifest, sink)
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), sink)
     return sink.getvalue()
 
 
-def total(manifest: pa.Table, column: str) -> int:
-    """Sum of a column."""
-    return int(manifest[column].to_numpy().sum())
-
-
-def read_manifest(data: bytes) -> pa.Table:
-    """Reads what `manifest_bytes` made.
+def read_manifest(data: bytes) -> list[ChunkReport]:
+    """Reads what `manifest_bytes` made: the figures of each chunk; it tells nothing of their making.
 
     Raises:
         CxgError: It is something else.
     """
     try:
         # Not of BytesIO: pyarrow reads Python files ahead in threads, and a process that ends at once is aborted.
-        return pq.read_table(pa.BufferReader(data)).select(SCHEMA.names).cast(SCHEMA)
+        rows = pq.read_table(pa.BufferReader(data)).select(SCHEMA.names).cast(SCHEMA).to_pylist()
     except (pa.ArrowException, OSError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise CxgError(f"it is not a manifest of this version of cxg_assets: {reason}") from error
+    return [ChunkReport(**row, worker="", attempt=0) for row in rows]

@@ -7,10 +7,17 @@ from dataclasses import asdict
 
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.chunks.report import ChunkReport
-from cxg_assets.ingest.dataset.card import dataset_card
-from cxg_assets.ingest.dataset.citations import COLUMNS, citations_csv, count_datasets
-from cxg_assets.ingest.dataset.manifest import IncompleteDataset, make_manifest, manifest_bytes, read_manifest, total
+from cxg_assets.ingest.dataset.card import COLUMNS, citations_csv, dataset_card
+from cxg_assets.ingest.dataset.manifest import (
+    IncompleteDataset,
+    make_manifest,
+    manifest_bytes,
+    other_checksum,
+    read_manifest,
+    totals,
+)
 from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.finding import named
 from cxg_assets.ingest.layout import card_path, citations_path, dataset_path, manifest_path, subset_obs_path
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, PlanHeader, landed_sizes
 from cxg_assets.ingest.plan.published import Dataset, remedy
@@ -26,7 +33,7 @@ def publish(
     census: CensusLocator,
     sizes: Mapping[str, int] | None = None,
 ) -> Dataset:
-    """Publishes a plan of which every chunk has landed.
+    """Publishes a plan of which every chunk is stored.
 
     Write order: manifest.parquet, citations.csv, README.md into the plan's folder, then dataset.json. A reader that
     starts at dataset.json never sees a dataset that is not whole.
@@ -41,7 +48,7 @@ def publish(
     Raises:
         BadInput: The Census is another build now, or the plan does not say what selected its cells; nothing was
             written.
-        IncompleteDataset: Not every chunk has landed as reported, or one is not what was published before; nothing was
+        IncompleteDataset: Not every chunk is stored as reported, or one is not what was published before; nothing was
             written.
     """
     header = plan.header
@@ -51,24 +58,21 @@ def publish(
     with census.open() as opened:
         datasets = opened.datasets(COLUMNS)
     header.release.confirm(census)
-    counts = count_datasets(feather_source(store, subset_obs_path(header.subset, header.subset_fingerprint)))
+    obs = feather_source(store, subset_obs_path(header.subset, header.subset_fingerprint))
+    citations = citations_csv(obs, datasets)
     dataset = Dataset(
         subset=header.subset,
         plan_id=header.plan_id,
         release=header.release,
         selection=header.selection,
         layer=header.layer,
-        n_obs=header.n_obs,
-        n_vars=header.n_vars,
-        nnz=total(manifest, "nnz"),
-        n_chunks=manifest.num_rows,
-        n_bytes=total(manifest, "n_bytes"),
         manifest_path=manifest_path(header.subset, header.plan_id),
         published_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        **totals(manifest),
     )
     store.put(dataset.manifest_path, manifest_bytes(manifest))
-    store.put(citations_path(header.subset, header.plan_id), citations_csv(counts, datasets))
-    store.put(card_path(header.subset, header.plan_id), dataset_card(header, manifest))
+    store.put(citations_path(header.subset, header.plan_id), citations)
+    store.put(card_path(header.subset, header.plan_id), dataset_card(header, dataset))
     store.put(dataset_path(header.subset), json.dumps(asdict(dataset), indent=1).encode())
     return dataset
 
@@ -87,17 +91,17 @@ def _refuse_damaged(store: Store, header: PlanHeader, reports: Sequence[ChunkRep
     if not read_back or not store.exists(path):
         return
     try:
-        before = {row["chunk"]: row["sha256"] for row in read_manifest(store.get(path)).to_pylist()}
+        before = {row.chunk: row.sha256 for row in read_manifest(store.get(path))}
     except CxgError as error:
         raise IncompleteDataset(
             f"{store.uri(path)} is damaged, and this machine has no other record of the chunks to compare them with "
             f"({error}). Publish from the machine that made them; or delete it, publish again, and run "
             f"{follow_up(store, 'verify', header.subset, '--deep', '--repair')}"
         ) from error
-    damaged = [report for report in read_back if before.get(report.chunk, report.sha256) != report.sha256]
+    damaged = [
+        f"chunk {report.chunk}: {other}"
+        for report in read_back
+        if (other := other_checksum(report.uri, report.sha256, before.get(report.chunk, report.sha256)))
+    ]
     if damaged:
-        first, more = damaged[0], f" and {len(damaged) - 1} more chunks" if len(damaged) > 1 else ""
-        raise IncompleteDataset(
-            f"{header.subset}, plan {header.plan_id}: chunk {first.chunk}{more}: {first.uri} has SHA-256 "
-            f"{first.sha256[:12]}…, {before[first.chunk][:12]}… was published; {remedy(store, header)}"
-        )
+        raise IncompleteDataset(f"{header.subset}, plan {header.plan_id}: {named(damaged)}; {remedy(store, header)}")

@@ -1,12 +1,35 @@
-"""Checks a subset against a Census before any work; `probe.py` does it for a destination."""
+"""Looks before any work whether a subset fits a Census; `storage/probe.py` looks at its destination."""
 
 from cxg_assets.ingest.census.census import Census, CensusLocator, layer_uri
+from cxg_assets.ingest.census.release import Release
+from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.finding import Finding
 from cxg_assets.ingest.plan.making import MAX_CHUNKS, check_n_chunks
 from cxg_assets.ingest.selection.filter_watch import FilterWatch
 from cxg_assets.ingest.selection.filters import ValueFilter
 from cxg_assets.ingest.selection.genes import select_genes
+from cxg_assets.ingest.selection.label_check import overlooked_labels
 from cxg_assets.ingest.selection.subset import nothing_selected, parse_obs_filter
 from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.storage.store import Store
+
+
+def preflight(spec: SubsetSpec, census: CensusLocator, release: Release, index_store: Store | None) -> list[Finding]:
+    """Whether a subset fits a Census, and what its filters overlook. Raises nothing for what it looks at.
+
+    Args:
+        spec: The subset.
+        census: Where the Census is.
+        release: Its build.
+        index_store: With an index of the release in it, where it is a folder, overlooked cells are counted.
+    """
+    try:
+        check_subset(spec, census)
+        warnings = overlooked_labels(spec, census, release, index_store)
+    except CxgError as error:
+        return [Finding.failed("subset", error)]
+    fits = Finding(where="subset", what=f"{spec.name}: its filter, columns and genes fit this Census")
+    return [fits, *(Finding.warned("subset", warning) for warning in warnings)]
 
 
 def check_subset(spec: SubsetSpec, census: CensusLocator) -> None:

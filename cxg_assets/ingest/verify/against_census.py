@@ -28,7 +28,7 @@ SHOWN_CHARACTERS = 80
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
+class CensusCells:
     """What chunks are compared with.
 
     Attributes:
@@ -112,7 +112,7 @@ class Truth:
 
 
 @contextlib.contextmanager
-def open_truth(store: Store, plan: ChunkPlan, census: CensusLocator) -> Iterator[Truth]:
+def open_census_cells(store: Store, plan: ChunkPlan, census: CensusLocator) -> Iterator[CensusCells]:
     """Opens the Census, and the cells and genes that the subset selected from it.
 
     Raises:
@@ -128,7 +128,7 @@ def open_truth(store: Store, plan: ChunkPlan, census: CensusLocator) -> Iterator
         FeatherFile(feather_source(store, obs_path), columns=("soma_joinid",)) as cells,
         census.open() as opened,
     ):
-        yield Truth(opened, cells, genes, follow_up(store, "ingest", header.subset))
+        yield CensusCells(opened, cells, genes, follow_up(store, "ingest", header.subset))
 
 
 def _read(data: bytes) -> "AnnData":

@@ -1,10 +1,8 @@
 """Looks at the chunks of a plan before they are published: at all of them by one listing, at a few of them inside."""
 
-import hashlib
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -12,13 +10,13 @@ import pyarrow as pa
 
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.chunks.report import ChunkReport
-from cxg_assets.ingest.dataset.manifest import landed_problems, sum_problems
+from cxg_assets.ingest.dataset.manifest import checksum, other_checksum, totals, unlike_plan, unlike_subset
 from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.finding import Fact, Finding
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan
 from cxg_assets.ingest.plan.published import remedy
 from cxg_assets.ingest.storage.store import Store
-from cxg_assets.ingest.verify.against_census import open_truth
-from cxg_assets.ingest.verify.audit import Audit, Fact
+from cxg_assets.ingest.verify.against_census import open_census_cells
 
 N_SAMPLED = 8
 """Chunks that are read whole."""
@@ -32,33 +30,29 @@ N_COMPARED = 2
 N_CELLS = 64
 """Cells of each of them, one after the other: of X two rows of tiles are read at most."""
 
-N_NAMED = 5
-"""How many wrong chunks a message names."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class ChunkAudits:
-    """What was found out of the chunks of one plan.
+class ChunkFindings(NamedTuple):
+    """What was found of the chunks of a plan.
 
     Attributes:
-        landed: Every chunk is there, with the size that was reported.
-        manifest: The reports sum up to the subset.
+        stored: Every chunk is there, with the size that was reported.
+        sums: The reports sum up to the subset.
         checksums: Sampled files have the SHA-256 that was reported.
         gene_order: Sampled files have the subset's genes in the subset's order.
         cells: A few cells of sampled files are as the Census has them.
     """
 
-    landed: Audit
-    manifest: Audit
-    checksums: Audit
-    gene_order: Audit
-    cells: Audit
+    stored: Finding
+    sums: Finding
+    checksums: Finding
+    gene_order: Finding
+    cells: Finding
 
 
-def audit_chunks(
+def verify_chunks(
     plan: ChunkPlan, reports: Sequence[ChunkReport], sizes: Mapping[str, int], store: Store, census: CensusLocator
-) -> ChunkAudits:
-    """Looks at the chunks of a plan.
+) -> ChunkFindings:
+    """Looks at all chunks of a plan by one listing, and into a few of them.
 
     Memory: one chunk of the sample at a time.
 
@@ -77,26 +71,25 @@ def audit_chunks(
     by_key = {report.chunk: report for report in reports}
     sample = sampled_chunks(plan, {key: size for key, size in sizes.items() if key in by_key})
     compared = sample[:N_COMPARED]
-    damaged: dict[str, str] = {}
-    misordered: dict[str, str] = {}
-    different: dict[str, str] = {}
+    damaged: list[str] = []
+    misordered: list[str] = []
+    different: list[str] = []
     n_cells = 0
     try:
-        with open_truth(store, plan, census) as truth:
+        with open_census_cells(store, plan, census) as expected:
             for chunk in sample:
-                data = store.get(plan.path(chunk))
-                sha256, expected = hashlib.sha256(data).hexdigest(), by_key[chunk.key].sha256
-                if sha256 != expected:
-                    damaged[chunk.key] = f"has SHA-256 {sha256[:12]}…, {expected[:12]}… was reported"
+                uri, data = store.uri(plan.path(chunk)), store.get(plan.path(chunk))
+                name = f"chunk {chunk.key}: "
+                if other := other_checksum(uri, checksum(data), by_key[chunk.key].sha256):
+                    damaged.append(name + other)
                 genes = _genes_of(data)
-                if genes is None or not np.array_equal(genes, truth.genes):
-                    misordered[chunk.key] = "does not have the genes of the subset in its order"
+                if genes is None or not np.array_equal(genes, expected.genes):
+                    misordered.append(f"{name}{uri} does not have the genes of the subset in its order")
                 if chunk in compared:
                     cells = _some_cells(plan, chunk)
                     n_cells += cells.stop - cells.start
-                    differences = truth.differences(data, plan, chunk, cells)
-                    if differences:
-                        different[chunk.key] = "; ".join(differences)
+                    if differences := expected.differences(data, plan, chunk, cells):
+                        different.append(f"{name}{uri} {'; '.join(differences)}")
     except Exception as error:
         # Of a Census that was replaced TileDB says anything.
         plan.header.release.confirm(census)
@@ -106,26 +99,32 @@ def audit_chunks(
         raise CxgError(f"{what} of {plan.header.subset} cannot be read: {' '.join(str(error).split())}") from error
     if different:
         plan.header.release.confirm(census)
-    names = [chunk.key for chunk in sample]
-    looked_at: dict[str, Fact] = {"n_chunks": len(plan.chunks), "n_looked_at": len(names), "looked_at": names}
-    listed: dict[str, Fact] = {"n_chunks": len(plan.chunks), "n_landed": len(sizes), "n_bytes": sum(sizes.values())}
+    n_chunks = len(plan.chunks)
+    listed: dict[str, Fact] = {"n_chunks": n_chunks, "n_landed": len(sizes), "n_bytes": sum(sizes.values())}
+    reported = totals(reports)
     sums: dict[str, Fact] = {
-        "n_obs": sum(report.n_obs for report in reports),
+        "n_obs": reported["n_obs"],
         "expected_n_obs": plan.header.n_obs,
-        "nnz": sum(report.nnz for report in reports),
+        "nnz": reported["nnz"],
     }
-    compared_facts: dict[str, Fact] = {
-        "n_chunks": len(plan.chunks),
+    sampled: dict[str, Fact] = {
+        "n_chunks": n_chunks,
+        "n_looked_at": len(sample),
+        "looked_at": [chunk.key for chunk in sample],
+    }
+    cells_compared: dict[str, Fact] = {
+        "n_chunks": n_chunks,
         "n_cells_compared": n_cells,
         "looked_at": [chunk.key for chunk in compared],
     }
-    missing = "make the missing chunks, then publish again"
-    return ChunkAudits(
-        landed=Audit(wrong=_some(landed_problems(plan, reports, sizes), missing), facts=listed),
-        manifest=Audit(wrong=_some(sum_problems(plan, reports), missing), facts=sums),
-        checksums=_audit(plan, store, damaged, looked_at),
-        gene_order=_audit(plan, store, misordered, looked_at),
-        cells=_audit(plan, store, different, compared_facts),
+    again = "make the missing chunks, then publish again"
+    mend = remedy(store, plan.header) if damaged or misordered or different else ""
+    return ChunkFindings(
+        stored=Finding.of(unlike_plan(plan, reports, sizes), again, listed),
+        sums=Finding.of(unlike_subset(plan, reports), again, sums),
+        checksums=Finding.of(damaged, mend, sampled),
+        gene_order=Finding.of(misordered, mend, sampled),
+        cells=Finding.of(different, mend, cells_compared),
     )
 
 
@@ -136,11 +135,11 @@ def sampled_chunks(plan: ChunkPlan, sizes: Mapping[str, int]) -> tuple[Chunk, ..
         plan: The plan; its id decides.
         sizes: Sizes in bytes of the chunks that may be drawn, by key.
     """
-    landed = [chunk for chunk in plan.chunks if chunk.key in sizes]
+    stored = [chunk for chunk in plan.chunks if chunk.key in sizes]
     n_bytes = 0
     sample: list[Chunk] = []
-    for place in _chance(plan).permutation(len(landed))[:N_SAMPLED]:
-        chunk = landed[place]
+    for place in _chance(plan).permutation(len(stored))[:N_SAMPLED]:
+        chunk = stored[place]
         n_bytes += sizes[chunk.key]
         if sample and n_bytes > SAMPLED_BYTES:
             break
@@ -167,17 +166,3 @@ def _genes_of(data: bytes) -> np.ndarray | None:
             return genes[:]
     except (OSError, KeyError):
         return None
-
-
-def _audit(plan: ChunkPlan, store: Store, wrong: Mapping[str, str], facts: Mapping[str, Fact]) -> Audit:
-    by_key = {chunk.key: chunk for chunk in plan.chunks}
-    problems = [f"chunk {key}: {store.uri(plan.path(by_key[key]))} {what}" for key, what in wrong.items()]
-    return Audit(wrong=_some(problems, remedy(store, plan.header) if problems else ""), facts=facts)
-
-
-def _some(problems: Sequence[str], advice: str) -> str:
-    """The first problems and what to do; empty when there is none."""
-    if not problems:
-        return ""
-    more = f" and {len(problems) - N_NAMED} more" if len(problems) > N_NAMED else ""
-    return f"{'; '.join(problems[:N_NAMED])}{more}; {advice}"

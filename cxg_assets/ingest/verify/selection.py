@@ -1,31 +1,34 @@
-"""Looks at a filtered subset: whether it has what it says, and whether its cells are those that were asked for."""
+"""Compares census index and filtered subset with what they were made from: rows, and the cells that were asked for."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.distinct import is_in_order, n_repeated, sort_cells
 from cxg_assets.ingest.census.repeated_cells import CELL, has_none
 from cxg_assets.ingest.census.row_hashes import hash_rows
-from cxg_assets.ingest.layout import index_path, subset_obs_path
+from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.finding import Fact, Finding
+from cxg_assets.ingest.layout import index_json_path, index_path, subset_obs_path
 from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.selection.filter_grammar import Condition, Node, Source, parse_expression
 from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.subset import FilteredSubset
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source
 from cxg_assets.ingest.storage.store import Store
-from cxg_assets.ingest.verify.audit import Audit, Fact, read_joinids
 
 PRIMARY = "is_primary_data"
 BATCHES_AT_ONCE = 64
 """Batches of an index whose joinids are looked at before what else is needed of them is fetched, several at once."""
 
+AGAIN = "materialize filtered_subset again"
 
-@dataclass(frozen=True, kw_only=True)
-class SubsetAudits:
-    """What was found out of one subset.
+
+class SubsetFindings(NamedTuple):
+    """What was found of a subset.
 
     Attributes:
         contents: As many cells and genes as it says, all of them in the index.
@@ -33,14 +36,46 @@ class SubsetAudits:
         duplicates: No cell twice.
     """
 
-    contents: Audit
-    primary: Audit
-    duplicates: Audit
+    contents: Finding
+    primary: Finding
+    duplicates: Finding
 
 
-def audit_subset(
+def verify_index(index: CensusIndex, store: Store, census: CensusLocator) -> Finding:
+    """Whether an index has as many rows as the Census counts, in a file that is whole.
+
+    Only counts are read: obs' own from its array's metadata, the file's size from a listing.
+
+    Args:
+        index: What is known of the index.
+        store: The default store.
+        census: Where its release is.
+
+    Raises:
+        BadInput: The Census cannot be opened, or does not have the organism any more.
+    """
+    path = index_path(index.release.version, index.organism)
+    n_bytes = store.sizes(path.rpartition("/")[0]).get(path, 0)
+    with census.open() as opened:
+        n_census = opened.obs(index.organism).count
+    rows, cells = counted(index.n_obs, "row"), counted(n_census, f"{index.organism} cell")
+    wrong = [
+        f"the index has {rows}, the Census counts {cells}" if index.n_obs != n_census else "",
+        f"{store.uri(path)} has {n_bytes:,} bytes, {index.n_bytes:,} were written" if n_bytes != index.n_bytes else "",
+    ]
+    beside = store.uri(index_json_path(index.release.version, index.organism))
+    facts = {
+        "n_obs": index.n_obs,
+        "n_obs_of_census": n_census,
+        "n_bytes": n_bytes,
+        "expected_n_bytes": index.n_bytes,
+    }
+    return Finding.of(wrong, f"delete {beside} and materialize census_index again", facts)
+
+
+def verify_subset(
     subset: FilteredSubset, name: str, store: Store, index: CensusIndex, index_store: Store
-) -> SubsetAudits:
+) -> SubsetFindings:
     """Compares the cells of a subset's obs file with the index.
 
     Memory: 17 bytes a cell of the subset and a batch of the index, decoded. Of an index in S3 all joinids are fetched,
@@ -66,12 +101,35 @@ def audit_subset(
         # Where no cell of the whole index is there twice, none of the subset is; to see it again is most of what is
         # read.
         is_known = has_none(opened.note)
-    found = _look_up(joinids, source, [name for name in (PRIMARY, *(() if is_known else CELL)) if name in names])
-    return SubsetAudits(
-        contents=_contents(subset, len(joinids), found.n_unknown),
-        primary=_primary(subset.selection.value_filter, found.n_not_primary if PRIMARY in names else None),
-        duplicates=_duplicates(joinids, found.n_same_cell if names.issuperset(CELL) else None),
+    columns = [name for name in (PRIMARY, *(() if is_known else CELL)) if name in names]
+    n_unknown, n_not_primary, n_same_cell = _look_up(joinids, source, columns)
+    return SubsetFindings(
+        contents=_contents(subset, len(joinids), n_unknown),
+        primary=_primary(subset.selection.value_filter, n_not_primary if PRIMARY in names else None),
+        duplicates=_duplicates(joinids, n_same_cell if names.issuperset(CELL) else None),
     )
+
+
+def read_joinids(store: Store, path: str) -> np.ndarray:
+    """soma_joinids of a feather file of the store, (n_obs,) int64, in its order; the array is the caller's to change.
+
+    Batch by batch, since all at once would be there twice: in Arrow's memory, and in one piece.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        CxgError: It cannot be read.
+    """
+    source = feather_source(store, path)
+    try:
+        with FeatherFile(source, columns=("soma_joinid",)) as opened:
+            joinids = np.empty(opened.n_rows, np.int64)
+            n_obs = 0
+            for batch in opened.batches():
+                joinids[n_obs : n_obs + batch.num_rows] = batch["soma_joinid"].to_numpy()
+                n_obs += batch.num_rows
+            return joinids
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise CxgError(f"{store.uri(path)} is damaged ({error}); {AGAIN}") from error
 
 
 def asks_for_primary(value_filter: str | None) -> bool:
@@ -89,22 +147,7 @@ def _demands_primary(node: Node) -> bool:
     return any(demands) if node.joiner == "and" else all(demands)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Found:
-    """What an index says of a subset's cells.
-
-    Attributes:
-        n_unknown: Cells that it does not have.
-        n_not_primary: Cells that are there and not primary.
-        n_same_cell: Cells whose `CELL` is that of another.
-    """
-
-    n_unknown: int
-    n_not_primary: int
-    n_same_cell: int
-
-
-def _look_up(joinids: np.ndarray, index: FeatherSource, columns: list[str]) -> _Found:
+def _look_up(joinids: np.ndarray, index: FeatherSource, columns: list[str]) -> tuple[int, int, int]:
     """Finds cells in an index, batch by batch; batches without one of them are not decoded but for their joinids.
 
     Memory: 9 bytes a cell and a batch.
@@ -113,6 +156,9 @@ def _look_up(joinids: np.ndarray, index: FeatherSource, columns: list[str]) -> _
         joinids: (n_obs,) int64 in order.
         index: Its file.
         columns: What is looked up: `PRIMARY` and `CELL`, or what of them the index has.
+
+    Returns:
+        Cells that it does not have; cells that it has and that are not primary; cells whose `CELL` is another's too.
     """
     is_found = np.zeros(len(joinids), np.bool_)
     hashes = np.empty(len(joinids) if set(CELL) <= set(columns) else 0, np.uint64)
@@ -129,11 +175,7 @@ def _look_up(joinids: np.ndarray, index: FeatherSource, columns: list[str]) -> _
                 n_hashes += len(rows)
     hashes = hashes[:n_hashes]
     sort_cells(hashes)
-    return _Found(
-        n_unknown=len(joinids) - int(np.count_nonzero(is_found)),
-        n_not_primary=n_not_primary,
-        n_same_cell=n_repeated(hashes),
-    )
+    return len(joinids) - int(np.count_nonzero(is_found)), n_not_primary, n_repeated(hashes)
 
 
 def _hits(
@@ -181,51 +223,43 @@ def _rows_of(joinids: np.ndarray, known: np.ndarray, is_found: np.ndarray) -> np
     return rows if order is None else order[rows]
 
 
-def _contents(subset: FilteredSubset, n_obs: int, n_unknown: int) -> Audit:
-    facts: dict[str, Fact] = {
+def _contents(subset: FilteredSubset, n_obs: int, n_unknown: int) -> Finding:
+    wrong = [
+        "the subset has no cells; loosen value_filter" if n_obs == 0 else "",
+        "the subset has no genes; loosen genes" if subset.n_vars == 0 else "",
+        f"obs.feather has {counted(n_obs, 'cell')}, subset.json says {subset.n_obs:,}; {AGAIN}"
+        if n_obs != subset.n_obs
+        else "",
+        f"{counted(n_unknown, 'cell')} missing in the census index; {AGAIN}" if n_unknown else "",
+    ]
+    facts = {
         "n_obs": n_obs,
         "n_vars": subset.n_vars,
         "n_obs_before": subset.n_obs_before,
         "n_vars_before": subset.n_vars_before,
     }
-    wrong = [
-        "the subset has no cells; loosen value_filter" if n_obs == 0 else "",
-        "the subset has no genes; loosen genes" if subset.n_vars == 0 else "",
-        f"obs.feather has {counted(n_obs, 'cell')}, subset.json says {subset.n_obs:,}; "
-        "materialize filtered_subset again"
-        if n_obs != subset.n_obs
-        else "",
-        f"{counted(n_unknown, 'cell')} missing in the census index; materialize filtered_subset again"
-        if n_unknown
-        else "",
-    ]
-    return Audit(wrong="; ".join(what for what in wrong if what), facts=facts)
+    return Finding.of(wrong, facts=facts)
 
 
-def _primary(value_filter: str | None, n_not_primary: int | None) -> Audit:
+def _primary(value_filter: str | None, n_not_primary: int | None) -> Finding:
     is_asked = asks_for_primary(value_filter)
     facts: dict[str, Fact] = {"asked_for": "primary cells only" if is_asked else "no matter whether they are primary"}
     if n_not_primary is None:
-        return Audit(facts=facts | {"not_looked_at": f"obs of this build has no {PRIMARY}"})
-    facts |= {"n_not_primary": n_not_primary}
-    if is_asked and n_not_primary:
-        return Audit(
-            wrong=f"{counted(n_not_primary, 'cell')} not primary, and value_filter asks for {PRIMARY} == True; "
-            "materialize filtered_subset again",
-            facts=facts,
-        )
-    return Audit(facts=facts)
+        return Finding(facts=facts | {"not_looked_at": f"obs of this build has no {PRIMARY}"})
+    others = f"{counted(n_not_primary, 'cell')} not primary, and value_filter asks for {PRIMARY} == True"
+    return Finding.of([others if is_asked and n_not_primary else ""], AGAIN, facts | {"n_not_primary": n_not_primary})
 
 
-def _duplicates(joinids: np.ndarray, n_cells: int | None) -> Audit:
+def _duplicates(joinids: np.ndarray, n_cells: int | None) -> Finding:
     n_joinids = n_repeated(joinids)
     facts: dict[str, Fact] = {"n_obs": len(joinids), "n_same_soma_joinid": n_joinids}
-    wrong = [f"{counted(n_joinids, 'cell')} with the soma_joinid of another" if n_joinids else ""]
     if n_cells is None:
         facts |= {"not_looked_at": f"obs of this build has no {' and '.join(CELL)}"}
     else:
         facts |= {"n_same_observation_joinid_in_dataset": n_cells}
-        wrong.append(f"{counted(n_cells, 'cell')} with dataset_id and observation_joinid of another" if n_cells else "")
-    found = "; ".join(what for what in wrong if what)
-    advice = ". Look at them in the census index; exclude their datasets by dataset_id, or ask for primary cells only"
-    return Audit(wrong=found + advice if found else "", facts=facts)
+    wrong = [
+        f"{counted(n_joinids, 'cell')} with the soma_joinid of another" if n_joinids else "",
+        f"{counted(n_cells, 'cell')} with dataset_id and observation_joinid of another" if n_cells else "",
+    ]
+    advice = "look at them in the census index; exclude their datasets by dataset_id, or ask for primary cells only"
+    return Finding.of(wrong, advice, facts)

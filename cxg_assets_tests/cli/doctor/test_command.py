@@ -7,8 +7,8 @@ import pytest
 
 from cxg_assets.cli.doctor import command as doctor
 from cxg_assets.cli.doctor.machine import DiskNeed, Node, WorkerLoad, check_cpu, check_disk, check_memory
-from cxg_assets.cli.finding import Finding, Level
 from cxg_assets.ingest.census.cpu import require_cpu
+from cxg_assets.ingest.finding import Finding, Severity
 from cxg_assets_tests.cli.command import Outcome, cxg_assets, declare, files_below
 from cxg_assets_tests.cli.conftest import SUBSET, Finished
 from cxg_assets_tests.conftest import Bucket
@@ -202,14 +202,14 @@ def cpu_without_avx2() -> Finding:
 def test_workers_that_all_fit_are_well() -> None:
     finding = check_memory(LOAD, [Node("this machine", 4, 8 * GIB)])
 
-    assert finding.level is Level.OK
+    assert finding.severity is Severity.OK
 
 
 def test_where_fewer_workers_fit_it_says_how_many() -> None:
     finding = check_memory(LOAD, [Node("this machine", 8, 4 * GIB)])
 
-    assert finding.level is Level.WARN
-    assert finding.text.endswith(": 3 fit; cxg-assets ingest -d 3 starts so many")
+    assert finding.severity is Severity.WARN
+    assert finding.message.endswith(": 3 fit; cxg-assets ingest -d 3 starts so many")
 
 
 def test_a_plan_of_few_chunks_needs_few_workers() -> None:
@@ -217,7 +217,7 @@ def test_a_plan_of_few_chunks_needs_few_workers() -> None:
         n_chunks=2, chunk_nnz=20_000_000, chunk_size=10_000, n_vars=60_000, compression="gzip", known_from="plan 1"
     )
 
-    assert check_memory(few, [Node("this machine", 8, 4 * GIB)]).level is Level.OK
+    assert check_memory(few, [Node("this machine", 8, 4 * GIB)]).severity is Severity.OK
 
 
 def test_where_no_worker_fits_it_says_which_chunk_size_would() -> None:
@@ -226,28 +226,28 @@ def test_where_no_worker_fits_it_says_which_chunk_size_would() -> None:
     )
     finding = check_memory(large, [Node("this machine", 2, 3 * GIB)])
 
-    assert finding.level is Level.FAILED
-    smaller = int(finding.text.removesuffix(" or less").rsplit(maxsplit=1)[1].replace(",", ""))
+    assert finding.severity is Severity.FAILED
+    smaller = int(finding.message.removesuffix(" or less").rsplit(maxsplit=1)[1].replace(",", ""))
     assert 10_000 < smaller < 100_000
 
 
 def test_where_nothing_fits_it_takes_another_machine() -> None:
     finding = check_memory(LOAD, [Node("this machine", 2, GIB // 2)])
 
-    assert finding.level is Level.FAILED
-    assert "a machine with more memory" in finding.text
+    assert finding.severity is Severity.FAILED
+    assert "a machine with more memory" in finding.message
 
 
 def test_of_a_cluster_the_tightest_machine_is_told() -> None:
     finding = check_memory(LOAD, [Node("10.0.0.1", 4, 64 * GIB), Node("10.0.0.2", 8, 4 * GIB), Node("head", 0, GIB)])
 
-    assert finding.level is Level.WARN
-    assert "10.0.0.2 has 4.3 GB" in finding.text
-    assert ": 7 fit; " in finding.text
+    assert finding.severity is Severity.WARN
+    assert "10.0.0.2 has 4.3 GB" in finding.message
+    assert ": 7 fit; " in finding.message
 
 
 def test_a_cluster_without_cpus_tells_nothing_of_memory() -> None:
-    assert check_memory(LOAD, [Node("head", 0, GIB)]).level is Level.WARN
+    assert check_memory(LOAD, [Node("head", 0, GIB)]).severity is Severity.WARN
 
 
 def test_folders_on_one_disk_share_its_room(tmp_path: Path) -> None:
@@ -256,5 +256,5 @@ def test_folders_on_one_disk_share_its_room(tmp_path: Path) -> None:
     [enough] = check_disk(needs, lambda folder: 5 * GIB)
     [too_little] = check_disk(needs, lambda folder: 4 * GIB)
 
-    assert (enough.level, too_little.level) == (Level.OK, Level.FAILED)
-    assert "4.3 GB free, about 5.4 GB needed (9 chunks, 3.2 GB; the index, 2.1 GB)" in too_little.text
+    assert (enough.severity, too_little.severity) == (Severity.OK, Severity.FAILED)
+    assert "4.3 GB free, about 5.4 GB needed (9 chunks, 3.2 GB; the index, 2.1 GB)" in too_little.message

@@ -92,7 +92,7 @@ def test_a_damaged_chunk_that_is_read_back_is_not_published_as_right(made: Inges
     uri = flip_a_bit(made, 1)
     before = made.store.get(dataset.manifest_path)
 
-    message = f"chunk 00001: {uri} has SHA-256 .* was published; cxg-assets verify blood_normal --repair makes it again"
+    message = f"chunk 00001: {uri} has SHA-256 .* was recorded; cxg-assets verify blood_normal --repair makes it again"
     with pytest.raises(IncompleteDataset, match=message):
         publish(made.store, made.plan, read_back(made), made.census)
 
@@ -105,7 +105,7 @@ def test_of_a_manifest_that_nothing_points_to_yet_a_damaged_chunk_is_to_be_delet
     made.store.delete(dataset_path("blood_normal"))
     flip_a_bit(made, 2)
 
-    with pytest.raises(IncompleteDataset, match=r"chunk 00002: .* was published; delete it and run again"):
+    with pytest.raises(IncompleteDataset, match=r"chunk 00002: .* was recorded; delete it and run again"):
         publish(made.store, made.plan, read_back(made), made.census)
 
 

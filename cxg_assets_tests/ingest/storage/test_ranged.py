@@ -16,8 +16,7 @@ from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.subset import FilteredSubset, write_subset
 from cxg_assets.ingest.storage.feather import ROWS_PER_BATCH, FeatherFile, FeatherSource, feather_source, write_feather
 from cxg_assets.ingest.storage.store import Store
-from cxg_assets.ingest.verify.audit import read_joinids
-from cxg_assets.ingest.verify.selection import audit_subset
+from cxg_assets.ingest.verify.selection import read_joinids, verify_subset
 from cxg_assets_tests.big_obs import write_big_index
 from cxg_assets_tests.ingest.plan.test_chunk_plan import LAYERS, RELEASE, SPEC
 from cxg_assets_tests.servers.strict_s3 import ONCE, QUICKLY, Failure, Rules, StrictS3
@@ -89,11 +88,11 @@ def look_at(server: StrictS3, store: Store, index_file: Path, folder: Path, valu
     subset = select(folder, feather_source(store, INDEX), index, value_filter)
     n_filter, of_filter = n_read(server, INDEX)
     put(store, subset, folder)
-    audits = audit_subset(subset, SPEC.name, store, index, store)
+    findings = verify_subset(subset, SPEC.name, store, index, store)
     n_both, of_both = n_read(server, INDEX)
 
-    assert all(audit.passed for audit in (audits.contents, audits.primary, audits.duplicates))
-    assert audits.duplicates.facts["n_same_observation_joinid_in_dataset"] == 0
+    assert all(finding.passed for finding in findings)
+    assert findings.duplicates.facts["n_same_observation_joinid_in_dataset"] == 0
     assert of_both <= 0.35 * index.n_bytes
     assert of_filter <= 0.2 * index.n_bytes
     # Of each batch its description and what of it is needed; most of it twice, by the filter and by the check.

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from cxg_assets.ingest.dataset.publish import publish
+from cxg_assets.ingest.finding import Finding
 from cxg_assets.ingest.layout import (
     card_path,
     citations_path,
@@ -24,7 +25,7 @@ from cxg_assets.ingest.layout import (
 from cxg_assets.ingest.plan.published import Dataset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import StoreLocator
-from cxg_assets.ingest.verify.dataset import Kind, Problem, damaged_chunks, verify
+from cxg_assets.ingest.verify.dataset import Repair, damaged_chunks, verify
 from cxg_assets_tests.conftest import BLOOD_NORMAL, Bucket, Ingest
 from cxg_assets_tests.ingested import Ingested
 
@@ -68,12 +69,12 @@ def accept(made: Ingested, dataset: Dataset, number: int) -> Dataset:
     return replace(dataset, n_bytes=int(manifest["n_bytes"].sum()))
 
 
-def assert_one(problems: list[Problem], chunk: str, what: str) -> None:
-    assert [problem.chunk for problem in problems] == [chunk]
-    assert re.search(what, problems[0].what)
+def assert_one(findings: list[Finding], chunk: str, what: str) -> None:
+    assert [finding.where for finding in findings] == [chunk]
+    assert re.search(what, findings[0].what)
 
 
-def test_a_sound_dataset_has_no_problems(made: Ingested, dataset: Dataset) -> None:
+def test_a_sound_dataset_has_no_findings(made: Ingested, dataset: Dataset) -> None:
     done: list[int] = []
 
     assert verify(made.store, dataset, None, on_chunk=lambda: done.append(1)) == []
@@ -90,7 +91,7 @@ def test_a_sound_dataset_has_no_problems(made: Ingested, dataset: Dataset) -> No
     ],
     ids=str,
 )
-def test_other_sound_datasets_have_no_deep_problems(
+def test_other_sound_datasets_have_no_deep_findings(
     ingest: Ingest, spec: MakeSpec, store_url: str, change: dict[str, object]
 ) -> None:
     other = ingest(spec(**{"max_obs": 100, **change}), store_url)
@@ -114,14 +115,14 @@ def test_one_flipped_bit_is_found(made: Ingested, dataset: Dataset) -> None:
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
 
-    assert_one(verify(made.store, dataset, None), "00001", f"{file.as_uri()} has SHA-256 .*, the manifest says")
+    assert_one(verify(made.store, dataset, None), "00001", f"{file.as_uri()} has SHA-256 .*… was recorded")
 
 
 def test_a_truncated_file_is_found(made: Ingested, dataset: Dataset) -> None:
     file = made.file(made.plan.chunks[2])
     file.write_bytes(file.read_bytes()[:1_000])
 
-    assert_one(verify(made.store, dataset, None), "00002", f"{file.as_uri()} has 1,000 bytes, the manifest says")
+    assert_one(verify(made.store, dataset, None), "00002", f"{file.as_uri()} has 1,000 bytes, .* were recorded")
 
 
 def test_a_missing_file_is_found(made: Ingested, dataset: Dataset) -> None:
@@ -136,7 +137,7 @@ def test_every_problem_is_told_in_plan_order(made: Ingested, dataset: Dataset) -
     for number in (2, 0):
         made.file(made.plan.chunks[number]).unlink()
 
-    assert [problem.chunk for problem in verify(made.store, dataset, None)] == ["00000", "00002"]
+    assert [finding.where for finding in verify(made.store, dataset, None)] == ["00000", "00002"]
 
 
 def test_a_chunk_that_the_manifest_leaves_out_is_found(made: Ingested, dataset: Dataset) -> None:
@@ -172,19 +173,19 @@ def test_a_manifest_that_does_not_belong_to_the_dataset_is_found(
 ) -> None:
     change_manifest(made, dataset, column, value)
 
-    problems = [problem for problem in verify(made.store, dataset, None) if problem.kind is Kind.DATASET]
+    findings = [finding for finding in verify(made.store, dataset, None) if finding.to_do is Repair.PUBLISH]
 
-    assert_one(problems, "", f"the manifest {made.store.uri(dataset.manifest_path)} {what}")
+    assert_one(findings, "", f"the manifest {made.store.uri(dataset.manifest_path)} {what}")
 
 
 @pytest.mark.parametrize("column", ["n_chunks", "n_obs", "n_vars", "nnz", "n_bytes"])
 def test_a_pointer_that_does_not_belong_to_the_manifest_is_found(made: Ingested, dataset: Dataset, column: str) -> None:
     wrong = replace(dataset, **{column: 7})
 
-    problems = verify(made.store, wrong, None)
+    findings = verify(made.store, wrong, None)
 
-    assert_one(problems, "", f"has {column} {getattr(dataset, column):,}, dataset.json says 7")
-    assert problems[0].kind is Kind.DATASET
+    assert_one(findings, "", f"has {column} {getattr(dataset, column):,}, dataset.json says 7")
+    assert findings[0].to_do is Repair.PUBLISH
 
 
 @pytest.mark.parametrize("damage", ["gone", "cut", "empty", "text"])
@@ -198,9 +199,9 @@ def test_a_damaged_manifest_is_one_problem_and_chunks_are_still_looked_at(
 
     whole, chunk = verify(made.store, dataset, made.census if deep else None)
 
-    assert whole.kind is Kind.DATASET
+    assert whole.to_do is Repair.PUBLISH
     assert made.store.uri(dataset.manifest_path) in whole.what
-    assert (chunk.chunk, chunk.kind) == ("00001", Kind.CHUNK)
+    assert (chunk.where, chunk.to_do) == ("00001", Repair.REMAKE)
 
 
 @pytest.mark.parametrize("damage", ["gone", "cut", "empty", "text"])
@@ -208,10 +209,10 @@ def test_a_damaged_plan_is_one_problem_that_says_what_to_do(made: Ingested, data
     path = plan_path("blood_normal", dataset.plan_id)
     break_object(made, path, damage)
 
-    problems = verify(made.store, dataset, made.census)
+    findings = verify(made.store, dataset, made.census)
 
-    assert_one(problems, "", f"the plan {made.store.uri(path)} .*; cxg-assets ingest blood_normal makes it again")
-    assert problems[0].kind is Kind.PLAN
+    assert_one(findings, "", f"the plan {made.store.uri(path)} .*; cxg-assets ingest blood_normal makes it again")
+    assert findings[0].to_do is Repair.INGEST
 
 
 @pytest.mark.parametrize("path", [subset_obs_path, subset_var_path, subset_json_path])
@@ -222,10 +223,10 @@ def test_a_missing_file_of_the_subset_is_found(
     name = path("blood_normal", made.subset.fingerprint)
     made.store.delete(name)
 
-    problems = verify(made.store, dataset, made.census if deep else None)
+    findings = verify(made.store, dataset, made.census if deep else None)
 
-    assert_one(problems, "", f"{made.store.uri(name)} is not there; cxg-assets ingest blood_normal makes it again")
-    assert problems[0].kind is Kind.PLAN
+    assert_one(findings, "", f"{made.store.uri(name)} is not there; cxg-assets ingest blood_normal makes it again")
+    assert findings[0].to_do is Repair.INGEST
 
 
 @pytest.mark.parametrize("path", [subset_obs_path, subset_var_path])
@@ -235,10 +236,10 @@ def test_a_damaged_file_of_the_subset_is_found_deeply(
 ) -> None:
     break_object(made, path("blood_normal", made.subset.fingerprint), damage)
 
-    problems = verify(made.store, dataset, made.census)
+    findings = verify(made.store, dataset, made.census)
 
-    assert_one(problems, "", "cells or genes of the subset cannot be read: ")
-    assert problems[0].kind is Kind.PLAN
+    assert_one(findings, "", "cells or genes of the subset cannot be read: ")
+    assert findings[0].to_do is Repair.INGEST
 
 
 @pytest.mark.parametrize("path", [card_path, citations_path])
@@ -248,10 +249,10 @@ def test_a_missing_card_or_citations_are_found(
     name = path("blood_normal", dataset.plan_id)
     made.store.delete(name)
 
-    problems = verify(made.store, dataset, None)
+    findings = verify(made.store, dataset, None)
 
-    assert_one(problems, "", f"{made.store.uri(name)} is not there")
-    assert problems[0].kind is Kind.DATASET
+    assert_one(findings, "", f"{made.store.uri(name)} is not there")
+    assert findings[0].to_do is Repair.PUBLISH
 
 
 @pytest.mark.parametrize(
@@ -261,10 +262,10 @@ def test_an_unreferenced_object_is_found(made: Ingested, dataset: Dataset, name:
     path = f"blood_normal/{dataset.plan_id}/{name}"
     made.store.put(path, b"1")
 
-    problems = verify(made.store, dataset, None)
+    findings = verify(made.store, dataset, None)
 
-    assert_one(problems, "", f"{made.store.uri(path)} is unreferenced")
-    assert problems[0].kind is Kind.UNREFERENCED
+    assert_one(findings, "", f"{made.store.uri(path)} is unreferenced")
+    assert findings[0].to_do is Repair.PRUNE
 
 
 def test_an_unreferenced_and_a_damaged_object_in_s3_are_found(ingest: Ingest, spec: MakeSpec, s3: Bucket) -> None:
@@ -276,9 +277,9 @@ def test_an_unreferenced_and_a_damaged_object_in_s3_are_found(ingest: Ingest, sp
     in_s3.store.put(path, bytes(data))
     in_s3.store.put(f"blood_normal/{dataset.plan_id}/more", b"1")
 
-    problems = verify(in_s3.store, dataset, None)
+    findings = verify(in_s3.store, dataset, None)
 
-    assert [(problem.kind, problem.chunk) for problem in problems] == [(Kind.CHUNK, "00001"), (Kind.UNREFERENCED, "")]
+    assert [(finding.to_do, finding.where) for finding in findings] == [(Repair.REMAKE, "00001"), (Repair.PRUNE, "")]
 
 
 def test_chunks_larger_than_what_may_be_under_way_are_checked_one_after_the_other(
@@ -287,7 +288,7 @@ def test_chunks_larger_than_what_may_be_under_way_are_checked_one_after_the_othe
     monkeypatch.setattr("cxg_assets.ingest.verify.dataset.DOWNLOAD_BYTES", 1)
     made.file(made.plan.chunks[2]).unlink()
 
-    assert [problem.chunk for problem in verify(made.store, dataset, None)] == ["00002"]
+    assert [finding.where for finding in verify(made.store, dataset, None)] == ["00002"]
 
 
 def test_only_damaged_chunks_have_to_be_made_again(made: Ingested, dataset: Dataset) -> None:
@@ -303,9 +304,9 @@ def test_a_file_that_is_no_h5ad_with_a_matching_checksum_is_found_deeply(made: I
     made.file(made.plan.chunks[1]).write_bytes(b"no h5ad")
     dataset = accept(made, dataset, 1)
 
-    problems = verify(made.store, dataset, made.census)
+    findings = verify(made.store, dataset, made.census)
 
-    assert_one(problems, "00001", "it cannot be read by anndata: ")
+    assert_one(findings, "00001", "it cannot be read by anndata: ")
 
 
 def break_object(made: Ingested, path: str, damage: str) -> None:
@@ -356,7 +357,7 @@ def test_cells_of_another_chunk_are_found_deeply(made: Ingested, dataset: Datase
     made.file(first).write_bytes(made.file(second).read_bytes())
     dataset = accept(made, dataset, 0)
 
-    problems = verify(made.store, dataset, made.census)
+    findings = verify(made.store, dataset, made.census)
 
-    assert {problem.chunk for problem in problems} == {"00000"}
-    assert any("obs differs from the Census" in problem.what for problem in problems)
+    assert {finding.where for finding in findings} == {"00000"}
+    assert any("obs differs from the Census" in finding.what for finding in findings)

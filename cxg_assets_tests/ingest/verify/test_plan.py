@@ -13,7 +13,7 @@ from cxg_assets.ingest.plan.making import store_plan
 from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.storage.feather import ROWS_PER_BATCH
 from cxg_assets.ingest.storage.store import Store
-from cxg_assets.ingest.verify.audit import audit_plan
+from cxg_assets.ingest.verify.plan import verify_plan
 from cxg_assets_tests.ingest.verify.test_selection import SPEC, store_both
 
 N = ROWS_PER_BATCH + 77
@@ -27,7 +27,7 @@ def planned(folder: Path, joinids: np.ndarray) -> tuple[ChunkPlan, Store]:
 
 def test_a_plan_as_it_was_made_passes_in_any_order_of_cells(tmp_path: Path) -> None:
     for joinids in (np.arange(N), np.random.default_rng(0).permutation(3 * N)[:N]):
-        assert audit_plan(*planned(tmp_path, joinids)).wrong == ""
+        assert verify_plan(*planned(tmp_path, joinids)).passed
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -44,13 +44,13 @@ def test_rows_of_random_chunks_are_counted_as_one_by_one(tmp_path: Path, seed: i
     for start, stop in zip(starts, stops, strict=True):
         in_chunks[start:stop] += 1
 
-    found = audit_plan(replace(plan, chunks=tuple(chunks)), store)
+    found = verify_plan(replace(plan, chunks=tuple(chunks)), store)
 
     assert found.facts["n_in_no_chunk"] == (in_chunks == 0).sum()
     assert found.facts["n_in_several_chunks"] == (in_chunks > 1).sum()
     n_beyond = int(np.maximum(stops - N, 0).sum())
-    assert (f"chunks have {counted(n_beyond, 'row')} that the subset does not have" in found.wrong) is (n_beyond > 0)
-    assert "does not begin and end with the cells of its rows" in found.wrong
+    assert (f"chunks have {counted(n_beyond, 'row')} that the subset does not have" in found.what) is (n_beyond > 0)
+    assert "does not begin and end with the cells of its rows" in found.what
 
 
 @pytest.mark.parametrize("kind", ["neighbours", "far apart", "many", "unsorted"])
@@ -64,6 +64,6 @@ def test_cells_that_are_in_the_subset_twice_are_counted(tmp_path: Path, kind: st
         joinids = np.random.default_rng(0).integers(0, N // 2, N)
         joinids = np.sort(joinids) if kind == "many" else joinids
     n_twice = int(pd.Series(joinids).duplicated().sum())
-    assert audit_plan(*planned(tmp_path, joinids)).wrong == (
-        f"cells are in the subset twice: {n_twice:,}. Materialize chunk_plan again"
+    assert verify_plan(*planned(tmp_path, joinids)).message == (
+        f"cells are in the subset twice: {n_twice:,}; materialize chunk_plan again"
     )

@@ -18,7 +18,7 @@ from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.subset import FilteredSubset
 from cxg_assets.ingest.storage.feather import ROWS_PER_BATCH, write_feather
 from cxg_assets.ingest.storage.store import Store, StoreLocator
-from cxg_assets.ingest.verify.selection import SubsetAudits, audit_subset
+from cxg_assets.ingest.verify.selection import SubsetFindings, verify_subset
 from cxg_assets_tests.ingest.plan.test_chunk_plan import LAYERS, RELEASE, selection_of
 from cxg_assets_tests.ingest.plan.test_chunk_plan import SPEC as SPEC_OF_PLANS
 
@@ -43,19 +43,19 @@ def make_index(n_obs: int = N) -> pd.DataFrame:
     )
 
 
-def audit(
+def verify(
     folder: Path,
     index: pd.DataFrame,
     joinids: np.ndarray,
     *,
     types: Mapping[str, pa.DataType] | None = None,
     value_filter: str | None = None,
-) -> SubsetAudits:
-    """Audits a subset of these cells, of an index with text of these types."""
+) -> SubsetFindings:
+    """Verifies a subset of these cells, of an index with text of these types."""
     types = {"dataset_id": DICTIONARY, "observation_joinid": pa.large_string(), **(types or {})}
     table = pa.table({name: pa.array(index[name], types.get(name)) for name in index})
     store, subset, about_index = store_both(folder, table, joinids, value_filter)
-    return audit_subset(subset, SPEC.name, store, about_index, store)
+    return verify_subset(subset, SPEC.name, store, about_index, store)
 
 
 def store_both(
@@ -86,7 +86,7 @@ def store_both(
     return StoreLocator(url=folder.as_uri()).open(), subset, about_index
 
 
-def counted(found: SubsetAudits) -> dict[str, Any]:
+def counted(found: SubsetFindings) -> dict[str, Any]:
     """What was counted, by name."""
     names = ("n_not_primary", "n_same_soma_joinid", "n_same_observation_joinid_in_dataset")
     facts = {**found.primary.facts, **found.duplicates.facts}
@@ -105,8 +105,8 @@ def of_pandas(index: pd.DataFrame, joinids: np.ndarray) -> dict[str, int]:
 
 
 def test_a_subset_without_a_fault_passes(tmp_path: Path) -> None:
-    found = audit(tmp_path, make_index(), np.arange(0, N, 2))
-    assert (found.contents.wrong, found.primary.wrong, found.duplicates.wrong) == ("", "", "")
+    found = verify(tmp_path, make_index(), np.arange(0, N, 2))
+    assert (found.contents.message, found.primary.message, found.duplicates.message) == ("", "", "")
     assert counted(found) == of_pandas(make_index(), np.arange(0, N, 2))
 
 
@@ -119,17 +119,17 @@ def test_a_cell_that_a_dataset_has_twice_is_found_however_far_apart(
     for column in ("dataset_id", "observation_joinid"):
         index.loc[other, column] = index.loc[one, column]
     types = {"observation_joinid": data_type, "dataset_id": data_type}
-    found = audit(tmp_path, index, np.arange(N), types=types)
-    assert "1 cell with dataset_id and observation_joinid of another" in found.duplicates.wrong
+    found = verify(tmp_path, index, np.arange(N), types=types)
+    assert "1 cell with dataset_id and observation_joinid of another" in found.duplicates.message
     assert found.contents.passed
     # Not in the subset: nothing that it has twice.
-    assert audit(tmp_path, index, np.delete(np.arange(N), other), types=types).duplicates.passed
+    assert verify(tmp_path, index, np.delete(np.arange(N), other), types=types).duplicates.passed
 
 
 def test_one_observation_joinid_in_two_datasets_is_no_duplicate(tmp_path: Path) -> None:
     index = make_index()
     index["observation_joinid"] = index["observation_joinid"].to_numpy()[np.arange(N) // 7]
-    assert audit(tmp_path, index, np.arange(N)).duplicates.passed
+    assert verify(tmp_path, index, np.arange(N)).duplicates.passed
 
 
 @pytest.mark.parametrize("places", [(10, 11), (0, N - 1), (ROWS_PER_BATCH - 1, ROWS_PER_BATCH)])
@@ -138,8 +138,8 @@ def test_a_joinid_that_the_subset_has_twice_is_found_and_looked_up_once(
 ) -> None:
     joinids = np.arange(N)
     joinids[places[1]] = joinids[places[0]]
-    found = audit(tmp_path, make_index(), joinids)
-    assert found.duplicates.wrong.startswith("1 cell with the soma_joinid of another. ")
+    found = verify(tmp_path, make_index(), joinids)
+    assert found.duplicates.message.startswith("1 cell with the soma_joinid of another; ")
     assert counted(found) == of_pandas(make_index(), joinids)
     assert found.contents.passed
 
@@ -147,14 +147,14 @@ def test_a_joinid_that_the_subset_has_twice_is_found_and_looked_up_once(
 def test_cells_that_the_index_does_not_have_are_counted(tmp_path: Path) -> None:
     index = make_index().drop(index=[5, 6, ROWS_PER_BATCH])
     joinids = np.array([-3, 4, 5, 6, 7, ROWS_PER_BATCH, N + 9])
-    found = audit(tmp_path, index, joinids)
-    assert found.contents.wrong == "5 cells missing in the census index; materialize filtered_subset again"
+    found = verify(tmp_path, index, joinids)
+    assert found.contents.message == "5 cells missing in the census index; materialize filtered_subset again"
 
 
 def test_a_joinid_that_the_index_has_twice_is_looked_up_once(tmp_path: Path) -> None:
     index = make_index()
     index.loc[[3, N - 1], "soma_joinid"] = 2
-    found = audit(tmp_path, index, np.array([1, 2, 4]))
+    found = verify(tmp_path, index, np.array([1, 2, 4]))
     assert found.contents.passed
     assert counted(found)["n_not_primary"] == 0
     assert found.duplicates.passed
@@ -163,13 +163,13 @@ def test_a_joinid_that_the_index_has_twice_is_looked_up_once(tmp_path: Path) -> 
 def test_missing_texts_are_equal_to_each_other(tmp_path: Path) -> None:
     index = make_index(70)
     index.loc[[7, 14, 15], "observation_joinid"] = None  # two of one dataset, one of another
-    found = audit(tmp_path, index, np.arange(70))
+    found = verify(tmp_path, index, np.arange(70))
     assert counted(found)["n_same_observation_joinid_in_dataset"] == 1
 
 
 def test_an_index_of_a_build_without_these_columns_is_looked_up_all_the_same(tmp_path: Path) -> None:
-    found = audit(tmp_path, make_index().filter(["soma_joinid"]), np.array([0, N]))
-    assert "1 cell missing in the census index" in found.contents.wrong
+    found = verify(tmp_path, make_index().filter(["soma_joinid"]), np.array([0, N]))
+    assert "1 cell missing in the census index" in found.contents.message
     assert "not_looked_at" in found.primary.facts
     assert "not_looked_at" in found.duplicates.facts
 
@@ -187,7 +187,7 @@ def test_random_subsets_of_random_indexes_are_counted_as_by_pandas(tmp_path: Pat
         joinids = rng.choice(joinids, len(joinids))
     if seed > 2:
         index = index.sample(frac=1, random_state=seed, ignore_index=True)
-    found = audit(tmp_path, index, joinids)
+    found = verify(tmp_path, index, joinids)
     assert found.contents.passed
     assert counted(found) == of_pandas(index, joinids)
 
@@ -204,6 +204,6 @@ def test_checks_of_a_subset_and_its_plan_keep_few_bytes_a_cell(tmp_path: Path) -
     store, subset, index = store_both(tmp_path, pa.table(columns), joinids, "is_primary_data == True")
     plan = store_plan(replace(SPEC, value_filter="is_primary_data == True"), subset, store)
     arguments = [store.url, subset.to_json().decode(), index.to_json().decode(), plan.header.plan_id]
-    command = [sys.executable, "-m", "cxg_assets_tests.ingest.verify.audit_memory", *arguments]
+    command = [sys.executable, "-m", "cxg_assets_tests.ingest.verify.verify_memory", *arguments]
     grown = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     assert grown / N_BIG < BYTES_PER_CELL

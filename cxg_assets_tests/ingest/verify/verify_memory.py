@@ -1,4 +1,6 @@
-"""`python -m cxg_assets_tests.ingest.audit_memory STORE SUBSET INDEX PLAN`: audits, and tells by how much memory grew.
+"""`python -m cxg_assets_tests.ingest.verify.verify_memory STORE SUBSET INDEX PLAN`: tells by how much memory grew.
+
+Verifies a subset and its plan.
 
 A process of its own, so that nothing that a test has freed before is used again. STORE is a URL; SUBSET and INDEX are
 what is known of them, as JSON; PLAN is an id. Prints the peak of anonymous memory over what it was before, in bytes:
@@ -17,8 +19,8 @@ from cxg_assets.ingest.plan.chunk_plan import load_plan
 from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.subset import FilteredSubset
 from cxg_assets.ingest.storage.store import StoreLocator
-from cxg_assets.ingest.verify.audit import audit_plan
-from cxg_assets.ingest.verify.selection import audit_subset
+from cxg_assets.ingest.verify.plan import verify_plan
+from cxg_assets.ingest.verify.selection import verify_subset
 
 
 def anonymous_bytes() -> int:
@@ -46,7 +48,7 @@ class Peak(threading.Thread):
 
 
 def main() -> None:
-    """Audits."""
+    """Verifies."""
     url, subset, index, plan_id = sys.argv[1:]
     store = StoreLocator(url=url).open()
     plan = load_plan(store, "blood", plan_id)
@@ -54,10 +56,9 @@ def main() -> None:
     before, peak = anonymous_bytes(), Peak()
     peak.start()
     known = FilteredSubset.from_json(subset.encode()), CensusIndex.from_json(index.encode())
-    found = audit_subset(known[0], "blood", store, known[1], store)
-    audits = (found.contents, found.primary, found.duplicates, audit_plan(plan, store))
+    findings = (*verify_subset(known[0], "blood", store, known[1], store), verify_plan(plan, store))
     peak.stop()
-    assert all(audit.passed for audit in audits), audits
+    assert all(finding.passed for finding in findings), findings
     print(peak.n_bytes - before)
 
 
