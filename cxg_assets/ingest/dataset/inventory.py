@@ -8,7 +8,7 @@ stays as well: another machine may have just planned it, or may want to go on wi
 """
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -41,6 +41,9 @@ _FINGERPRINT = re.compile(rf"[0-9a-f]{{{N_DIGITS}}}")
 _OWN = re.compile(rf"(dataset\.json|(subset/)?{_FINGERPRINT.pattern}/[^/]+)#\d+")
 
 
+Kind = Literal["plan", "subset", "unreferenced"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """A plan, a subset, or an object that nothing refers to.
@@ -56,7 +59,7 @@ class Entry:
         paths: Its objects, in the order in which they are removed.
     """
 
-    kind: Literal["plan", "subset", "unreferenced"]
+    kind: Kind
     place: str
     n_chunks: int
     n_bytes: int
@@ -235,44 +238,36 @@ def _subset_files(subset: str, fingerprint: str) -> list[str]:
 
 def _plan_entry(subset: str, plan_id: str, objects: dict[str, Listed], kept: str, age: _Age) -> Entry:
     goes = ["neither published, nor on record, nor marked by a run, nor one of the newest", age.reached]
-    return Entry(
-        kind="plan",
-        place=plan_folder(subset, plan_id),
-        n_chunks=sum(path.endswith(".h5ad") for path in objects),
-        n_bytes=sum(listed.n_bytes for listed in objects.values()),
-        modified=newest(objects.values()),
-        why=kept or ", ".join(filter(None, goes)),
-        goes=not kept,
-        paths=removal_order(subset, plan_id, objects),
-    )
+    paths = removal_order(subset, plan_id, objects)
+    place = plan_folder(subset, plan_id)
+    return _entry("plan", place, objects, paths, kept or ", ".join(filter(None, goes)), goes=not kept)
 
 
 def _subset_entry(subset: str, fingerprint: str, objects: dict[str, Listed], kept: str, age: _Age) -> Entry:
-    modified = newest(objects.values())
-    kept = kept or (age.in_words if age.keeps(modified) else "")
-    return Entry(
-        kind="subset",
-        place=f"{subset}/subset/{fingerprint}",
-        n_chunks=0,
-        n_bytes=sum(listed.n_bytes for listed in objects.values()),
-        modified=modified,
-        why=kept or "no plan that is kept uses it",
-        goes=not kept,
-        paths=tuple(path for path in _subset_files(subset, fingerprint) if path in objects),
-    )
+    kept = kept or (age.in_words if age.keeps(newest(objects.values())) else "")
+    paths = [path for path in _subset_files(subset, fingerprint) if path in objects]
+    place = f"{subset}/subset/{fingerprint}"
+    return _entry("subset", place, objects, paths, kept or "no plan that is kept uses it", goes=not kept)
 
 
 def _loose_entry(path: str, listed: Listed, why: str, age: _Age, unreferenced: bool) -> Entry:
     goes = unreferenced or not age.keeps(listed.modified)
+    why = why if goes else f"{why}, but {age.in_words}"
+    return _entry("unreferenced", path, {path: listed}, [path], why, goes=goes)
+
+
+def _entry(
+    kind: Kind, place: str, objects: Mapping[str, Listed], paths: Iterable[str], why: str, *, goes: bool
+) -> Entry:
     return Entry(
-        kind="unreferenced",
-        place=path,
-        n_chunks=int(path.endswith(".h5ad")),
-        n_bytes=listed.n_bytes,
-        modified=listed.modified,
-        why=why if goes else f"{why}, but {age.in_words}",
+        kind=kind,
+        place=place,
+        n_chunks=sum(path.endswith(".h5ad") for path in objects),
+        n_bytes=sum(listed.n_bytes for listed in objects.values()),
+        modified=newest(objects.values()),
+        why=why,
         goes=goes,
-        paths=(path,),
+        paths=tuple(paths),
     )
 
 
