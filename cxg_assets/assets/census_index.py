@@ -8,12 +8,12 @@ from cxg_assets.ingest.census.census import keep_open
 from cxg_assets.ingest.layout import index_path
 from cxg_assets.ingest.selection.index import make_index
 from cxg_assets.ingest.verify.release import verify_release
-from cxg_assets.instance.checks import NOT_RETRACTED
 from cxg_assets.instance.provenance import made_from_tags, observed_release, release_observation
 from cxg_assets.instance.step_failures import as_failure
 from cxg_assets.names import ASSET_LOADER, CENSUS_GROUP, CENSUS_POOL, CENSUS_RELEASE, census_index_key
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
+from cxg_assets.ui.checks import NOT_RETRACTED
 from cxg_assets.ui.metadata import index_metadata
 
 

@@ -10,9 +10,8 @@ from cxg_assets.ingest.layout import dataset_path
 from cxg_assets.ingest.plan.chunk_plan import landed_sizes, load_plan
 from cxg_assets.ingest.plan.plan_mark import marked
 from cxg_assets.ingest.verify.chunks import verify_chunks
-from cxg_assets.instance.checks import GATE, require_upstream_passed, results
 from cxg_assets.instance.partitions import chunk_record
-from cxg_assets.instance.provenance import latest_data_version, made_from_tags
+from cxg_assets.instance.provenance import latest_data_version, made_from_tags, require_upstream_passed
 from cxg_assets.instance.step_failures import as_failure
 from cxg_assets.names import (
     ASSET_LOADER,
@@ -24,6 +23,7 @@ from cxg_assets.names import (
 )
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
+from cxg_assets.ui.checks import GATE, results
 from cxg_assets.ui.metadata import dataset_metadata
 from cxg_assets.ui.pictures import dataset_pictures, drawn
 

@@ -13,7 +13,12 @@ from cxg_assets.ingest.verify.dataset import verify_published
 from cxg_assets.ingest.verify.plan import verify_plan
 from cxg_assets.ingest.verify.release import verify_release
 from cxg_assets.ingest.verify.selection import verify_index, verify_subset
-from cxg_assets.instance.checks import (
+from cxg_assets.instance.provenance import latest_data_version
+from cxg_assets.instance.step_failures import as_failure
+from cxg_assets.names import CENSUS_RELEASE, census_index_key, chunk_plan_key, dataset_key, filtered_subset_key
+from cxg_assets.resources.census import CensusResource
+from cxg_assets.resources.store import StoreResource
+from cxg_assets.ui.checks import (
     INDEX_CHECKS,
     PLAN_CHECKS,
     PUBLISHED_CHECKS,
@@ -22,11 +27,6 @@ from cxg_assets.instance.checks import (
     Check,
     results,
 )
-from cxg_assets.instance.provenance import latest_data_version
-from cxg_assets.instance.step_failures import as_failure
-from cxg_assets.names import CENSUS_RELEASE, census_index_key, chunk_plan_key, dataset_key, filtered_subset_key
-from cxg_assets.resources.census import CensusResource
-from cxg_assets.resources.store import StoreResource
 from cxg_assets.ui.metadata import release_from
 
 Context = dg.AssetCheckExecutionContext

@@ -1,16 +1,31 @@
-"""What an asset was made from: the data version of each upstream asset, which is also its name in the store."""
+"""What an asset was made from: data versions, which are also names in the store, and what their checks have found."""
 
 from collections.abc import Mapping
 
 import dagster as dg
 from dagster import DagsterInstance
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from cxg_assets.ingest.census.release import Release
-from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, load_plan
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, PlanHeader, load_plan
 from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.storage.store import Store
-from cxg_assets.names import CENSUS_RELEASE, chunk_plan_key
+from cxg_assets.names import CENSUS_RELEASE, census_index_key, chunk_plan_key, filtered_subset_key, ingest_job_name
+from cxg_assets.ui.checks import (
+    CHECKED_VERSION,
+    COVERS_SUBSET,
+    NOT_EMPTY,
+    NOT_RETRACTED,
+    PRIMARY_ONLY,
+    ROW_COUNT,
+    WRONG,
+)
 from cxg_assets.ui.metadata import release_from, release_metadata
+
+N_EVALUATIONS = 1_000
+"""How many evaluations of a check are looked through, newest first."""
+
+_EVALUATED = {AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED}
 
 DATA_VERSION_TAG = "dagster/data_version"
 IS_USER_PROVIDED_TAG = "dagster/data_version_is_user_provided"
@@ -111,3 +126,39 @@ def provenance_tags(
         tags[f"{INPUT_VERSION_TAG}{name}"] = version
         tags[f"{POINTER_TAG}{name}"] = str(records[0].storage_id) if records else "NULL"
     return tags | made_from_tags(release, upstream)
+
+
+def require_upstream_passed(instance: DagsterInstance, header: PlanHeader) -> None:
+    """Makes sure that the blocking checks of what a plan was made from have passed.
+
+    Raises:
+        Failure: One has failed, or has not looked at this release, subset or plan; the message names it.
+    """
+    name, version = header.subset, header.release.version
+    advice = f"run the job {ingest_job_name(name)}, or execute the check"
+    for check, asset, wanted in (
+        (ROW_COUNT, census_index_key(header.selection.organism), version),
+        (NOT_EMPTY, filtered_subset_key(name), header.subset_fingerprint),
+        (PRIMARY_ONLY, filtered_subset_key(name), header.subset_fingerprint),
+        (COVERS_SUBSET, chunk_plan_key(name), header.plan_id),
+        (NOT_RETRACTED, CENSUS_RELEASE, version),
+    ):
+        found, told = _evaluation(instance, check.key(asset), wanted), f"check {check.name} of {asset.to_user_string()}"
+        # Whoever makes an index without observing the release has just looked it up; that refuses retracted ones.
+        if found is None and check is not NOT_RETRACTED:
+            raise dg.Failure(f"{told} has not looked at {wanted} yet; {advice}", allow_retries=False)
+        if found is not None and not found.passed and found.severity is dg.AssetCheckSeverity.ERROR:
+            wrong = found.metadata.get(WRONG)
+            reason = "it failed" if wrong is None else wrong.value
+            raise dg.Failure(f"{told} failed: {reason}. When that is done, {advice}", allow_retries=False)
+
+
+def _evaluation(instance: DagsterInstance, key: dg.AssetCheckKey, version: str) -> dg.AssetCheckEvaluation | None:
+    """The latest evaluation of a check that looked at one version of its asset."""
+    history = instance.event_log_storage.get_asset_check_execution_history(key, limit=N_EVALUATIONS, status=_EVALUATED)
+    for record in history:
+        evaluation = record.evaluation
+        checked = None if evaluation is None else evaluation.metadata.get(CHECKED_VERSION)
+        if checked is not None and checked.value == version:
+            return evaluation
+    return None

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from cxg_assets.instance.checks import GATE
 from cxg_assets.names import dataset_key
+from cxg_assets.ui.checks import GATE
 from cxg_assets_tests.platforms import Platform
 
 NAME = "blood_normal"

@@ -14,9 +14,9 @@ from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.layout import index_json_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, landed_sizes
 from cxg_assets.ingest.verify.chunks import N_COMPARED, sampled_chunks
-from cxg_assets.instance.checks import CHECKED_VERSION, FILES_ARE_THERE, GATE, ROW_COUNT
 from cxg_assets.instance.partitions import chunk_record
 from cxg_assets.names import census_index_key, dataset_key, h5ad_chunks_key
+from cxg_assets.ui.checks import CHECKED_VERSION, FILES_ARE_THERE, GATE, ROW_COUNT
 from cxg_assets.ui.metadata import chunk_metadata
 from cxg_assets_tests.checks.conftest import NAME, damaged, execute, gate, latest, local, only, pointer
 from cxg_assets_tests.platforms import Platform, failure_text

@@ -15,7 +15,8 @@ from cxg_assets.ingest.plan.chunk_plan import Chunk, write_plan
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.feather import write_feather
 from cxg_assets.ingest.verify.selection import asks_for_primary
-from cxg_assets.instance.checks import (
+from cxg_assets.names import CENSUS_RELEASE, census_index_key, chunk_plan_key, filtered_subset_key
+from cxg_assets.ui.checks import (
     COVERS_SUBSET,
     NO_DUPLICATES,
     NOT_EMPTY,
@@ -24,7 +25,6 @@ from cxg_assets.instance.checks import (
     ROW_COUNT,
     SUBSET_CHECKS,
 )
-from cxg_assets.names import CENSUS_RELEASE, census_index_key, chunk_plan_key, filtered_subset_key
 from cxg_assets_tests.assets.test_census_release import stable_platform
 from cxg_assets_tests.checks.conftest import NAME, damaged, execute, latest, local
 from cxg_assets_tests.platforms import Platform, failure_text

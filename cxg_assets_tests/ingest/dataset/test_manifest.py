@@ -45,7 +45,7 @@ def test_it_comes_back_from_parquet(blood: Ingested, sizes: dict[str, int]) -> N
 def test_a_chunk_without_report_makes_it_incomplete(blood: Ingested, sizes: dict[str, int]) -> None:
     plan_id = blood.plan.header.plan_id
 
-    with pytest.raises(IncompleteDataset, match=f"blood_normal, plan {plan_id}: chunk 00001 was not made from this plan"):
+    with pytest.raises(IncompleteDataset, match=f"blood_normal, plan {plan_id}: chunk 00001 was not made from"):
         make_manifest(blood.plan, [report for report in blood.reports if report.chunk != "00001"], sizes)
 
 

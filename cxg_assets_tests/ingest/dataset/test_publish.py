@@ -57,7 +57,7 @@ def test_an_incomplete_dataset_writes_nothing(made: Ingested) -> None:
     made.file(made.plan.chunks[1]).unlink()
     before = made.store.sizes("")
 
-    with pytest.raises(IncompleteDataset, match="chunk 00001: missing: .* is not there"):
+    with pytest.raises(IncompleteDataset, match=r"chunk 00001: missing: .* is not there"):
         publish_all(made)
 
     assert made.store.sizes("") == before

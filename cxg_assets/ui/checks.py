@@ -1,32 +1,23 @@
-"""The checks of Dagster: a table of them, what they found as Dagster's results, and what they have found before.
+"""The checks of Dagster: a table of them, and what they found as Dagster's results.
 
 A blocking check that fails ends its run before anything is made of what it looked at. `dataset` runs its own before it
 publishes, and asks what those of index, subset and plan have found of the very data that it is made from: so it does
 not matter in which runs all that was made. What they look at is in `ingest/verify`; `checks` says when.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
-from dagster import DagsterInstance
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from cxg_assets.ingest.finding import Finding
-from cxg_assets.ingest.plan.chunk_plan import PlanHeader
 from cxg_assets.ingest.verify.chunks import N_CELLS, N_COMPARED, N_SAMPLED, SAMPLED_BYTES
-from cxg_assets.names import CENSUS_RELEASE, census_index_key, chunk_plan_key, filtered_subset_key, prepare_job_name
 
 CHECKED_VERSION = "checked_version"
 """Metadata of every result: data version of what was looked at."""
 
 WRONG = "wrong"
 """Metadata of a result that did not pass: what is wrong, and what to do."""
-
-N_EVALUATIONS = 1_000
-"""How many evaluations of a check are looked through, newest first."""
-
-_EVALUATED = {AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED}
 
 _SAMPLE = (
     f"Looks at up to {N_SAMPLED} chunks and {SAMPLED_BYTES // 2**20} MiB, drawn by the plan's id; the result names "
@@ -185,60 +176,3 @@ def results(
     ]
     if blocked:
         raise dg.Failure(f"{asset.to_user_string()}: {'; '.join(blocked)}", allow_retries=False)
-
-
-def require_upstream_passed(instance: DagsterInstance, header: PlanHeader) -> None:
-    """Makes sure that the blocking checks of what a plan was made from have passed.
-
-    Args:
-        instance: Where their evaluations are.
-        header: The plan's.
-
-    Raises:
-        Failure: One has failed, or has not looked at this release, subset or plan; the message names it.
-    """
-    name, version = header.subset, header.release.version
-    index, subset = census_index_key(header.selection.organism), filtered_subset_key(name)
-    advice = f"run the job {prepare_job_name(name)}, or execute the check"
-    made_from = {
-        ROW_COUNT.key(index): version,
-        NOT_EMPTY.key(subset): header.subset_fingerprint,
-        PRIMARY_ONLY.key(subset): header.subset_fingerprint,
-        COVERS_SUBSET.key(chunk_plan_key(name)): header.plan_id,
-    }
-    _require_passed(instance, made_from, advice)
-    # Whoever makes an index without observing the release has just looked it up; that refuses retracted ones.
-    _require_passed(instance, {NOT_RETRACTED.key(CENSUS_RELEASE): version}, advice, evaluated=False)
-
-
-def _require_passed(
-    instance: DagsterInstance, wanted: Mapping[dg.AssetCheckKey, str], advice: str, *, evaluated: bool = True
-) -> None:
-    """Makes sure that checks have passed of given data versions.
-
-    Args:
-        instance: Where their evaluations are.
-        wanted: For each check the data version that it must have looked at.
-        advice: What evaluates them, for the message.
-        evaluated: Whether one that never looked at that data is as bad as one that failed.
-    """
-    for key, version in wanted.items():
-        found = _evaluation(instance, key, version)
-        name = f"check {key.name} of {key.asset_key.to_user_string()}"
-        if found is None and evaluated:
-            raise dg.Failure(f"{name} has not looked at {version} yet; {advice}", allow_retries=False)
-        if found is not None and not found.passed and found.severity is dg.AssetCheckSeverity.ERROR:
-            wrong = found.metadata.get(WRONG)
-            reason = "it failed" if wrong is None else wrong.value
-            raise dg.Failure(f"{name} failed: {reason}. When that is done, {advice}", allow_retries=False)
-
-
-def _evaluation(instance: DagsterInstance, key: dg.AssetCheckKey, version: str) -> dg.AssetCheckEvaluation | None:
-    """The latest evaluation of a check that looked at one version of its asset."""
-    history = instance.event_log_storage.get_asset_check_execution_history(key, limit=N_EVALUATIONS, status=_EVALUATED)
-    for record in history:
-        evaluation = record.evaluation
-        checked = None if evaluation is None else evaluation.metadata.get(CHECKED_VERSION)
-        if checked is not None and checked.value == version:
-            return evaluation
-    return None
