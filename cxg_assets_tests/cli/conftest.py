@@ -18,7 +18,7 @@ import pytest
 
 from cxg_assets.cli.doctor import command as doctor
 from cxg_assets.cli.doctor.machine import Node
-from cxg_assets.cli.finding import Finding, Level
+from cxg_assets.ingest.finding import Finding
 from cxg_assets_tests.cli.command import Outcome, cxg_assets, move_to
 
 SUBSET = "blood_normal"
@@ -58,5 +58,5 @@ def finished_home(finished: Finished, census_uri: str, monkeypatch: pytest.Monke
 
 @pytest.fixture
 def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = Finding(Level.OK, "ray", "in order"), (Node("this machine", 2, 16 * 2**30),)
+    found = Finding(where="ray", what="in order"), (Node("this machine", 2, 16 * 2**30),)
     monkeypatch.setattr(doctor, "check_ray", lambda: found)
