@@ -111,7 +111,7 @@ def test_a_chunk_that_vanished_keeps_the_old_dataset_published(published: Platfo
     with moved_away(published.file(chunk)):
         result = published.publish()
 
-    assert f"{chunk.key} is not at" in failure_text(result)
+    assert f"chunk {chunk.key}: missing: {published.file(chunk).as_uri()} is not there" in failure_text(result)
     assert published.store.get(f"{NAME}/dataset.json") == before
 
 

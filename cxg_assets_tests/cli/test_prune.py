@@ -124,7 +124,7 @@ def test_a_shorter_retention_says_what_it_risks_and_is_repeated_in_the_next_comm
 
     minutes = {"5d": "7200m", "12h": "720m", "30m": "30m"}.get(age, "0m")
     assert f"cxg-assets prune {SUBSET} --keep 0 --older-than {minutes} --yes removes them" in outcome.stdout
-    assert "is less than 7 days: a plan that another machine has made and not begun to write" in outcome.stderr
+    assert "is less than 7 days: a plan that another machine has made but not started to write" in outcome.stderr
 
 
 @pytest.mark.parametrize("age", ["", "7", "-1d", "1w", "1.5h", "5 days", "999999d", "d" * 5_000])

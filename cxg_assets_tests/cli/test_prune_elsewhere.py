@@ -107,7 +107,8 @@ def test_what_was_just_planned_stays_by_default_and_goes_only_when_the_risk_is_t
 
     listed = prune_elsewhere(prepared, "--keep", "0", "--older-than", "0h")
     assert files_below(folder(prepared)) == before
-    assert listed.stderr.startswith("warning: --older-than 0 minutes is less than 7 days: a plan that another machine")
+    warning = "cxg-assets: warning: --older-than 0 minutes is less than 7 days: a plan that another machine"
+    assert listed.stderr.startswith(warning)
     assert listed.stdout.endswith(
         f"cxg-assets prune {NAME} --keep 0 --older-than 0m --yes --destination {prepared.store_url} removes them\n"
     )

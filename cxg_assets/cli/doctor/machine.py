@@ -137,11 +137,12 @@ def check_memory(load: WorkerLoad, nodes: Sequence[Node]) -> Finding:
         return Finding(where="memory", what=text)
     n_fitting = sum(min(node.memory // each, node.n_cpus) for node in useful)
     if n_fitting:
-        return Finding.warned("memory", f"{text}: {n_fitting} fit", f"cxg-assets ingest -d {n_fitting} starts so many")
+        advice = f"cxg-assets ingest -d {n_fitting} starts that many"
+        return Finding.warned("memory", f"{text}: {n_fitting} fit", advice)
     nnz = largest_chunk_nnz(max(node.memory for node in useful), load.n_vars, load.compression)
     smaller = load.chunk_size * nnz // max(load.chunk_nnz, 1)
     advice = "use a machine with more memory, or stop what else runs there"
-    if smaller:
+    if smaller >= 1:
         advice = f"reduce chunk_size to {smaller:,} or less"
     return Finding.failed("memory", f"{text}: no worker fits in memory", advice)
 

@@ -209,7 +209,7 @@ def test_where_fewer_workers_fit_it_says_how_many() -> None:
     finding = check_memory(LOAD, [Node("this machine", 8, 4 * GIB)])
 
     assert finding.severity is Severity.WARN
-    assert finding.message.endswith(": 3 fit; cxg-assets ingest -d 3 starts so many")
+    assert finding.message.endswith(": 3 fit; cxg-assets ingest -d 3 starts that many")
 
 
 def test_a_plan_of_few_chunks_needs_few_workers() -> None:
