@@ -36,7 +36,7 @@ from cxg_assets.resources.store import StoreResource
 def run_repair(
     subset: Subset, destination: str, resource: StoreResource, dataset: Dataset, chunks: Sequence[str]
 ) -> str:
-    """Makes chunks again where they have landed, records them, and publishes the dataset again.
+    """Makes chunks again where they are stored, records them, and publishes the dataset again.
 
     Args:
         subset: The subset as its YAML says it.

@@ -28,7 +28,7 @@ from cxg_assets.resources.store import StoreResource
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan, and which of its chunks have not landed."""
+    """A plan, and which of its chunks are not stored."""
 
     header: PlanHeader
     chunks: tuple[Chunk, ...]
@@ -40,7 +40,7 @@ class Planned:
 
     @property
     def missing_bytes(self) -> int:
-        """About the size of the files that have not landed."""
+        """About the size of the files that are not stored."""
         header = self.header
         return sum(file_bytes(self.nnz(chunk), header.n_vars, header.compression) for chunk in self.missing)
 
@@ -138,7 +138,7 @@ def check_selection(
 
 
 def check_plan(subset: str, locator: StoreLocator, instance: DagsterInstance | None) -> tuple[Finding, Planned | None]:
-    """How much of a subset's plan has landed, if it has one.
+    """How much of a subset's plan is stored, if it has one.
 
     Args:
         subset: Name of the subset.
@@ -151,9 +151,9 @@ def check_plan(subset: str, locator: StoreLocator, instance: DagsterInstance | N
         plan = current_plan(subset, store, instance)
         if plan is None:
             return none, None
-        landed = landed_sizes(store, plan)
+        stored = landed_sizes(store, plan)
     except CxgError as error:
         return Finding.failed("plan", error), None
-    missing = tuple(chunk for chunk in plan.chunks if chunk.key not in landed)
-    text = f"{plan.header.plan_id}: {counted(len(plan.chunks), 'chunk')}, {len(missing):,} not landed"
+    missing = tuple(chunk for chunk in plan.chunks if chunk.key not in stored)
+    text = f"{plan.header.plan_id}: {counted(len(plan.chunks), 'chunk')}, {len(missing):,} not stored"
     return Finding(where="plan", what=text), Planned(plan.header, plan.chunks, missing)

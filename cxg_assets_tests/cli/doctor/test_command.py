@@ -59,7 +59,7 @@ def test_a_subset_that_is_made_is_looked_at_with_its_plan(finished: Finished, fi
 
     assert outcome.exit_code == 0, outcome.stdout
     assert line_of(outcome, "subset").startswith("ok ")
-    assert line_of(outcome, "plan").endswith(f": {finished.summary['n_files']:,} chunks, 0 not landed")
+    assert line_of(outcome, "plan").endswith(f": {finished.summary['n_files']:,} chunks, 0 not stored")
     assert "300 cells a file" in line_of(outcome, "memory")
 
 
@@ -68,7 +68,7 @@ def test_a_chunk_that_was_lost_needs_room(finished: Finished, finished_home: Pat
     outcome = cxg_assets("doctor", SUBSET)
 
     assert outcome.exit_code == 0, outcome.stdout
-    assert line_of(outcome, "plan").endswith(", 1 not landed")
+    assert line_of(outcome, "plan").endswith(", 1 not stored")
     assert "1 chunk, " in outcome.stdout
 
 
