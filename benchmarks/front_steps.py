@@ -23,7 +23,7 @@ from cxg_assets.ingest.finding import Finding
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, landed_sizes, load_plan
 from cxg_assets.ingest.plan.making import store_plan
 from cxg_assets.ingest.selection.index import CensusIndex, load_index, make_index
-from cxg_assets.ingest.selection.subset import FilteredSubset, load_subset, make_subset
+from cxg_assets.ingest.selection.subset import Subset, load_subset, make_subset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets.ingest.verify.plan import verify_plan
@@ -70,7 +70,7 @@ class Front:
         return load_index(self.store, self.release.version, ORGANISM)
 
     @property
-    def subset(self) -> FilteredSubset:
+    def subset(self) -> Subset:
         """What the filter left."""
         return load_subset(self.store, NAME, self.result("filter")["fingerprint"])
 
@@ -182,7 +182,7 @@ def _reports(front: Front, made: ChunkPlan) -> list[ChunkReport]:
             fingerprint=chunk.fingerprint,
             uri=front.store.uri(made.path(chunk)),
             n_obs=chunk.n_obs,
-            n_vars=made.header.n_vars,
+            n_vars=made.header.subset.n_vars,
             n_bytes=len(CONTENT),
             first_joinid=chunk.first_joinid,
             last_joinid=chunk.last_joinid,

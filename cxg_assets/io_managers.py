@@ -78,7 +78,7 @@ def _index(context: dg.InputContext, store: Store, organism: str) -> Any:
 
 
 def _subset(context: dg.InputContext, store: Store, name: str) -> Any:
-    fingerprint = _version_on_record(context) or load_dataset(store, name).plan.header.subset_fingerprint
+    fingerprint = _version_on_record(context) or load_dataset(store, name).plan.header.subset.fingerprint
     return _table(context, store, subset_obs_path(name, fingerprint))
 
 

@@ -15,7 +15,7 @@ from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan
 from cxg_assets.ingest.plan.making import store_plan
 from cxg_assets.ingest.plan.spans import Span, plan_spans
 from cxg_assets.ingest.selection.index import make_index
-from cxg_assets.ingest.selection.subset import FilteredSubset, make_subset
+from cxg_assets.ingest.selection.subset import Subset, make_subset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import Store, StoreLocator
 
@@ -41,7 +41,7 @@ class Ingested:
     census: CensusLocator
     store: Store
     locator: StoreLocator
-    subset: FilteredSubset
+    subset: Subset
     plan: ChunkPlan
     reports: tuple[ChunkReport, ...]
     failures: tuple[ChunkFailure, ...]
@@ -79,7 +79,7 @@ def run_spans(job: IngestJob, spans: Sequence[Span]) -> tuple[list[ChunkReport],
 
 def plan_subset(
     spec: SubsetSpec, release: Release, index_store: Store, locator: StoreLocator
-) -> tuple[FilteredSubset, ChunkPlan]:
+) -> tuple[Subset, ChunkPlan]:
     """Index (kept in `index_store`), subset and plan, as the three assets make them."""
     census = release.locator({})
     index = make_index(census, release, spec.organism, index_store)

@@ -38,7 +38,7 @@ def build_chunk_plan(spec: SubsetSpec, destination: str, code_version: str) -> d
             )
         return dg.MaterializeResult(
             data_version=dg.DataVersion(plan.header.plan_id),
-            tags=made_from_tags(plan.header.release, {filtered_subset_key(spec.name): fingerprint}),
+            tags=made_from_tags(plan.header.subset.release, {filtered_subset_key(spec.name): fingerprint}),
             metadata=plan_metadata(plan, opened.uri(plan_path(spec.name, plan.header.plan_id))),
         )
 

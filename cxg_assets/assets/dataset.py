@@ -54,7 +54,7 @@ def build_dataset(subset: str, destination: str) -> dg.AssetsDefinition:
             opened = store.locator(destination).open()
             plan = load_plan(opened, subset, plan_id)
             reports = list(chunk_record(context.instance, plan, opened).reports.values())
-            sizes, locator = landed_sizes(opened, plan), census.locator(plan.header.release)
+            sizes, locator = landed_sizes(opened, plan), census.locator(plan.header.subset.release)
             require_upstream_passed(context.instance, plan.header)
             with keep_open():
                 findings = verify_chunks(plan, reports, sizes, opened, locator)
@@ -64,7 +64,7 @@ def build_dataset(subset: str, destination: str) -> dg.AssetsDefinition:
         pictures = drawn(context.log, lambda: dataset_pictures(opened, plan, reports))
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(plan_id),
-            tags=made_from_tags(plan.header.release, {chunk_plan_key(subset): plan_id}),
+            tags=made_from_tags(plan.header.subset.release, {chunk_plan_key(subset): plan_id}),
             metadata={**dataset_metadata(published, opened.uri(dataset_path(subset))), **pictures},
         )
 

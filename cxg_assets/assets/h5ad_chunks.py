@@ -70,10 +70,10 @@ def build_h5ad_chunks(
                 plan = load_plan(locator.open(), subset, plan_id)
                 plan.require_known_format()
                 wanted = plan.chunks if keys is None else plan.chunks_of(keys)
-                census_locator = census.locator(plan.header.release)
+                census_locator = census.locator(plan.header.subset.release)
                 job = IngestJob(census=census_locator, store=locator, header=plan.header, replace=replace)
                 provenance = provenance_tags(
-                    context.instance, spec, plan.header.release, {chunk_plan_key(subset): plan_id}
+                    context.instance, spec, plan.header.subset.release, {chunk_plan_key(subset): plan_id}
                 )
                 recorder = ChunkRecorder(context=context, key=key, plan=plan, tags=provenance)
                 in_range = isinstance(context, dg.AssetExecutionContext)

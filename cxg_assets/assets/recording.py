@@ -66,7 +66,7 @@ class ChunkRecorder:
         if time.monotonic() - self._looked < LOOK_SECONDS:
             return
         self._looked = time.monotonic()
-        plan, subset = self.plan.header.plan_id, self.plan.header.subset
+        plan, subset = self.plan.header.plan_id, self.plan.header.subset.name
         current = latest_data_version(self.context.instance, chunk_plan_key(subset))
         if current != plan:
             raise dg.Failure(
@@ -194,7 +194,7 @@ def make_chunks(
         recorder.record_failed(failures)
         # Whatever the chunks say: where the Census was replaced it is that, and to run again would not help.
         with contextlib.suppress(Unreachable):
-            job.header.release.confirm(job.census)
+            job.header.subset.release.confirm(job.census)
         names = ", ".join(sorted(failure.chunk for failure in failures))
         raise dg.Failure(
             f"{len(failures):,} of {counted(len(wanted), 'chunk')} failed: {names}. The first: {failures[0].error}. "
@@ -222,5 +222,5 @@ def _prove(context: StepContext, job: IngestJob) -> IngestJob:
     with job.census.open_x(job.header.x_uri, n_threads=1, buffer_bytes=BUFFER_BYTES) as x:
         x_nnz = x.nnz
     # After X: what was opened before is of this release too.
-    job.header.release.confirm(job.census)
+    job.header.subset.release.confirm(job.census)
     return replace(job, store=proven.locator, x_nnz=x_nnz)

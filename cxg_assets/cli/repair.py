@@ -59,7 +59,7 @@ def run_repair(
         _require_on_record(store, dataset, instance)
         assert instance is not None
         definitions = complete(subset_definitions(subset.spec, destination), census=CensusResource(), store=resource)
-        plan = load_plan(store, name, dataset.plan_id)
+        plan = load_plan(store, name, dataset.header.plan_id)
         job = missing_chunks_job_name(name)
         if chunks:
             run_id = str(uuid.uuid4())
@@ -82,18 +82,18 @@ def _require_on_record(store: Store, dataset: Dataset, instance: DagsterInstance
     Raises:
         BadInput: Another plan is on record, or none.
     """
-    on_record, name = "", dataset.subset
+    on_record, name, published = "", dataset.header.subset.name, dataset.header.plan_id
     ingest = follow_up(store, "ingest", name)
     if instance is not None:
         with contextlib.suppress(dg.Failure):
             on_record = latest_data_version(instance, chunk_plan_key(name))
     if not on_record:
         raise BadInput(
-            f"{name}: plan {dataset.plan_id} is published, and this Dagster instance has no plan on record; "
-            f"{ingest}, with the options that it was made with, puts it on record. Then repair it"
+            f"{name}: plan {published} is published, and this Dagster instance has no plan on record; {ingest}, with "
+            "the options that it was made with, puts it on record. Then repair it"
         )
-    if on_record != dataset.plan_id:
+    if on_record != published:
         raise BadInput(
-            f"{name}: plan {dataset.plan_id} is published, and plan {on_record} is on record in this Dagster instance; "
+            f"{name}: plan {published} is published, and plan {on_record} is on record in this Dagster instance; "
             f"{ingest} makes and publishes what the YAML says now"
         )

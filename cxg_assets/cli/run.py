@@ -147,10 +147,11 @@ def is_published(spec: SubsetSpec, store: Store) -> bool:
     """Whether what is published was made from a spec, as far as dataset.json tells: most likely no chunk is missing."""
     try:
         published = read_dataset(store, spec.name)
-        published.selection.require_selected_by(spec)
+        published.header.subset.selection.require_selected_by(spec)
     except (CxgError, FileNotFoundError):
         return False
-    return published.layer == spec.layer and published.n_chunks == math.ceil(published.n_obs / spec.chunk_size)
+    n_chunks = math.ceil(published.header.subset.n_obs / spec.chunk_size)
+    return published.header.layer == spec.layer and published.n_chunks == n_chunks
 
 
 def run_job(

@@ -59,9 +59,9 @@ def show_status(subset: str | None, destination: str | None, links: bool, hours:
 def _describe(
     declared: Subset, plan: ChunkPlan, landed: dict[str, int], store: Store, instance: DagsterInstance | None
 ) -> list[str]:
-    name, plan_id = plan.header.subset, plan.header.plan_id
+    name, plan_id = plan.header.subset.name, plan.header.plan_id
     lines = [
-        f"{name}: plan {plan_id}, {counted(plan.header.n_obs, 'cell')} in {counted(len(plan.chunks), 'chunk')}",
+        f"{name}: plan {plan_id}, {counted(plan.header.subset.n_obs, 'cell')} in {counted(len(plan.chunks), 'chunk')}",
         f"  stored {len(landed):,}, missing {len(plan.chunks) - len(landed):,}, {size(sum(landed.values()))}",
     ]
     if instance is None:
@@ -80,8 +80,8 @@ def _published(store: Store, name: str, plan_id: str) -> str:
         dataset = read_dataset(store, name)
     except FileNotFoundError:
         return "nothing is published"
-    which = "this plan" if dataset.plan_id == plan_id else f"an earlier plan, {dataset.plan_id}"
-    return f"published {dataset.published_at}: {which}, {counted(dataset.n_obs, 'cell')}"
+    which = "this plan" if dataset.header.plan_id == plan_id else f"an earlier plan, {dataset.header.plan_id}"
+    return f"published {dataset.published_at}: {which}, {counted(dataset.header.subset.n_obs, 'cell')}"
 
 
 def _sync_lines(

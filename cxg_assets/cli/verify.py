@@ -48,7 +48,7 @@ def verify_subset(subset: str, deep: bool, repair: bool, destination: str | None
         click.echo(found + _advice(store, subset, findings), err=True)
         sys.exit(1)
     compared = "sizes, checksums and every cell against the Census" if deep else "sizes and checksums"
-    chunks, cells = counted(dataset.n_chunks, "chunk"), counted(dataset.n_obs, "cell")
+    chunks, cells = counted(dataset.n_chunks, "chunk"), counted(dataset.header.subset.n_obs, "cell")
     click.echo(f"{subset}: {chunks}, {cells} are right ({compared})")
 
 
@@ -59,7 +59,7 @@ def _verify(store: Store, subset: str, deep: bool) -> tuple[Dataset, list[Findin
     except FileNotFoundError as error:
         ingest = follow_up(store, "ingest", subset)
         raise BadInput(f"{subset} is not published at {store.url}; {ingest} does that") from error
-    census = CensusResource().locator(dataset.release) if deep else None
+    census = CensusResource().locator(dataset.header.subset.release) if deep else None
     with tqdm(total=dataset.n_chunks, desc=f"verify {subset}", unit=" chunks") as bar:
         findings = verify(store, dataset, census, on_chunk=bar.update)
     for finding in findings:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from cxg_assets.ingest.selection.index import CensusIndex as CensusIndex
     from cxg_assets.ingest.selection.index import load_index as load_index
     from cxg_assets.ingest.selection.index import make_index as make_index
-    from cxg_assets.ingest.selection.subset import FilteredSubset as FilteredSubset
+    from cxg_assets.ingest.selection.subset import Subset as Subset
     from cxg_assets.ingest.selection.subset import load_subset as load_subset
     from cxg_assets.ingest.selection.subset import make_subset as make_subset
     from cxg_assets.ingest.spec import GeneSelection as GeneSelection
@@ -63,7 +63,7 @@ _MODULES = {
     "CensusIndex": "cxg_assets.ingest.selection.index",
     "make_index": "cxg_assets.ingest.selection.index",
     "load_index": "cxg_assets.ingest.selection.index",
-    "FilteredSubset": "cxg_assets.ingest.selection.subset",
+    "Subset": "cxg_assets.ingest.selection.subset",
     "make_subset": "cxg_assets.ingest.selection.subset",
     "load_subset": "cxg_assets.ingest.selection.subset",
     "Chunk": "cxg_assets.ingest.plan.chunk_plan",

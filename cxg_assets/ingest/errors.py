@@ -18,6 +18,10 @@ class StoreError(CxgError):
     """A store refused or lost a request; the message names the object."""
 
 
+class WrongRecord(CxgError):
+    """A stored JSON is not the record it should be; the message names the file, the attribute and what to do."""
+
+
 class Unreachable(StoreError):
     """A store did not answer, or not usefully, for as long as a request is repeated. Later it may."""
 

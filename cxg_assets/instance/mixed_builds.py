@@ -45,6 +45,6 @@ def _indexed(instance: DagsterInstance, organism: str) -> Release | None:
 
 def _published(store: Store, subset: str) -> Release | None:
     try:
-        return read_dataset(store, subset).release
+        return read_dataset(store, subset).header.subset.release
     except FileNotFoundError:
         return None

@@ -68,7 +68,7 @@ def chunk_record(instance: DagsterInstance, plan: ChunkPlan, store: Store) -> Ch
 
     A fingerprint alone does not tell a chunk's plan: plans that differ in `max_obs` have the same first chunks.
     """
-    key = h5ad_chunks_key(plan.header.subset)
+    key = h5ad_chunks_key(plan.header.subset.name)
     paths = {chunk.key: plan.path(chunk) for chunk in plan.chunks}
     reports: dict[str, ChunkReport] = {}
     elsewhere: dict[str, ChunkReport] = {}
@@ -144,7 +144,7 @@ def register_partitions(instance: DagsterInstance, plan: ChunkPlan, store: Store
     Returns:
         Keys of partitions that came back and could not be wiped. They show as materialized or failed, and stale.
     """
-    name = chunk_partitions(plan.header.subset).name
+    name = chunk_partitions(plan.header.subset.name).name
     assert name is not None  # chunk_partitions names them
     planned = [chunk.key for chunk in plan.chunks]
     known = list(instance.get_dynamic_partitions(name))
@@ -157,11 +157,13 @@ def register_partitions(instance: DagsterInstance, plan: ChunkPlan, store: Store
 
 def _wipe_other_plans(instance: DagsterInstance, plan: ChunkPlan, store: Store, chunks: Sequence[Chunk]) -> list[str]:
     """Wipes partitions that show anything but a chunk of this plan. Returns the keys of those that it could not."""
-    key = h5ad_chunks_key(plan.header.subset)
+    key = h5ad_chunks_key(plan.header.subset.name)
     if not instance.has_asset_key(key):
         return []
     record = chunk_record(instance, plan, store)
-    of_this_plan = made_from_tags(plan.header.release, {chunk_plan_key(plan.header.subset): plan.header.plan_id})
+    of_this_plan = made_from_tags(
+        plan.header.subset.release, {chunk_plan_key(plan.header.subset.name): plan.header.plan_id}
+    )
     others = [c.key for c in chunks if c.key in record.noted and not record.shows(c, of_this_plan)]
     if not others:
         return []
@@ -174,6 +176,6 @@ def _wipe_other_plans(instance: DagsterInstance, plan: ChunkPlan, store: Store, 
 
 def _status(instance: DagsterInstance, plan: ChunkPlan, keys: Sequence[str]) -> dict[str, str]:
     """What Dagster shows of each partition, by chunk key; without those that it shows as nothing."""
-    subset = plan.header.subset
+    subset = plan.header.subset.name
     status = instance.get_status_by_partition(h5ad_chunks_key(subset), keys, chunk_partitions(subset)) or {}
     return {key: value.value for key, value in status.items() if value is not None}

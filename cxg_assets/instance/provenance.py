@@ -63,7 +63,7 @@ def current_plan(subset: str, store: Store, instance: DagsterInstance | None) ->
     """
     plan_id = None if instance is None else version_on_record(instance, chunk_plan_key(subset))
     try:
-        return load_plan(store, subset, plan_id or read_dataset(store, subset).plan_id)
+        return load_plan(store, subset, plan_id or read_dataset(store, subset).header.plan_id)
     except FileNotFoundError:
         return None
 
@@ -134,12 +134,12 @@ def require_upstream_passed(instance: DagsterInstance, header: PlanHeader) -> No
     Raises:
         Failure: One has failed, or has not looked at this release, subset or plan; the message names it.
     """
-    name, version = header.subset, header.release.version
+    name, version = header.subset.name, header.subset.release.version
     advice = f"run the job {ingest_job_name(name)}, or execute the check"
     for check, asset, wanted in (
-        (ROW_COUNT, census_index_key(header.selection.organism), version),
-        (NOT_EMPTY, filtered_subset_key(name), header.subset_fingerprint),
-        (PRIMARY_ONLY, filtered_subset_key(name), header.subset_fingerprint),
+        (ROW_COUNT, census_index_key(header.subset.selection.organism), version),
+        (NOT_EMPTY, filtered_subset_key(name), header.subset.fingerprint),
+        (PRIMARY_ONLY, filtered_subset_key(name), header.subset.fingerprint),
         (COVERS_SUBSET, chunk_plan_key(name), header.plan_id),
         (NOT_RETRACTED, CENSUS_RELEASE, version),
     ):

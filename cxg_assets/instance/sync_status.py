@@ -61,7 +61,7 @@ def sync_status(
     Returns:
         Of filtered_subset, chunk_plan, h5ad_chunks and dataset.
     """
-    name = plan.header.subset
+    name = plan.header.subset.name
     graph = definitions.resolve_asset_graph()
     now = TemporalContext(effective_dt=get_current_datetime(), last_event_id=None)
     view = AssetGraphView(temporal_context=now, instance=instance, asset_graph=graph)

@@ -1,8 +1,5 @@
 """The Census as a Dagster resource."""
 
-import json
-from dataclasses import asdict
-
 import dagster as dg
 from pydantic import Field
 
@@ -11,6 +8,7 @@ from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.cpu import require_cpu
 from cxg_assets.ingest.census.release import Release, read_release
 from cxg_assets.ingest.census.release_directory import ReleaseAddress, resolve_release
+from cxg_assets.ingest.records import decode, encode
 from cxg_assets.ingest.storage.s3 import S3Settings
 from cxg_assets.ingest.storage.url import absolute_path
 
@@ -76,7 +74,7 @@ class CensusResource(dg.ConfigurableResource):
     def pinned(self, release: Release) -> "CensusResource":
         """The same Census with this release of it: the steps of one command need not look again, and see the same."""
         fields = {name: getattr(self, name) for name in CensusResource.model_fields}
-        return _PinnedCensus(**fields, known=json.dumps(asdict(release)))
+        return _PinnedCensus(**fields, known=encode(release).decode())
 
     @property
     def _asked_uri(self) -> str:
@@ -111,7 +109,7 @@ class _PinnedCensus(CensusResource):
 
     def release(self) -> Release:
         """The release that was read before."""
-        return Release.from_fields(json.loads(self.known))
+        return decode(Release, self.known.encode(), path="the pinned release", remedy="look at the Census again")
 
 
 def _demo_census() -> str:

@@ -15,7 +15,7 @@ from cxg_assets.ingest.plan.published import Dataset
 from cxg_assets.ingest.quantities import counted, duration, size
 from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.selection import Selection, genes_in_words
-from cxg_assets.ingest.selection.subset import PLANNING_COLUMNS, FilteredSubset, subset_columns
+from cxg_assets.ingest.selection.subset import PLANNING_COLUMNS, Subset, subset_columns
 from cxg_assets.names import census_index_key, filtered_subset_key, h5ad_chunks_key
 from cxg_assets.ui.schemas import (
     chunk_obs_schema,
@@ -89,7 +89,7 @@ def index_metadata(index: CensusIndex, uri: str, schema: pa.Schema) -> Metadata:
 
 
 def subset_metadata(
-    subset: FilteredSubset, uri: str, n_bytes: int, index_schema: pa.Schema, warnings: Sequence[str]
+    subset: Subset, uri: str, n_bytes: int, index_schema: pa.Schema, warnings: Sequence[str]
 ) -> Metadata:
     """Of `filtered_subset`.
 
@@ -121,17 +121,18 @@ def subset_metadata(
 def plan_metadata(plan: ChunkPlan, uri: str) -> Metadata:
     """Of `chunk_plan`."""
     header = plan.header
-    columns = ("soma_joinid", *header.selection.obs_columns, *PLANNING_COLUMNS)
-    lineage = chunk_table_lineage(filtered_subset_key(header.subset), columns)
+    columns = ("soma_joinid", *header.subset.selection.obs_columns, *PLANNING_COLUMNS)
+    lineage = chunk_table_lineage(filtered_subset_key(header.subset.name), columns)
     return {
         **_file(uri, len(plan.chunks), chunk_table_schema(), lineage),
         "n_chunks": len(plan.chunks),
-        **_fields(header, "n_obs", "chunk_size", "plan_id"),
+        "n_obs": header.subset.n_obs,
+        **_fields(header, "chunk_size", "plan_id"),
         "expected_nnz": sum(chunk.nnz for chunk in plan.chunks),
         "amplification": round(plan.amplification, 3),
         **_fields(header, "layer", "compression"),
-        "resolved_filter": _filter_of(header.selection),
-        "genes": genes_in_words(header.selection.genes, header.n_vars),
+        "resolved_filter": _filter_of(header.subset.selection),
+        "genes": genes_in_words(header.subset.selection.genes, header.subset.n_vars),
     }
 
 
@@ -214,26 +215,27 @@ def decoding_metadata(decoding: Decoding) -> Metadata:
 def dataset_metadata(dataset: Dataset, uri: str) -> Metadata:
     """Of `dataset`."""
     mean_file_bytes = dataset.n_bytes / dataset.n_chunks
-    selection = dataset.selection
-    lineage = same_columns(h5ad_chunks_key(dataset.subset), ("soma_joinid", *selection.obs_columns))
+    selection = dataset.header.subset.selection
+    lineage = same_columns(h5ad_chunks_key(dataset.header.subset.name), ("soma_joinid", *selection.obs_columns))
     rows = {
-        "Observations": f"{dataset.n_obs:,}",
-        "Genes": f"{dataset.n_vars:,}",
+        "Observations": f"{dataset.header.subset.n_obs:,}",
+        "Genes": f"{dataset.header.subset.n_vars:,}",
         "Files": f"{dataset.n_chunks:,}",
         "Size": f"{size(dataset.n_bytes)}, {size(mean_file_bytes)} a file on average",
-        "Layer": f"X/{dataset.layer}, {dataset.nnz:,} non-zeros",
-        "Census build": dataset.release.build,
+        "Layer": f"X/{dataset.header.layer}, {dataset.nnz:,} non-zeros",
+        "Census build": dataset.header.subset.release.build,
     }
     return {
         "summary": _table(rows),
-        **_file(uri, dataset.n_obs, chunk_obs_schema(selection.obs_columns), lineage),
-        **_fields(dataset, "plan_id", "n_obs", "n_vars", "nnz", "n_chunks", "n_bytes"),
+        **_file(uri, dataset.header.subset.n_obs, chunk_obs_schema(selection.obs_columns), lineage),
+        "plan_id": dataset.header.plan_id,
+        **dataset.sums,
         "mean_file_bytes": mean_file_bytes,
-        "bytes_per_cell": round(dataset.n_bytes / dataset.n_obs, 1),
-        "census_build": dataset.release.build,
+        "bytes_per_cell": round(dataset.n_bytes / dataset.header.subset.n_obs, 1),
+        "census_build": dataset.header.subset.release.build,
         "published_at": dataset.published_at,
         "resolved_filter": _filter_of(selection),
-        "genes": genes_in_words(selection.genes, dataset.n_vars),
+        "genes": genes_in_words(selection.genes, dataset.header.subset.n_vars),
     }
 
 

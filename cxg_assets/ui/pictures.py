@@ -35,7 +35,7 @@ def run_pictures(plan: ChunkPlan, reports: Sequence[ChunkReport], began_at: floa
 def dataset_pictures(store: Store, plan: ChunkPlan, reports: Sequence[ChunkReport]) -> Metadata:
     """Figures and pictures of a whole dataset, whichever runs made its chunks."""
     header = plan.header
-    obs = feather_source(store, subset_obs_path(header.subset, header.subset_fingerprint))
+    obs = feather_source(store, subset_obs_path(header.subset.name, header.subset.fingerprint))
     counts = count_labels(obs, LABEL_COLUMNS)
     pictures = {
         f"cells_by_{column}": _picture(plots.cells_by(column, of_column), f"Cells by {column}")

@@ -158,7 +158,7 @@ def test_all_is_stale_when_stable_has_moved_and_fresh_when_it_was_made_again(
 
     assert published.verdicts() == dict.fromkeys(ALL, "STALE")
     publish_all(published)
-    assert published.plan.header.release.build == NEW
+    assert published.plan.header.subset.release.build == NEW
     assert published.verdicts() == dict.fromkeys(ALL, "FRESH")
     assert all(file.is_file() for file in files)
 
@@ -172,7 +172,7 @@ def test_a_chunk_of_an_older_plan_than_the_observation_tells_the_plans_release_a
     assert prepared.make_missing(["00001"]).success
 
     [event] = prepared.chunk_events()
-    assert (event.tags or {})[RELEASE_TAG] == prepared.plan.header.release.version
+    assert (event.tags or {})[RELEASE_TAG] == prepared.plan.header.subset.release.version
     assert (event.tags or {})[RELEASE_TAG] != (observation.tags or {})["dagster/data_version"]
     assert stale(prepared, h5ad_chunks_key(NAME), "00001") == "STALE"
 
@@ -190,7 +190,7 @@ def test_runs_of_chunks_tell_the_plans_release_and_ask_the_directory_nothing(
 
     assert public.asked == []
     tags = {event.partition: (event.tags or {})[RELEASE_TAG] for event in prepared.chunk_events()}
-    assert tags == dict.fromkeys(CHUNKS, prepared.plan.header.release.version)
+    assert tags == dict.fromkeys(CHUNKS, prepared.plan.header.subset.release.version)
     assert {stale(prepared, h5ad_chunks_key(NAME), key) for key in CHUNKS} == {"STALE"}
 
 

@@ -114,7 +114,7 @@ def test_assets_downstream_choose_by_type_and_metadata(published: Platform) -> N
     assert seen["chunks"] == list(expected)
     assert seen["cells"].column_names == ["donor_id"]
     assert seen["index"] == 2_600
-    assert seen["whole"] == (230, published.plan.header.n_vars)
+    assert seen["whole"] == (230, published.plan.header.subset.n_vars)
 
 
 def test_chunks_that_have_not_landed_are_named_before_any_is_read(prepared: Platform) -> None:
@@ -165,7 +165,7 @@ def test_without_an_instance_what_is_published_is_loaded(published: Platform, mo
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     definitions = published.definitions
     dataset: Any = definitions.load_asset_value(DATASET)
-    assert dataset.shape == (230, published.plan.header.n_vars)
+    assert dataset.shape == (230, published.plan.header.subset.n_vars)
     subset: Any = definitions.load_asset_value(SUBSET)
     assert len(subset) == 230
     with pytest.raises(BadInput, match="it is not known which release is meant; set DAGSTER_HOME"):

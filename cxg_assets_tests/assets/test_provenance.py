@@ -102,8 +102,11 @@ def test_what_is_made_after_an_edit_tells_what_selected_its_cells(prepared: Plat
         assert tuple(adata.obs.columns) == ("soma_joinid", *spec.obs_columns)
     assert cells == wanted["soma_joinid"].tolist()[:230]
     dataset = read_dataset(prepared.store, NAME)
-    assert dataset.selection == plan.header.selection
-    assert (dataset.selection.value_filter, dataset.selection.max_obs) == (BLOOD_NORMAL, 230)
+    assert dataset.header.subset.selection == plan.header.subset.selection
+    assert (dataset.header.subset.selection.value_filter, dataset.header.subset.selection.max_obs) == (
+        BLOOD_NORMAL,
+        230,
+    )
     [event] = prepared.dataset_events()
     told: dict[str, Any] = {name: value.value for name, value in event.metadata.items()}
     assert told["resolved_filter"] == BLOOD_NORMAL
@@ -204,4 +207,4 @@ def test_what_decides_the_files_the_plan_takes_from_the_yaml_of_now(prepared: Pl
 
     header = edited.plan.header
     assert (header.chunk_size, header.compression, header.layer) == (100, "lzf", "normalized")
-    assert header.selection.value_filter == BLOOD_NORMAL
+    assert header.subset.selection.value_filter == BLOOD_NORMAL

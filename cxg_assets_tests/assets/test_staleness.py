@@ -154,7 +154,7 @@ def test_a_yaml_that_is_as_it_was_makes_nothing_again_and_shows_all_fresh(publis
     assert files_made(published) == 0
     assert stale_assets(published, [chunk.key for chunk in first.chunks]) == {}
     assert data_versions(published) == {chunk.key: chunk.fingerprint for chunk in first.chunks}
-    assert read_dataset(published.store, NAME).plan_id == first.header.plan_id
+    assert read_dataset(published.store, NAME).header.plan_id == first.header.plan_id
     assert len(published.chunk_events()) == 3 * len(first.chunks)
     assert published.make_missing().success
     assert len(published.chunk_events()) == 3 * len(first.chunks)

@@ -143,7 +143,7 @@ def test_a_failed_check_of_the_index_keeps_a_dataset_that_was_made_from_it_from_
     published: Platform,
 ) -> None:
     index, before = census_index_key("homo_sapiens"), pointer(published)
-    about = local(published, index_json_path(published.plan.header.release.version, "homo_sapiens"))
+    about = local(published, index_json_path(published.plan.header.subset.release.version, "homo_sapiens"))
     with damaged(about) as file:
         file.write_text(file.read_text().replace('"n_obs": 2600', '"n_obs": 2599'))
         assert execute(published, ROW_COUNT.key(index)) == {ROW_COUNT.name: False}

@@ -44,11 +44,11 @@ def failed(platform: Platform) -> list[str]:
 
 
 def obs_file(platform: Platform) -> Path:
-    return local(platform, subset_obs_path(NAME, platform.plan.header.subset_fingerprint))
+    return local(platform, subset_obs_path(NAME, platform.plan.header.subset.fingerprint))
 
 
 def index_file(platform: Platform) -> Path:
-    return local(platform, index_path(platform.plan.header.release.version, "homo_sapiens"))
+    return local(platform, index_path(platform.plan.header.subset.release.version, "homo_sapiens"))
 
 
 def write(table: pa.Table, file: Path) -> None:
@@ -75,7 +75,7 @@ def test_all_pass_after_a_run_to_the_plan_and_have_passed_in_it(prepared: Platfo
 
 
 def test_an_index_with_another_number_of_rows_than_the_census_is_seen(prepared: Platform) -> None:
-    about = local(prepared, index_json_path(prepared.plan.header.release.version, "homo_sapiens"))
+    about = local(prepared, index_json_path(prepared.plan.header.subset.release.version, "homo_sapiens"))
     with damaged(about) as file:
         file.write_text(file.read_text().replace('"n_obs": 2600', '"n_obs": 2599'))
         assert failed(prepared) == [ROW_COUNT.name]
@@ -112,7 +112,7 @@ def test_a_cell_that_a_dataset_has_twice_is_a_warning_and_stops_nothing(prepared
     frame.loc[pair[1], "observation_joinid"] = frame.loc[pair[0], "observation_joinid"]
     place = index.schema.get_field_index("observation_joinid")
     column = pa.array(frame["observation_joinid"], type=index.schema.field(place).type)
-    about = local(prepared, index_json_path(prepared.plan.header.release.version, "homo_sapiens"))
+    about = local(prepared, index_json_path(prepared.plan.header.subset.release.version, "homo_sapiens"))
     with damaged(index_file(prepared)) as file, damaged(about):
         n_bytes = file.stat().st_size
         write(index.set_column(place, "observation_joinid", column), file)
@@ -161,7 +161,7 @@ def test_two_chunks_of_one_fingerprint_are_seen(prepared: Platform) -> None:
 
 
 def test_a_failed_check_of_the_index_stops_the_run_before_the_subset(prepared: Platform) -> None:
-    about = local(prepared, index_json_path(prepared.plan.header.release.version, "homo_sapiens"))
+    about = local(prepared, index_json_path(prepared.plan.header.subset.release.version, "homo_sapiens"))
     n_before = len(prepared.instance.fetch_materializations(filtered_subset_key(NAME), limit=100).records)
     with damaged(about) as file:
         file.write_text(file.read_text().replace('"n_obs": 2600', '"n_obs": 2599'))

@@ -73,8 +73,8 @@ def test_the_dataset_is_published_where_the_summary_says(finished: Finished) -> 
     uri = finished.summary["dataset_uri"]
     assert uri == (finished.home / "store" / SUBSET / "dataset.json").as_uri()
     dataset = json.loads(Path(uri.removeprefix("file://")).read_text())
-    assert dataset["n_obs"] == finished.summary["n_obs"]
-    assert dataset["selection"]["value_filter"] == BLOOD_NORMAL
+    assert dataset["header"]["subset"]["n_obs"] == finished.summary["n_obs"]
+    assert dataset["header"]["subset"]["selection"]["value_filter"] == BLOOD_NORMAL
 
 
 def test_the_closing_lines_tell_people_the_same(finished: Finished) -> None:

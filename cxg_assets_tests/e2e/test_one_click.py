@@ -49,7 +49,8 @@ def test_one_click_makes_a_published_dataset_with_one_run_over_the_chunks(
             f"{subset}_missing_chunks",
             f"{subset}_publish",
         ]
-        assert json.loads((narrow_ui.home / "store" / subset / "dataset.json").read_text())["n_obs"] > 0
+        pointer = json.loads((narrow_ui.home / "store" / subset / "dataset.json").read_text())
+        assert pointer["header"]["subset"]["n_obs"] > 0
 
 
 def test_a_pool_of_one_lets_no_two_runs_read_the_census_at_once(chains: dict[str, list[dict[str, Any]]]) -> None:

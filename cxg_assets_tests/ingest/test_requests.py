@@ -75,7 +75,7 @@ def test_with_an_index_the_census_is_opened_at_the_time_of_the_index_alone(
     with keep_open():
         census, plan = plan_in_s3(in_s3, spec(value_filter=BLOOD_NORMAL), locator)
 
-    assert census.timestamp_ms == before.header.release.timestamp_ms == plan.header.release.timestamp_ms
+    assert census.timestamp_ms == before.header.subset.release.timestamp_ms == plan.header.subset.release.timestamp_ms
     assert in_s3.requests().total() <= 130
     # Which release it is was read from the Census as it is now: its root alone is opened twice.
     assert [request for request, n in in_s3.requests().items() if n > 1 and "census_" in request] == []

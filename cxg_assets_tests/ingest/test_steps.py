@@ -81,7 +81,7 @@ def test_planning_again_gives_the_same_plan_and_another_chunk_size_another(
 
     assert again == blood.plan
     assert other.header.plan_id != blood.plan.header.plan_id
-    assert other.header.subset_fingerprint == blood.plan.header.subset_fingerprint
+    assert other.header.subset.fingerprint == blood.plan.header.subset.fingerprint
 
 
 def test_landed_are_the_chunks_of_the_plan_and_no_other_files(blood: Ingested) -> None:

@@ -99,7 +99,7 @@ def test_what_is_in_sync_is_so_in_both(published: Platform) -> None:
 
 
 def test_a_new_release_is_named_by_both_for_every_asset_and_every_chunk(published: Platform) -> None:
-    newer = replace(published.plan.header.release, build="2099-01-01")
+    newer = replace(published.plan.header.subset.release, build="2099-01-01")
     published.instance.report_runless_asset_event(release_observation(newer))
 
     told = assert_alike(published)

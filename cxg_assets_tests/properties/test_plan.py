@@ -46,7 +46,7 @@ def test_any_cells_are_partitioned_in_order_as_numpy_says(joinids: np.ndarray, c
     assert [chunk.n_tiles for chunk in plan.chunks] == [len(np.unique(part // TILE)) for part in parts]
     assert [(chunk.first_joinid, chunk.last_joinid) for chunk in plan.chunks] == [(p[0], p[-1]) for p in parts]
     assert len({chunk.fingerprint for chunk in plan.chunks}) == len({plan.path(c) for c in plan.chunks}) == len(parts)
-    assert plan.header.n_obs == len(joinids)
+    assert plan.header.subset.n_obs == len(joinids)
     assert plan.header.cells_of_first == len(parts[0])
     with tempfile.TemporaryDirectory() as folder:
         write_plan(plan, Path(folder) / "plan.parquet")

@@ -215,7 +215,7 @@ def worker_load(subset: Subset | None, planned: Planned | None) -> WorkerLoad:
             n_chunks=len(planned.chunks),
             chunk_nnz=max(planned.nnz(chunk) for chunk in planned.chunks),
             chunk_size=header.chunk_size,
-            n_vars=header.n_vars,
+            n_vars=header.subset.n_vars,
             compression=header.compression,
             known_from=f"plan {header.plan_id}, {counted(header.chunk_size, 'cell')} a file",
         )

@@ -36,13 +36,13 @@ class Planned:
 
     def nnz(self, chunk: Chunk) -> int:
         """Non-zeros of a chunk's file at most: obs counts those of all genes, a cell has one for each gene at most."""
-        return min(chunk.nnz, chunk.n_obs * self.header.n_vars)
+        return min(chunk.nnz, chunk.n_obs * self.header.subset.n_vars)
 
     @property
     def missing_bytes(self) -> int:
         """About the size of the files that are not stored."""
         header = self.header
-        return sum(file_bytes(self.nnz(chunk), header.n_vars, header.compression) for chunk in self.missing)
+        return sum(file_bytes(self.nnz(chunk), header.subset.n_vars, header.compression) for chunk in self.missing)
 
 
 def check_yaml() -> list[Finding]:

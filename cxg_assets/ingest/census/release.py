@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.errors import BadInput, CxgError
@@ -41,15 +40,6 @@ class Release:
     flags: tuple[str, ...] = ()
     total_cell_count: int = 0
     unique_cell_count: int = 0
-
-    @classmethod
-    def from_fields(cls, fields: Mapping[str, Any]) -> "Release":
-        """The release that `dataclasses.asdict` and JSON made of one.
-
-        Raises:
-            TypeError: There are others than its fields.
-        """
-        return cls(**{**fields, "flags": tuple(fields.get("flags", ()))})
 
     @property
     def version(self) -> str:

@@ -23,7 +23,7 @@ def read_report(store: Store, header: PlanHeader, chunk: Chunk) -> ChunkReport:
         FileNotFoundError: The chunk has not landed.
         CxgError: The file is not the chunk that the plan means.
     """
-    data = store.get(chunk_path(header.subset, header.plan_id, chunk.key, chunk.fingerprint))
+    data = store.get(chunk_path(header.subset.name, header.plan_id, chunk.key, chunk.fingerprint))
     nnz = require_chunk(io.BytesIO(data), store, header, chunk)
     return report_on(data, store, header, chunk, nnz=nnz, worker="", attempt=0)
 
@@ -35,9 +35,9 @@ def report_on(
     return ChunkReport(
         chunk=chunk.key,
         fingerprint=chunk.fingerprint,
-        uri=store.uri(chunk_path(header.subset, header.plan_id, chunk.key, chunk.fingerprint)),
+        uri=store.uri(chunk_path(header.subset.name, header.plan_id, chunk.key, chunk.fingerprint)),
         n_obs=chunk.n_obs,
-        n_vars=header.n_vars,
+        n_vars=header.subset.n_vars,
         nnz=nnz,
         n_bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
@@ -58,7 +58,7 @@ def require_chunk(source: io.BytesIO | Path, store: Store, header: PlanHeader, c
     Returns:
         Its non-zeros.
     """
-    uri = store.uri(chunk_path(header.subset, header.plan_id, chunk.key, chunk.fingerprint))
+    uri = store.uri(chunk_path(header.subset.name, header.plan_id, chunk.key, chunk.fingerprint))
     try:
         with h5py.File(source, "r") as opened:
             file: Any = opened
@@ -67,7 +67,7 @@ def require_chunk(source: io.BytesIO | Path, store: Store, header: PlanHeader, c
             nnz = len(file["X/data"])
     except (OSError, KeyError) as error:
         raise CxgError(f"{uri} is not a chunk of cxg_assets ({error}); {remedy(store, header)}") from error
-    if fingerprint != chunk.fingerprint or n_obs != chunk.n_obs or n_vars != header.n_vars:
+    if fingerprint != chunk.fingerprint or n_obs != chunk.n_obs or n_vars != header.subset.n_vars:
         raise CxgError(
             f"{uri} has fingerprint {fingerprint[:8]} and {n_obs} cells, the plan expects "
             f"{chunk.fingerprint[:8]} and {chunk.n_obs}: it was made from other inputs; {remedy(store, header)}"

@@ -176,7 +176,7 @@ class Worker:
     def _land(self, chunk: Chunk, attempt: int, encoded: "_Encoded") -> ChunkReport | ChunkFailure:
         """Stores one chunk."""
         header = self._job.header
-        path = chunk_path(header.subset, header.plan_id, chunk.key, chunk.fingerprint)
+        path = chunk_path(header.subset.name, header.plan_id, chunk.key, chunk.fingerprint)
         store = self._open().store
         began = time.perf_counter()
         try:
@@ -249,8 +249,8 @@ def _open_job(job: IngestJob, stack: ExitStack) -> _Opened:
     reading, uploading = (stack.enter_context(_started_threads(n)) for n in (1, N_UPLOADS))
     header = job.header
     store = job.store.open()
-    obs_path = subset_obs_path(header.subset, header.subset_fingerprint)
-    var_path = subset_var_path(header.subset, header.subset_fingerprint)
+    obs_path = subset_obs_path(header.subset.name, header.subset.fingerprint)
+    var_path = subset_var_path(header.subset.name, header.subset.fingerprint)
     obs = stack.enter_context(FeatherFile(feather_source(store, obs_path)))
     with store.local_copy(var_path) as path, FeatherFile(path) as file:
         var = file.read()
@@ -267,7 +267,7 @@ def _open_job(job: IngestJob, stack: ExitStack) -> _Opened:
         var,
         obs.no_rows(),
         x.dtype,
-        obs_columns=header.selection.obs_columns,
+        obs_columns=header.subset.selection.obs_columns,
         provenance=header.provenance,
         compression=header.compression,
         chunk_size=header.cells_of_first,

@@ -51,22 +51,22 @@ Files in S3: `s3fs.S3FileSystem().open(uri)` in place of the path.
 
 def dataset_card(header: PlanHeader, dataset: Dataset) -> bytes:
     """The dataset card as Markdown."""
-    selection = header.selection
+    selection = header.subset.selection
     text = _CARD.format(
-        subset=header.subset,
+        subset=header.subset.name,
         organism=selection.organism,
-        build=header.release.build,
-        schema_version=header.release.schema_version,
-        uri=header.release.uri,
+        build=header.subset.release.build,
+        schema_version=header.subset.release.schema_version,
+        uri=header.subset.release.uri,
         limit="" if selection.max_obs is None else f" (limited to the first {selection.max_obs:,})",
         value_filter=selection.value_filter or "none",
-        genes=genes_in_words(selection.genes, header.n_vars),
+        genes=genes_in_words(selection.genes, header.subset.n_vars),
         layer=header.layer,
         compression=header.compression,
         at_most=counted(header.chunk_size, "cell"),
         plan_id=header.plan_id,
-        n_obs=header.n_obs,
-        cells=counted(header.n_obs, "cell"),
+        n_obs=header.subset.n_obs,
+        cells=counted(header.subset.n_obs, "cell"),
         files=counted(dataset.n_chunks, "h5ad file"),
         n_chunks=dataset.n_chunks,
         nnz=dataset.nnz,

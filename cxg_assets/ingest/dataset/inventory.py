@@ -133,7 +133,7 @@ def take_inventory(
             if plan is None:
                 unreadable = folder
                 continue
-            users[plan.header.subset_fingerprint[:N_DIGITS]] = f"plan {folder} uses it"
+            users[plan.header.subset.fingerprint[:N_DIGITS]] = f"plan {folder} uses it"
             if folder not in writing:
                 loose |= {path: (objects[path], "not of its plan") for path in unreferenced_paths(plan, objects)}
                 loose |= {path: (objects[path], "of a run that was killed") for path in split_marks(objects)[1]}
@@ -159,7 +159,7 @@ def published_plan(store: Store, subset: str) -> str:
         CxgError: dataset.json cannot be read.
     """
     try:
-        return read_dataset(store, subset).plan_id
+        return read_dataset(store, subset).header.plan_id
     except FileNotFoundError:
         return ""
     except StoreError:

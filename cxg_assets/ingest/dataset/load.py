@@ -105,7 +105,8 @@ class LoadedDataset:
     def _published(self) -> Mapping[str, str]:
         """SHA-256 of each chunk as it was published, by chunk key; empty when this plan was not."""
         try:
-            manifest = read_manifest(self.store.get(manifest_path(self.plan.header.subset, self.plan.header.plan_id)))
+            header = self.plan.header
+            manifest = read_manifest(self.store.get(manifest_path(header.subset.name, header.plan_id)))
         except FileNotFoundError:
             return {}
         return {row.chunk: row.sha256 for row in manifest}
@@ -164,8 +165,8 @@ class LoadedDataset:
         have = "chunk {} is" if len(keys) == 1 else "chunks {} are"
         header = self.plan.header
         return BadInput(
-            f"{header.subset}, plan {header.plan_id}: {have.format(named)} not stored at {self.store.url}; "
-            f"{follow_up(self.store, 'ingest', header.subset)} writes what is missing"
+            f"{header.subset.name}, plan {header.plan_id}: {have.format(named)} not stored at {self.store.url}; "
+            f"{follow_up(self.store, 'ingest', header.subset.name)} writes what is missing"
         )
 
 
@@ -188,7 +189,7 @@ def load_dataset(store: Store, subset: str) -> LoadedDataset:
             f"{subset} is not published at {store.url} ({error}); {ingest} makes and publishes it"
         ) from error
     try:
-        return LoadedDataset(store=store, plan=load_plan(store, subset, dataset.plan_id))
+        return LoadedDataset(store=store, plan=load_plan(store, subset, dataset.header.plan_id))
     except FileNotFoundError as error:
         raise BadInput(str(error)) from error
 
@@ -256,7 +257,7 @@ def _require_decoder(plan: ChunkPlan) -> None:
         import hdf5plugin  # noqa: F401
     except ImportError as error:
         raise BadInput(
-            f"the chunks of {plan.header.subset} are compressed with zstd; pip install hdf5plugin to read them"
+            f"the chunks of {plan.header.subset.name} are compressed with zstd; pip install hdf5plugin to read them"
         ) from error
 
 
@@ -265,6 +266,6 @@ def _require_open_files(plan: ChunkPlan) -> None:
     limit: Any = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if limit != resource.RLIM_INFINITY and len(plan.chunks) + SPARE_FILES > limit:
         raise BadInput(
-            f"{plan.header.subset} has {len(plan.chunks):,} files, and this process may open {limit:,}; "
+            f"{plan.header.subset.name} has {len(plan.chunks):,} files, and this process may open {limit:,}; "
             f"start it after `ulimit -n {len(plan.chunks) + SPARE_FILES}`, or load its chunks one by one"
         )

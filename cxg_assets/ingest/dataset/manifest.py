@@ -46,7 +46,7 @@ def make_manifest(plan: ChunkPlan, reports: Sequence[ChunkReport], sizes: Mappin
     wrong = unlike_plan(plan, reports, sizes) or unlike_subset(plan, reports)
     if wrong:
         raise IncompleteDataset(
-            f"{plan.header.subset}, plan {plan.header.plan_id}: {named(wrong)}. "
+            f"{plan.header.subset.name}, plan {plan.header.plan_id}: {named(wrong)}. "
             "Make the missing chunks, then publish again"
         )
     by_key = {report.chunk: report for report in reports}
@@ -68,10 +68,11 @@ def unlike_plan(plan: ChunkPlan, reports: Sequence[ChunkReport], sizes: Mapping[
 
 def unlike_subset(plan: ChunkPlan, reports: Sequence[ChunkReport]) -> list[str]:
     """Where reports do not add up to the subset, each in words."""
-    wrong = [f"the chunks have {other}" for other in other_sums(reports, {"n_obs": plan.header.n_obs}, "the subset")]
-    others = [report.chunk for report in reports if report.n_vars != plan.header.n_vars]
+    subset = plan.header.subset
+    wrong = [f"the chunks have {other}" for other in other_sums(reports, {"n_obs": subset.n_obs}, "the subset")]
+    others = [report.chunk for report in reports if report.n_vars != subset.n_vars]
     if others:
-        wrong.append(f"chunk {others[0]} has another number of genes than the subset, {plan.header.n_vars:,}")
+        wrong.append(f"chunk {others[0]} has another number of genes than the subset, {subset.n_vars:,}")
     return wrong
 
 
@@ -111,7 +112,7 @@ def other_sums(reports: Sequence[ChunkReport], expected: Mapping[str, int], said
 
 
 def totals(reports: Sequence[ChunkReport]) -> dict[str, int]:
-    """The figures of all chunks together, under their names in `Dataset`."""
+    """The figures of all chunks together, under their names in `Dataset.sums`."""
     sums = {name: sum(getattr(report, name) for report in reports) for name in ("n_obs", "nnz", "n_bytes")}
     return {**sums, "n_vars": max((report.n_vars for report in reports), default=0), "n_chunks": len(reports)}
 

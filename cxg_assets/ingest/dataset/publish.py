@@ -1,9 +1,7 @@
 """Publishes a dataset: the files about the whole, and last the pointer to it."""
 
-import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.chunks.report import ChunkReport
@@ -21,6 +19,7 @@ from cxg_assets.ingest.finding import named
 from cxg_assets.ingest.layout import card_path, citations_path, dataset_path, manifest_path, subset_obs_path
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, PlanHeader, landed_sizes
 from cxg_assets.ingest.plan.published import Dataset, remedy
+from cxg_assets.ingest.records import encode
 from cxg_assets.ingest.storage.feather import feather_source
 from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store
@@ -52,28 +51,27 @@ def publish(
             written.
     """
     header = plan.header
-    header.selection.require_complete(header.subset)
+    header.subset.selection.require_complete(header.subset.name)
     _refuse_damaged(store, header, reports)
     manifest = make_manifest(plan, reports, landed_sizes(store, plan) if sizes is None else sizes)
     with census.open() as opened:
         datasets = opened.datasets(COLUMNS)
-    header.release.confirm(census)
-    obs = feather_source(store, subset_obs_path(header.subset, header.subset_fingerprint))
+    header.subset.release.confirm(census)
+    obs = feather_source(store, subset_obs_path(header.subset.name, header.subset.fingerprint))
     citations = citations_csv(obs, datasets)
+    sums = totals(manifest)
     dataset = Dataset(
-        subset=header.subset,
-        plan_id=header.plan_id,
-        release=header.release,
-        selection=header.selection,
-        layer=header.layer,
-        manifest_path=manifest_path(header.subset, header.plan_id),
+        header=header,
+        nnz=sums["nnz"],
+        n_chunks=sums["n_chunks"],
+        n_bytes=sums["n_bytes"],
+        manifest_path=manifest_path(header.subset.name, header.plan_id),
         published_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        **totals(manifest),
     )
     store.put(dataset.manifest_path, manifest_bytes(manifest))
-    store.put(citations_path(header.subset, header.plan_id), citations)
-    store.put(card_path(header.subset, header.plan_id), dataset_card(header, dataset))
-    store.put(dataset_path(header.subset), json.dumps(asdict(dataset), indent=1).encode())
+    store.put(citations_path(header.subset.name, header.plan_id), citations)
+    store.put(card_path(header.subset.name, header.plan_id), dataset_card(header, dataset))
+    store.put(dataset_path(header.subset.name), encode(dataset))
     return dataset
 
 
@@ -87,7 +85,7 @@ def _refuse_damaged(store: Store, header: PlanHeader, reports: Sequence[ChunkRep
         IncompleteDataset: A file is not what was published.
     """
     read_back = [report for report in reports if report.attempt == 0]
-    path = manifest_path(header.subset, header.plan_id)
+    path = manifest_path(header.subset.name, header.plan_id)
     if not read_back or not store.exists(path):
         return
     try:
@@ -96,7 +94,7 @@ def _refuse_damaged(store: Store, header: PlanHeader, reports: Sequence[ChunkRep
         raise IncompleteDataset(
             f"{store.uri(path)} is damaged, and this machine has no other record of the chunks to compare them with "
             f"({error}). Publish from the machine that made them; or delete it, publish again, and run "
-            f"{follow_up(store, 'verify', header.subset, '--deep', '--repair')}"
+            f"{follow_up(store, 'verify', header.subset.name, '--deep', '--repair')}"
         ) from error
     damaged = [
         f"chunk {report.chunk}: {other}"
@@ -104,4 +102,5 @@ def _refuse_damaged(store: Store, header: PlanHeader, reports: Sequence[ChunkRep
         if (other := other_checksum(report.uri, report.sha256, before.get(report.chunk, report.sha256)))
     ]
     if damaged:
-        raise IncompleteDataset(f"{header.subset}, plan {header.plan_id}: {named(damaged)}; {remedy(store, header)}")
+        advice = remedy(store, header)
+        raise IncompleteDataset(f"{header.subset.name}, plan {header.plan_id}: {named(damaged)}; {advice}")

@@ -1,15 +1,14 @@
 """The chunk plan: which cells go to which chunk."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.census.tiles import NNZ_PER_CELL, TILE
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.layout import (
@@ -22,7 +21,9 @@ from cxg_assets.ingest.layout import (
     plan_path,
 )
 from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION
-from cxg_assets.ingest.selection.selection import Selection, genes_in_words
+from cxg_assets.ingest.records import decode, encode
+from cxg_assets.ingest.selection.selection import genes_in_words
+from cxg_assets.ingest.selection.subset import Subset
 from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.local import Listed
 from cxg_assets.ingest.storage.store import Store
@@ -66,30 +67,20 @@ class PlanHeader:
 
     Attributes:
         plan_id: Digest of the chunks' fingerprints; names the folder.
-        subset: Name of the subset.
-        subset_fingerprint: Fingerprint of the filtered subset.
-        release: The build of the Census.
-        selection: What selected the cells and genes, from the subset.
+        subset: What was selected.
         layer: X layer.
         x_uri: URI of the layer's array.
         compression: Compression of the chunk files.
         chunk_size: Cells per chunk asked for.
-        n_obs: Cells of all chunks.
-        n_vars: Genes.
         encoding_version: Version of the chunk format that the fingerprints stand for.
     """
 
     plan_id: str
-    subset: str
-    subset_fingerprint: str
-    release: Release
-    selection: Selection
+    subset: Subset
     layer: str
     x_uri: str
     compression: str
     chunk_size: int
-    n_obs: int
-    n_vars: int
     encoding_version: int
 
     @property
@@ -99,24 +90,25 @@ class PlanHeader:
         The bytes of a chunk go by this and not by `chunk_size`: a subset that fits into one chunk is the same file at
         any size that holds it, and has the same fingerprint.
         """
-        return min(self.chunk_size, self.n_obs)
+        return min(self.chunk_size, self.subset.n_obs)
 
     @property
     def provenance(self) -> dict[str, str]:
         """What every chunk's `uns` tells of its origin."""
+        release, selection = self.subset.release, self.subset.selection
         return {
-            "subset": self.subset,
-            "census_build": self.release.build,
-            "census_uri": self.release.uri,
-            "census_region": self.release.region or "",
-            "census_schema_version": self.release.schema_version,
-            "census_flags": ", ".join(self.release.flags),
-            "census_total_cell_count": str(self.release.total_cell_count),
-            "census_unique_cell_count": str(self.release.unique_cell_count),
-            "organism": self.selection.organism,
+            "subset": self.subset.name,
+            "census_build": release.build,
+            "census_uri": release.uri,
+            "census_region": release.region or "",
+            "census_schema_version": release.schema_version,
+            "census_flags": ", ".join(release.flags),
+            "census_total_cell_count": str(release.total_cell_count),
+            "census_unique_cell_count": str(release.unique_cell_count),
+            "organism": selection.organism,
             "layer": self.layer,
-            "value_filter": self.selection.value_filter or "",
-            "genes": genes_in_words(self.selection.genes, self.n_vars),
+            "value_filter": selection.value_filter or "",
+            "genes": genes_in_words(selection.genes, self.subset.n_vars),
             "encoding_version": str(self.encoding_version),
         }
 
@@ -137,11 +129,11 @@ class ChunkPlan:
         n_tiles = sum(chunk.n_tiles for chunk in self.chunks)
         for before, after in zip(self.chunks, self.chunks[1:], strict=False):
             n_tiles -= before.last_joinid // TILE == after.first_joinid // TILE
-        return n_tiles * TILE / self.header.n_obs
+        return n_tiles * TILE / self.header.subset.n_obs
 
     def path(self, chunk: Chunk) -> str:
         """Where the chunk lies, relative to the destination."""
-        return chunk_path(self.header.subset, self.header.plan_id, chunk.key, chunk.fingerprint)
+        return chunk_path(self.header.subset.name, self.header.plan_id, chunk.key, chunk.fingerprint)
 
     def require_known_format(self) -> None:
         """Refuses a plan of which no chunk can be made: it cannot say what ours would, or stands for other bytes.
@@ -149,10 +141,10 @@ class ChunkPlan:
         Raises:
             BadInput: Another version of this program made the plan.
         """
-        self.header.selection.require_complete(self.header.subset)
+        self.header.subset.selection.require_complete(self.header.subset.name)
         if self.header.encoding_version != ENCODING_VERSION:
             raise BadInput(
-                f"plan {self.header.plan_id} of {self.header.subset} is of chunks of format "
+                f"plan {self.header.plan_id} of {self.header.subset.name} is of chunks of format "
                 f"{self.header.encoding_version}, this version of cxg_assets makes format {ENCODING_VERSION}; "
                 "materialize chunk_plan again (cxg-assets ingest does)"
             )
@@ -167,7 +159,7 @@ class ChunkPlan:
         unknown = wanted - {chunk.key for chunk in self.chunks}
         if unknown:
             raise BadInput(
-                f"chunk {min(unknown)} is not in plan {self.header.plan_id} of {self.header.subset} "
+                f"chunk {min(unknown)} is not in plan {self.header.plan_id} of {self.header.subset.name} "
                 f"({self.chunks[0].key} to {self.chunks[-1].key}); choose one of these, or materialize chunk_plan again"
             )
         return tuple(chunk for chunk in self.chunks if chunk.key in wanted)
@@ -176,7 +168,7 @@ class ChunkPlan:
 def write_plan(plan: ChunkPlan, path: Path) -> None:
     """Writes a plan as parquet: a row a chunk, the header as JSON in the schema's metadata."""
     table = pa.Table.from_pylist([asdict(chunk) for chunk in plan.chunks])
-    pq.write_table(table.replace_schema_metadata({_HEADER: json.dumps(asdict(plan.header)).encode()}), path)
+    pq.write_table(table.replace_schema_metadata({_HEADER: encode(plan.header)}), path)
 
 
 def read_plan(path: Path) -> ChunkPlan:
@@ -189,20 +181,34 @@ def read_plan(path: Path) -> ChunkPlan:
 
 
 def _plan_of(table: pa.Table, name: str) -> ChunkPlan:
+    remedy = "materialize chunk_plan again"
     try:
-        header = _read_header((table.schema.metadata or {})[_HEADER])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CxgError(
-            f"{name} is not a chunk plan of this version of cxg_assets; materialize chunk_plan again"
-        ) from error
-    return ChunkPlan(header=header, chunks=tuple(Chunk(**row) for row in table.to_pylist()))
+        text = (table.schema.metadata or {})[_HEADER]
+        chunks = tuple(Chunk(**row) for row in table.to_pylist())
+    except (KeyError, TypeError) as error:
+        raise CxgError(f"{name} is not a chunk plan of this version of cxg_assets; {remedy}") from error
+    return ChunkPlan(header=decode(PlanHeader, text, path=name, remedy=remedy, upgrade=upgraded_header), chunks=chunks)
 
 
-def _read_header(text: bytes) -> PlanHeader:
-    fields = json.loads(text)
-    fields.setdefault("encoding_version", 3)  # the last one that plans did not tell
-    release, selection = Release.from_fields(fields.pop("release")), Selection.taken_out_of(fields)
-    return PlanHeader(release=release, selection=selection, **fields)
+def upgraded_header(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a plan's header, of which earlier versions told name, parts and size of the subset one by one."""
+    if isinstance(fields.get("subset"), dict):
+        return fields
+    fields = {"encoding_version": 3, **fields}  # the last one that plans did not tell
+    if "selection" not in fields:
+        fields["selection"] = {
+            "organism": fields.pop("organism", None),
+            "value_filter": fields.pop("value_filter", None) or None,
+            "genes": None,
+            "obs_columns": fields.pop("obs_columns", ()),
+            "max_obs": None,
+            "is_complete": False,
+        }
+        fields.pop("genes", None)  # in words
+    parts = {name: fields.pop(name) for name in ("release", "selection", "n_obs", "n_vars") if name in fields}
+    name, fingerprint = fields.pop("subset", None), fields.pop("subset_fingerprint", None)
+    unknown = {"n_obs_before": 0, "n_vars_before": 0, "layers": {}}
+    return {**fields, "subset": {"name": name, "fingerprint": fingerprint, **parts, **unknown}}
 
 
 def cell_nnz(obs: pa.RecordBatch | pa.Table) -> np.ndarray:
@@ -247,7 +253,7 @@ def _removed(store: Store, subset: str, plan_id: str) -> FileNotFoundError:
 
 def stored_chunks(store: Store, plan: ChunkPlan) -> dict[str, Listed]:
     """Sizes and times of the plan's chunks that are stored, by chunk key; one request for a thousand objects."""
-    objects = store.objects(plan_folder(plan.header.subset, plan.header.plan_id))
+    objects = store.objects(plan_folder(plan.header.subset.name, plan.header.plan_id))
     paths = {plan.path(chunk): chunk.key for chunk in plan.chunks}
     return {paths[path]: listed for path, listed in objects.items() if path in paths}
 
@@ -266,7 +272,7 @@ def unreferenced_paths(plan: ChunkPlan, sizes: Mapping[str, object]) -> list[str
         plan: The plan.
         sizes: What lies in its folder, by path.
     """
-    subset, plan_id = plan.header.subset, plan.header.plan_id
+    subset, plan_id = plan.header.subset.name, plan.header.plan_id
     own = {path(subset, plan_id) for path in (plan_path, manifest_path, card_path, citations_path)}
     own |= {plan.path(chunk) for chunk in plan.chunks}
     return sorted(path for path in set(sizes) - own if not is_mark(path))

@@ -14,7 +14,7 @@ from cxg_assets.ingest.layout import N_DIGITS, plan_path, subset_obs_path, subse
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, PlanHeader, cell_nnz, write_plan
 from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION, ChunkFingerprints
 from cxg_assets.ingest.quantities import counted
-from cxg_assets.ingest.selection.subset import FilteredSubset
+from cxg_assets.ingest.selection.subset import Subset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source
 from cxg_assets.ingest.storage.scratch import scratch_folder
@@ -24,7 +24,7 @@ MAX_CHUNKS = 100_000
 """Dagster's recommended limit of partitions of one asset."""
 
 
-def make_plan(spec: SubsetSpec, subset: FilteredSubset, obs: FeatherSource, var: FeatherSource) -> ChunkPlan:
+def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: FeatherSource) -> ChunkPlan:
     """Cuts a subset into chunks of `spec.chunk_size` cells, in the order of its obs file.
 
     Memory: one chunk's joinids and the chunk table.
@@ -45,16 +45,11 @@ def make_plan(spec: SubsetSpec, subset: FilteredSubset, obs: FeatherSource, var:
     check_n_chunks(spec, subset.n_obs)
     header = PlanHeader(
         plan_id="",
-        subset=spec.name,
-        subset_fingerprint=subset.fingerprint,
-        release=subset.release,
-        selection=selection,
+        subset=subset,
         layer=spec.layer,
         x_uri=layer_uri(subset.release.uri, selection.organism, spec.layer, subset.layers),
         compression=spec.compression,
         chunk_size=spec.chunk_size,
-        n_obs=subset.n_obs,
-        n_vars=subset.n_vars,
         encoding_version=ENCODING_VERSION,
     )
     with FeatherFile(var, columns=("soma_joinid",)) as genes:
@@ -115,7 +110,7 @@ def _cut(obs: FeatherFile, chunk_size: int) -> Iterator[tuple[np.ndarray, np.nda
         yield joinids, nnz
 
 
-def store_plan(spec: SubsetSpec, subset: FilteredSubset, store: Store) -> ChunkPlan:
+def store_plan(spec: SubsetSpec, subset: Subset, store: Store) -> ChunkPlan:
     """Plans the chunks of a subset and stores the plan.
 
     Raises:

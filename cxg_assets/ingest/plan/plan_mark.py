@@ -8,17 +8,17 @@ that removes, at least one sees the other: the run finds no plan, or prune finds
 """
 
 import contextlib
-import json
 import os
 import socket
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from cxg_assets.ingest.errors import StoreError
+from cxg_assets.ingest.errors import StoreError, WrongRecord
 from cxg_assets.ingest.layout import is_mark, mark_path
+from cxg_assets.ingest.records import decode, encode
 from cxg_assets.ingest.storage.local import Listed
 from cxg_assets.ingest.storage.probe import SHORT
 from cxg_assets.ingest.storage.store import Store, StoreLocator
@@ -74,7 +74,7 @@ def marked(locator: StoreLocator, subset: str, plan_id: str, run_id: str, work: 
     """
     since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     mark = PlanMark(run_id=run_id, work=work, host=socket.gethostname(), pid=os.getpid(), since=since)
-    path, data = mark_path(subset, plan_id, run_id), json.dumps(asdict(mark)).encode()
+    path, data = mark_path(subset, plan_id, run_id), encode(mark)
     locator.open().put(path, data)
     # A refresh comes again, and for the end of a run nobody waits for minutes.
     store, ended = locator.open(SHORT), threading.Event()
@@ -118,9 +118,9 @@ def writers(store: Store, objects: Mapping[str, Listed]) -> str:
     found = []
     for path in split_marks(objects)[0]:
         try:
-            found.append(PlanMark(**json.loads(store.get(path))).in_words())
+            found.append(decode(PlanMark, store.get(path), path=path, remedy="").in_words())
         except FileNotFoundError:
             continue  # that run has ended
-        except (ValueError, TypeError):
+        except WrongRecord:
             found.append(f"a run writes here, by its mark {path}")
     return "; ".join(found)

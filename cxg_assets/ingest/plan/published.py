@@ -1,13 +1,12 @@
 """What is published: `dataset.json`, the pointer that readers start from."""
 
-import json
 from dataclasses import dataclass
+from typing import Any
 
-from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import dataset_path
-from cxg_assets.ingest.plan.chunk_plan import PlanHeader
-from cxg_assets.ingest.selection.selection import Selection
+from cxg_assets.ingest.plan.chunk_plan import PlanHeader, upgraded_header
+from cxg_assets.ingest.records import decode
 from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store
 
@@ -17,13 +16,8 @@ class Dataset:
     """What `dataset.json` says: which plan of a subset is published.
 
     Attributes:
-        subset: Name of the subset.
-        plan_id: The published plan.
-        release: The build of the Census.
-        selection: What selected the cells and genes.
-        layer: X layer.
-        n_obs: Cells.
-        n_vars: Genes.
+        header: What all its chunks share. Of a dataset that was published by a version whose `dataset.json` did not
+            hold it, what the file does not tell is empty or 0; plan.parquet has it.
         nnz: Non-zeros.
         n_chunks: Files.
         n_bytes: Bytes of all chunks.
@@ -31,42 +25,50 @@ class Dataset:
         published_at: UTC, ISO 8601.
     """
 
-    subset: str
-    plan_id: str
-    release: Release
-    selection: Selection
-    layer: str
-    n_obs: int
-    n_vars: int
+    header: PlanHeader
     nnz: int
     n_chunks: int
     n_bytes: int
     manifest_path: str
     published_at: str
 
+    @property
+    def sums(self) -> dict[str, int]:
+        """What it says of all chunks together, to be compared with what they are."""
+        subset = self.header.subset
+        own = {"nnz": self.nnz, "n_chunks": self.n_chunks, "n_bytes": self.n_bytes}
+        return {"n_obs": subset.n_obs, "n_vars": subset.n_vars, **own}
+
 
 def remedy(store: Store, header: PlanHeader) -> str:
     """What to do about a damaged chunk of a plan, in words that end an error."""
     try:
-        is_published = read_dataset(store, header.subset).plan_id == header.plan_id
+        is_published = read_dataset(store, header.subset.name).header.plan_id == header.plan_id
     except (CxgError, FileNotFoundError):
         is_published = False
     if is_published:
-        return f"{follow_up(store, 'verify', header.subset, '--repair')} makes it again"
+        return f"{follow_up(store, 'verify', header.subset.name, '--repair')} makes it again"
     return "delete it and run again"
 
 
-def read_dataset(store: Store, subset: str) -> Dataset:
+def read_dataset(store: Store, subset_name: str) -> Dataset:
     """Reads which plan of a subset is published.
 
     Raises:
         FileNotFoundError: None is.
-        CxgError: dataset.json is not one of this version.
+        WrongRecord: dataset.json is not one of this version.
     """
-    path = dataset_path(subset)
-    try:
-        fields = json.loads(store.get(path))
-        release, selection = Release.from_fields(fields.pop("release")), Selection.taken_out_of(fields)
-        return Dataset(release=release, selection=selection, **fields)
-    except (ValueError, TypeError, KeyError) as error:
-        raise CxgError(f"{store.uri(path)} is not a dataset.json of this version of cxg_assets: {error}") from error
+    path = dataset_path(subset_name)
+    text = store.get(path)
+    return decode(Dataset, text, path=store.uri(path), remedy="materialize dataset again", upgrade=_upgraded)
+
+
+def _upgraded(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a dataset, of which earlier versions told some of the header's one by one."""
+    if "header" in fields:
+        return fields
+    own = ("nnz", "n_chunks", "n_bytes", "manifest_path", "published_at")
+    of_header = {name: value for name, value in fields.items() if name not in own}
+    unknown = {"subset_fingerprint": "", "x_uri": "", "compression": "", "chunk_size": 0, "encoding_version": 0}
+    header = upgraded_header(unknown | of_header)
+    return {name: fields[name] for name in own if name in fields} | {"header": header}

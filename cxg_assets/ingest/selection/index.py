@@ -1,7 +1,6 @@
 """The census index: all obs metadata of one organism of a release, as one feather file."""
 
-import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cxg_assets.ingest.census.census import Census, CensusLocator
@@ -9,6 +8,7 @@ from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.census.repeated_cells import RepeatedCells
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import index_json_path, index_path
+from cxg_assets.ingest.records import decode, encode
 from cxg_assets.ingest.storage.feather import write_feather
 from cxg_assets.ingest.storage.scratch import scratch_folder
 from cxg_assets.ingest.storage.store import Store
@@ -31,17 +31,6 @@ class CensusIndex:
     n_obs: int
     n_bytes: int
     columns: tuple[str, ...]
-
-    def to_json(self) -> bytes:
-        """The inverse of `from_json`."""
-        return json.dumps(asdict(self), indent=1).encode()
-
-    @classmethod
-    def from_json(cls, text: bytes) -> "CensusIndex":
-        """Reads what `to_json` wrote."""
-        fields = json.loads(text)
-        fields |= {"release": Release.from_fields(fields["release"]), "columns": tuple(fields["columns"])}
-        return cls(**fields)
 
 
 def write_index(census: Census, release: Release, organism: str, path: Path) -> CensusIndex:
@@ -84,14 +73,14 @@ def make_index(census: CensusLocator, release: Release, organism: str, store: St
     """
     json_path = index_json_path(release.version, organism)
     if store.exists(json_path):
-        return CensusIndex.from_json(store.get(json_path))
+        return read_index(store, json_path)
     with scratch_folder() as folder, census.open() as opened:
         file = folder / "index.feather"
         index = write_index(opened, release, organism, file)
         # Minutes may have passed, and whoever finds this index takes it for this release's.
         release.confirm(census)
         store.put_file(index_path(release.version, organism), file)
-    store.put(json_path, index.to_json())
+    store.put(json_path, encode(index))
     return index
 
 
@@ -109,7 +98,7 @@ def as_indexed(release: Release, organism: str, store: Store) -> Release:
     json_path = index_json_path(release.version, organism)
     if not store.exists(json_path):
         return release
-    index = CensusIndex.from_json(store.get(json_path))
+    index = read_index(store, json_path)
     return replace(release, timestamp_ms=index.release.timestamp_ms)
 
 
@@ -119,4 +108,15 @@ def load_index(store: Store, release_version: str, organism: str) -> CensusIndex
     Raises:
         FileNotFoundError: It was not.
     """
-    return CensusIndex.from_json(store.get(index_json_path(release_version, organism)))
+    return read_index(store, index_json_path(release_version, organism))
+
+
+def read_index(store: Store, json_path: str) -> CensusIndex:
+    """What the JSON beside an index says.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        WrongRecord: Another version of this program made it.
+    """
+    remedy = "delete it and materialize census_index again"
+    return decode(CensusIndex, store.get(json_path), path=store.uri(json_path), remedy=remedy)

@@ -10,7 +10,7 @@ from cxg_assets.ingest.layout import INDEX_FOLDER, index_path
 from cxg_assets.ingest.selection.filter_watch import FilterWatch
 from cxg_assets.ingest.selection.filters import ValueFilter, parse_filter
 from cxg_assets.ingest.selection.genes import select_genes
-from cxg_assets.ingest.selection.index import CensusIndex
+from cxg_assets.ingest.selection.index import CensusIndex, read_index
 from cxg_assets.ingest.selection.label_traps import gene_name_warnings
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source
@@ -25,7 +25,7 @@ def newest_index(store: Store, organism: str) -> CensusIndex | None:
         organism: As the Census spells it.
     """
     paths = [path for path in store.sizes(INDEX_FOLDER) if path.endswith(f"/{organism}.json")]
-    indexes = [CensusIndex.from_json(store.get(path)) for path in paths]
+    indexes = [read_index(store, path) for path in paths]
     return max(indexes, key=lambda index: (index.release.build, index.release.timestamp_ms), default=None)
 
 

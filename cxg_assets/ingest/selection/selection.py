@@ -6,7 +6,6 @@ says by now. A YAML is only compared with it.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import pyarrow as pa
 
@@ -70,40 +69,6 @@ class Selection:
             max_obs=spec.max_obs,
             obs_types={} if obs_filter is None else obs_filter.column_types,
             var_types={} if var_filter is None else var_filter.column_types,
-        )
-
-    @classmethod
-    def from_fields(cls, fields: Mapping[str, Any]) -> "Selection":
-        """The selection that `dataclasses.asdict` and JSON made of one.
-
-        Raises:
-            KeyError: A field is missing.
-            TypeError: There are others than its fields.
-        """
-        genes = fields["genes"]
-        if genes is not None:
-            listed = genes["feature_ids"]
-            genes = GeneSelection(**{**genes, "feature_ids": None if listed is None else tuple(listed)})
-        return cls(**{**fields, "genes": genes, "obs_columns": tuple(fields["obs_columns"])})
-
-    @classmethod
-    def taken_out_of(cls, fields: dict[str, Any]) -> "Selection":
-        """The selection among the fields of a plan or dataset, which are left without it; also one of before.
-
-        Raises:
-            KeyError: A field is missing.
-            TypeError: There are others than its fields.
-        """
-        if "selection" in fields:
-            return cls.from_fields(fields.pop("selection"))
-        fields.pop("genes")  # in words
-        return cls(
-            organism=fields.pop("organism"),
-            value_filter=fields.pop("value_filter") or None,
-            genes=None,
-            obs_columns=tuple(fields.pop("obs_columns", ())),
-            max_obs=None,
-            is_complete=False,
         )
 
     def require_complete(self, subset: str) -> None:

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.release import Release
-from cxg_assets.ingest.errors import BadInput, CxgError, shown, shown_names
+from cxg_assets.ingest.errors import BadInput, shown, shown_names
 from cxg_assets.ingest.layout import index_path, subset_json_path, subset_obs_path, subset_var_path
+from cxg_assets.ingest.records import decode, encode
 from cxg_assets.ingest.selection.filter_watch import FilterWatch
 from cxg_assets.ingest.selection.filters import ValueFilter, parse_filter
 from cxg_assets.ingest.selection.genes import parse_gene_filter, select_genes
@@ -34,20 +35,22 @@ ROWS_PER_BATCH = 16_384
 
 
 @dataclass(frozen=True, kw_only=True)
-class FilteredSubset:
-    """What is known of a subset's two files; stored beside them as JSON.
+class Subset:
+    """What was selected: all that is known of a subset's two files; stored beside them as JSON.
 
     Attributes:
+        name: Names the asset group and the folder at the destination.
         release: The build of the Census.
         selection: What selected its cells and genes.
         fingerprint: SHA-256 (hex) over everything that decides the two files.
         n_obs: Cells that passed.
-        n_obs_before: Cells of the index.
+        n_obs_before: Cells of the index; 0 in plans of before they held their subset.
         n_vars: Genes that passed.
-        n_vars_before: Genes of var.
+        n_vars_before: Genes of var; 0 like `n_obs_before`.
         layers: URIs of all X layers of the organism, by name: a plan may take any.
     """
 
+    name: str
     release: Release
     selection: Selection
     fingerprint: str
@@ -56,23 +59,6 @@ class FilteredSubset:
     n_vars: int
     n_vars_before: int
     layers: dict[str, str]
-
-    def to_json(self) -> bytes:
-        """The inverse of `from_json`."""
-        return json.dumps(asdict(self), indent=1).encode()
-
-    @classmethod
-    def from_json(cls, text: bytes) -> "FilteredSubset":
-        """Reads what `to_json` wrote.
-
-        Raises:
-            CxgError: Another version of this program wrote it.
-        """
-        known = json.loads(text)
-        if set(known) != {field.name for field in fields(cls)}:
-            raise CxgError("subset.json is not one of this version of cxg_assets; materialize filtered_subset again")
-        release, selection = Release.from_fields(known["release"]), Selection.from_fields(known["selection"])
-        return cls(**known | {"release": release, "selection": selection})
 
 
 def parse_obs_filter(
@@ -127,7 +113,7 @@ def write_subset(
     obs_path: Path,
     var_path: Path,
     warn: Callable[[str], None] | None = None,
-) -> FilteredSubset:
+) -> Subset:
     """Filters an index and var into the subset's two feather files, batch by batch.
 
     Args:
@@ -154,7 +140,8 @@ def write_subset(
             warn(warning)
     selection = Selection.of(spec, value_filter, parse_gene_filter(spec.genes, var.schema))
     columns = subset_columns(selection.obs_columns, schema)
-    subset = FilteredSubset(
+    subset = Subset(
+        name=spec.name,
         release=index.release,
         selection=selection,
         fingerprint=_fingerprint(selection, index.release, genes, columns),
@@ -280,7 +267,7 @@ def make_subset(
     census: CensusLocator,
     store: Store,
     warn: Callable[[str], None] | None = None,
-) -> FilteredSubset:
+) -> Subset:
     """Filters an index into a subset at the destination.
 
     Args:
@@ -302,14 +289,22 @@ def make_subset(
         subset = write_subset(spec, index, index_source, var, layers, obs_file, var_file, warn)
         store.put_file(subset_obs_path(spec.name, subset.fingerprint), obs_file)
         store.put_file(subset_var_path(spec.name, subset.fingerprint), var_file)
-    store.put(subset_json_path(spec.name, subset.fingerprint), subset.to_json())
+    store.put(subset_json_path(spec.name, subset.fingerprint), encode(subset))
     return subset
 
 
-def load_subset(store: Store, subset: str, fingerprint: str) -> FilteredSubset:
+def load_subset(store: Store, subset_name: str, fingerprint: str) -> Subset:
     """What is known of a subset that was made.
 
     Raises:
         FileNotFoundError: It was not.
+        WrongRecord: Another version of this program made it.
     """
-    return FilteredSubset.from_json(store.get(subset_json_path(subset, fingerprint)))
+    path = subset_json_path(subset_name, fingerprint)
+    return decode(
+        Subset,
+        store.get(path),
+        path=store.uri(path),
+        remedy="materialize filtered_subset again",
+        upgrade=lambda fields: {"name": subset_name} | fields,  # it was in the path alone
+    )

@@ -69,11 +69,11 @@ class CensusCells:
             warnings.filterwarnings("ignore", message="Transforming to str index")
             expected = cellxgene_census.get_anndata(
                 self.census.root,
-                header.selection.organism,
+                header.subset.selection.organism,
                 X_name=header.layer,
                 obs_coords=self._joinids(plan, chunk, rows),
                 var_coords=self.genes,
-                obs_column_names=["soma_joinid", *header.selection.obs_columns],
+                obs_column_names=["soma_joinid", *header.subset.selection.obs_columns],
             )
         for axis in ("obs", "var"):
             mine, theirs = getattr(adata, axis).reset_index(drop=True), getattr(expected, axis).reset_index(drop=True)
@@ -92,7 +92,7 @@ class CensusCells:
         told = adata.uns[UNS_KEY]
         if told["census_uri"] != self.census.uri:
             yield f"made from {told['census_uri']}, compared with {self.census.uri}"
-        if header.selection.is_complete:
+        if header.subset.selection.is_complete:
             for name, value in header.provenance.items():
                 if told.get(name) != value:
                     here, there = (str(text)[:SHOWN_CHARACTERS] for text in (told.get(name), value))
@@ -106,7 +106,7 @@ class CensusCells:
         except (pa.ArrowException, OSError) as error:
             header = plan.header
             raise CxgError(
-                f"{subset_obs_path(header.subset, header.subset_fingerprint)} is damaged ({error}); "
+                f"{subset_obs_path(header.subset.name, header.subset.fingerprint)} is damaged ({error}); "
                 f"{self.ingest} makes it again"
             ) from error
 
@@ -121,14 +121,16 @@ def open_census_cells(store: Store, plan: ChunkPlan, census: CensusLocator) -> I
         CxgError: The Census cannot be opened.
     """
     header = plan.header
-    obs_path, var_path = (path(header.subset, header.subset_fingerprint) for path in (subset_obs_path, subset_var_path))
+    obs_path, var_path = (
+        path(header.subset.name, header.subset.fingerprint) for path in (subset_obs_path, subset_var_path)
+    )
     # var is a few megabytes: in memory it needs no room on a disk that may be full.
     genes = pa.ipc.open_file(pa.BufferReader(store.get(var_path))).read_all()["soma_joinid"].to_numpy()
     with (
         FeatherFile(feather_source(store, obs_path), columns=("soma_joinid",)) as cells,
         census.open() as opened,
     ):
-        yield CensusCells(opened, cells, genes, follow_up(store, "ingest", header.subset))
+        yield CensusCells(opened, cells, genes, follow_up(store, "ingest", header.subset.name))
 
 
 def _read(data: bytes) -> "AnnData":

@@ -92,19 +92,19 @@ def verify_chunks(
                         different.append(f"{name}{uri} {'; '.join(differences)}")
     except Exception as error:
         # Of a Census that was replaced TileDB says anything.
-        plan.header.release.confirm(census)
+        plan.header.subset.release.confirm(census)
         if isinstance(error, (CxgError, FileNotFoundError)):
             raise
         what = "cells or genes" if isinstance(error, pa.ArrowException) else "cells of the Census"
-        raise CxgError(f"{what} of {plan.header.subset} cannot be read: {' '.join(str(error).split())}") from error
+        raise CxgError(f"{what} of {plan.header.subset.name} cannot be read: {' '.join(str(error).split())}") from error
     if different:
-        plan.header.release.confirm(census)
+        plan.header.subset.release.confirm(census)
     n_chunks = len(plan.chunks)
     listed: dict[str, Fact] = {"n_chunks": n_chunks, "n_landed": len(sizes), "n_bytes": sum(sizes.values())}
     reported = totals(reports)
     sums: dict[str, Fact] = {
         "n_obs": reported["n_obs"],
-        "expected_n_obs": plan.header.n_obs,
+        "expected_n_obs": plan.header.subset.n_obs,
         "nnz": reported["nnz"],
     }
     sampled: dict[str, Fact] = {

@@ -62,15 +62,15 @@ def verify_published(store: Store, subset: str) -> tuple[str, Finding]:
         The plan that is published, and what was found.
     """
     dataset = read_dataset(store, subset)
-    sizes = landed_sizes(store, load_plan(store, subset, dataset.plan_id))
+    sizes = landed_sizes(store, load_plan(store, subset, dataset.header.plan_id))
     rows = read_manifest(store.get(dataset.manifest_path))
     wrong = [other for row in rows if (other := other_size(row.uri, sizes.get(row.chunk), row.n_bytes))]
-    sums = _sums_of(dataset)
+    sums = dataset.sums
     other = [f"the manifest has {other}" for other in other_sums(rows, sums, "dataset.json says")]
     repair = follow_up(store, "verify", subset, "--repair")
     reported = totals(rows)
     facts = {"n_wrong": len(wrong)} | {name: reported[name] for name in ("n_obs", "n_bytes", "n_chunks")}
-    return dataset.plan_id, Finding.of([*wrong, *other], f"{repair} makes the chunks again", facts)
+    return dataset.header.plan_id, Finding.of([*wrong, *other], f"{repair} makes the chunks again", facts)
 
 
 def verify(
@@ -94,15 +94,15 @@ def verify(
         order, then what is unreferenced. Empty when all is right.
     """
     try:
-        plan = load_plan(store, dataset.subset, dataset.plan_id)
+        plan = load_plan(store, dataset.header.subset.name, dataset.header.plan_id)
     except StoreError:
         raise
     except (CxgError, OSError, ValueError, pa.ArrowException) as error:
-        uri = store.uri(plan_path(dataset.subset, dataset.plan_id))
+        uri = store.uri(plan_path(dataset.header.subset.name, dataset.header.plan_id))
         what = "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
-        ingest = follow_up(store, "ingest", dataset.subset)
+        ingest = follow_up(store, "ingest", dataset.header.subset.name)
         return [_wrong(f"the plan {uri} {what}; {ingest} makes it again", Repair.INGEST)]
-    sizes = store.sizes(plan_folder(dataset.subset, dataset.plan_id))
+    sizes = store.sizes(plan_folder(dataset.header.subset.name, dataset.header.plan_id))
     rows, findings = _read_rows(store, plan, dataset)
     findings += _missing_files(store, plan, sizes)
     with contextlib.ExitStack() as stack:
@@ -134,11 +134,6 @@ def _wrong(what: str, repair: Repair, chunk: str = "") -> Finding:
     return Finding(what=" ".join(what.split()), where=chunk, to_do=repair, severity=Severity.FAILED)
 
 
-def _sums_of(dataset: Dataset) -> dict[str, int]:
-    """What dataset.json says of its chunks together."""
-    return {name: getattr(dataset, name) for name in ("n_obs", "nnz", "n_bytes", "n_chunks", "n_vars")}
-
-
 def _read_rows(store: Store, plan: ChunkPlan, dataset: Dataset) -> tuple[dict[str, ChunkReport] | None, list[Finding]]:
     """Rows of the manifest by chunk key (None when it cannot be read), and what is wrong with the whole of it."""
     name = f"the manifest {store.uri(dataset.manifest_path)}"
@@ -162,7 +157,7 @@ def _read_rows(store: Store, plan: ChunkPlan, dataset: Dataset) -> tuple[dict[st
                 f"{chunk.fingerprint[:8]} and {chunk.n_obs}"
             )
     if not wrong and len(by_key) == len(planned):
-        wrong += [f"has {other}" for other in other_sums(rows, _sums_of(dataset), "dataset.json says")]
+        wrong += [f"has {other}" for other in other_sums(rows, dataset.sums, "dataset.json says")]
     return by_key, [_wrong(f"{name} {what}", Repair.PUBLISH) for what in wrong]
 
 
@@ -170,13 +165,13 @@ def _missing_files(store: Store, plan: ChunkPlan, sizes: Mapping[str, int]) -> I
     """What else belongs to a dataset and is not there."""
     header = plan.header
     for path in (card_path, citations_path):
-        name = path(header.subset, header.plan_id)
+        name = path(header.subset.name, header.plan_id)
         if name not in sizes:
             yield _wrong(f"{store.uri(name)} is not there", Repair.PUBLISH)
     for path in (subset_obs_path, subset_var_path, subset_json_path):
-        name = path(header.subset, header.subset_fingerprint)
+        name = path(header.subset.name, header.subset.fingerprint)
         if not store.exists(name):
-            ingest = follow_up(store, "ingest", header.subset)
+            ingest = follow_up(store, "ingest", header.subset.name)
             yield _wrong(f"{store.uri(name)} is not there; {ingest} makes it again", Repair.INGEST)
 
 

@@ -23,7 +23,7 @@ def verify_plan(plan: ChunkPlan, store: Store) -> Finding:
         CxgError: It cannot be read.
     """
     header, chunks = plan.header, plan.chunks
-    joinids = read_joinids(store, subset_obs_path(header.subset, header.subset_fingerprint))
+    joinids = read_joinids(store, subset_obs_path(header.subset.name, header.subset.fingerprint))
     n_in_none, n_in_several = _coverage(plan, len(joinids))
     n_beyond = sum(max(chunk.row_stop - len(joinids), 0) for chunk in chunks)
     misplaced = ""

@@ -16,7 +16,7 @@ from cxg_assets.ingest.layout import index_json_path, index_path, subset_obs_pat
 from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.selection.filter_grammar import Condition, Node, Source, parse_expression
 from cxg_assets.ingest.selection.index import CensusIndex
-from cxg_assets.ingest.selection.subset import FilteredSubset
+from cxg_assets.ingest.selection.subset import Subset
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source
 from cxg_assets.ingest.storage.store import Store
 
@@ -73,9 +73,7 @@ def verify_index(index: CensusIndex, store: Store, census: CensusLocator) -> Fin
     return Finding.of(wrong, f"delete {beside} and materialize census_index again", facts)
 
 
-def verify_subset(
-    subset: FilteredSubset, name: str, store: Store, index: CensusIndex, index_store: Store
-) -> SubsetFindings:
+def verify_subset(subset: Subset, name: str, store: Store, index: CensusIndex, index_store: Store) -> SubsetFindings:
     """Compares the cells of a subset's obs file with the index.
 
     Memory: 17 bytes a cell of the subset and a batch of the index, decoded. Of an index in S3 all joinids are fetched,
@@ -223,7 +221,7 @@ def _rows_of(joinids: np.ndarray, known: np.ndarray, is_found: np.ndarray) -> np
     return rows if order is None else order[rows]
 
 
-def _contents(subset: FilteredSubset, n_obs: int, n_unknown: int) -> Finding:
+def _contents(subset: Subset, n_obs: int, n_unknown: int) -> Finding:
     wrong = [
         "the subset has no cells; loosen value_filter" if n_obs == 0 else "",
         "the subset has no genes; loosen genes" if subset.n_vars == 0 else "",

@@ -86,7 +86,7 @@ def test_a_collection_joins_the_chunks(by_compression: dict[str, Ingested], comp
 
     collection: Any = AnnCollection(chunks, join_vars="inner", join_obs="inner")
 
-    assert collection.shape == (120, ingested.plan.header.n_vars)
+    assert collection.shape == (120, ingested.plan.header.subset.n_vars)
     assert collection.obs_names.is_unique
     everything = sp.vstack([chunk.X for chunk in chunks]).tocsr()
     rows = [100, 3, 69, 70]
@@ -98,7 +98,7 @@ def test_chunks_concatenate_without_losing_categories(blood: Ingested) -> None:
 
     joined: Any = anndata.concat(chunks, merge="same")
 
-    assert joined.n_obs == blood.plan.header.n_obs
+    assert joined.n_obs == blood.plan.header.subset.n_obs
     assert joined.obs_names.is_unique
     assert joined.obs["cell_type"].dtype == chunks[0].obs["cell_type"].dtype
     pd.testing.assert_frame_equal(joined.var, chunks[0].var)

@@ -57,7 +57,7 @@ def test_a_worker_peaks_below_the_estimate(
         made = ingest(spec(name=name, genes=None, chunk_size=chunk_size, compression=compression), store_url)
         header, chunks = made.plan.header, made.plan.chunks
         peak = peak_of_a_worker(made, tmp_path / "job")
-        estimate = worker_bytes(max(chunk.nnz for chunk in chunks), header.n_vars, compression)
+        estimate = worker_bytes(max(chunk.nnz for chunk in chunks), header.subset.n_vars, compression)
 
         assert peak < estimate
 

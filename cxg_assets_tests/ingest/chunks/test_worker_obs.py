@@ -111,5 +111,5 @@ def test_a_worker_reads_the_batches_of_its_spans_from_s3_and_little_more(
     n_bytes = (tmp_path / "obs").stat().st_size
     n_requests, of_all = n_read(server, "obs.feather")
     assert of_opening <= 32 * KIB
-    assert of_all - of_opening <= 1.1 * n_bytes * ROWS_OF_SUBSET / plan.header.n_obs
+    assert of_all - of_opening <= 1.1 * n_bytes * ROWS_OF_SUBSET / plan.header.subset.n_obs
     assert n_requests <= 4

@@ -134,7 +134,7 @@ def test_a_lazy_chunk_decodes_only_when_asked_and_gives_the_same(published: Publ
 def test_the_collection_is_all_chunks_joined_in_plan_order(published: Published, in_memory: bool) -> None:
     collection: Any = load.load_dataset(published.store, "blood_normal").cells(lazy=not in_memory)
     expected: Any = anndata.concat(published.files, merge="same")
-    assert collection.shape == expected.shape == (230, published.plan.header.n_vars)
+    assert collection.shape == expected.shape == (230, published.plan.header.subset.n_vars)
     assert collection.obs_names.is_unique
     assert list(collection.obs_names) == list(expected.obs_names)
     assert list(collection.var_names) == list(expected.var_names)
@@ -234,19 +234,23 @@ def of_before(damaged: Ingested) -> Ingested:
     """The published subset as it was stored before plan and dataset.json had the selection."""
     store, header = damaged.store, damaged.plan.header
     flat = {
-        "organism": header.selection.organism,
-        "value_filter": header.selection.value_filter,
+        "organism": header.subset.selection.organism,
+        "value_filter": header.subset.selection.value_filter,
         "genes": header.provenance["genes"],
     }
-    path = dataset_path(header.subset)
+    path = dataset_path(header.subset.name)
     dataset = json.loads(store.get(path))
-    del dataset["selection"]
+    header_fields = dataset.pop("header")
+    dataset |= {name: header_fields["subset"][name] for name in ("release", "n_obs", "n_vars")}
+    dataset |= {"subset": header.subset.name, "plan_id": header.plan_id, "layer": header.layer}
     store.put(path, json.dumps(dataset | flat).encode())
     file = damaged.file(damaged.plan.chunks[0]).parent / "plan.parquet"
     table = pq.read_table(file)
     fields = json.loads((table.schema.metadata or {})[b"cxg_assets"])
-    del fields["selection"]
-    fields |= flat | {"obs_columns": header.selection.obs_columns}
+    of_subset = fields.pop("subset")
+    fields |= {name: of_subset[name] for name in ("release", "n_obs", "n_vars")}
+    fields |= {"subset": header.subset.name, "subset_fingerprint": header.subset.fingerprint}
+    fields |= flat | {"obs_columns": header.subset.selection.obs_columns}
     pq.write_table(table.replace_schema_metadata({"cxg_assets": json.dumps(fields)}), file)
     return damaged
 
@@ -254,7 +258,7 @@ def of_before(damaged: Ingested) -> Ingested:
 def test_what_was_published_before_selections_were_kept_is_loaded_and_verified(of_before: Ingested) -> None:
     store = of_before.store
     collection = load.load_dataset(store, "blood_normal").cells(lazy=False)
-    assert collection.shape == (of_before.plan.header.n_obs, of_before.plan.header.n_vars)
+    assert collection.shape == (of_before.plan.header.subset.n_obs, of_before.plan.header.subset.n_vars)
     assert load.load_dataset(store, "blood_normal").plan.chunks == of_before.plan.chunks
     assert verify(store, read_dataset(store, "blood_normal"), of_before.census) == []
 

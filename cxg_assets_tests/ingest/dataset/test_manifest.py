@@ -31,7 +31,7 @@ def test_it_has_one_row_a_chunk_in_plan_order(blood: Ingested, sizes: dict[str, 
     assert table.schema == SCHEMA
     for row, report in zip(table.to_pylist(), blood.reports, strict=True):
         assert row == {name: getattr(report, name) for name in SCHEMA.names}
-    assert totals(manifest)["n_obs"] == blood.plan.header.n_obs
+    assert totals(manifest)["n_obs"] == blood.plan.header.subset.n_obs
 
 
 def test_it_comes_back_from_parquet(blood: Ingested, sizes: dict[str, int]) -> None:
@@ -73,7 +73,7 @@ def test_an_object_of_another_size_makes_it_incomplete(blood: Ingested, sizes: d
 
 def test_cells_that_do_not_add_up_make_it_incomplete(blood: Ingested, sizes: dict[str, int]) -> None:
     first, *others = blood.reports
-    n_obs = blood.plan.header.n_obs
+    n_obs = blood.plan.header.subset.n_obs
 
     with pytest.raises(IncompleteDataset, match=f"the chunks have n_obs {n_obs - 1:,}, the subset {n_obs:,}"):
         make_manifest(blood.plan, [replace(first, n_obs=first.n_obs - 1), *others], sizes)

@@ -1,7 +1,6 @@
 """A dataset is published when it is whole; its card, its citations and its pointer tell the truth."""
 
 import io
-import json
 import re
 import subprocess
 import sys
@@ -45,12 +44,20 @@ def test_the_pointer_tells_what_is_published(made: Ingested) -> None:
     dataset = publish_all(made)
 
     assert read_dataset(made.store, "blood_normal") == dataset
-    assert dataset.plan_id == made.plan.header.plan_id
-    assert (dataset.n_obs, dataset.n_vars, dataset.n_chunks) == (300, made.plan.header.n_vars, 3)
+    assert dataset.header.plan_id == made.plan.header.plan_id
+    assert (dataset.header.subset.n_obs, dataset.header.subset.n_vars, dataset.n_chunks) == (
+        300,
+        made.plan.header.subset.n_vars,
+        3,
+    )
     assert dataset.nnz == sum(report.nnz for report in made.reports)
     assert dataset.n_bytes == sum(made.file(chunk).stat().st_size for chunk in made.plan.chunks)
-    assert (dataset.selection, dataset.layer, dataset.release) == (made.subset.selection, "raw", made.release)
-    assert dataset.selection.value_filter == BLOOD_NORMAL
+    assert (dataset.header.subset.selection, dataset.header.layer, dataset.header.subset.release) == (
+        made.subset.selection,
+        "raw",
+        made.release,
+    )
+    assert dataset.header.subset.selection.value_filter == BLOOD_NORMAL
 
 
 def test_an_incomplete_dataset_writes_nothing(made: Ingested) -> None:
@@ -147,19 +154,19 @@ def test_a_new_plan_takes_over_the_pointer_and_leaves_the_old_files(
     made: Ingested, ingest: Ingest, store_url: str
 ) -> None:
     old = publish_all(made)
-    before = made.store.sizes(f"blood_normal/{old.plan_id}")
+    before = made.store.sizes(f"blood_normal/{old.header.plan_id}")
 
     new = publish_all(ingest(replace(made.spec, chunk_size=150), store_url))
 
     assert read_dataset(made.store, "blood_normal") == new
-    assert new.plan_id != old.plan_id
-    assert made.store.sizes(f"blood_normal/{old.plan_id}") == before
+    assert new.header.plan_id != old.header.plan_id
+    assert made.store.sizes(f"blood_normal/{old.header.plan_id}") == before
 
 
 def test_citations_count_the_cells_of_each_dataset(made: Ingested, census: soma.Collection) -> None:
     dataset = publish_all(made)
 
-    citations = pd.read_csv(io.BytesIO(made.store.get(citations_path("blood_normal", dataset.plan_id))))
+    citations = pd.read_csv(io.BytesIO(made.store.get(citations_path("blood_normal", dataset.header.plan_id))))
     cells = get_obs(census, "homo_sapiens", value_filter=BLOOD_NORMAL, column_names=["dataset_id"])[:300]
     counts = cells.dataset_id.astype(str).value_counts()
     assert dict(zip(citations.dataset_id, citations.n_obs, strict=True)) == counts.to_dict()
@@ -177,8 +184,8 @@ def test_citations_count_every_cell_also_without_dataset_id_in_the_chunks(
 
     dataset = publish_all(old)
 
-    citations = pd.read_csv(io.BytesIO(old.store.get(citations_path("blood_normal", dataset.plan_id))))
-    assert citations.n_obs.sum() == old.plan.header.n_obs
+    citations = pd.read_csv(io.BytesIO(old.store.get(citations_path("blood_normal", dataset.header.plan_id))))
+    assert citations.n_obs.sum() == old.plan.header.subset.n_obs
     assert citations.citation.notna().all()
     assert "dataset_id" not in old.read(old.plan.chunks[0]).obs
 
@@ -192,14 +199,14 @@ def test_the_example_of_the_card_runs_in_the_folder_of_the_card(made: Ingested) 
 
     run = subprocess.run([sys.executable, "-c", example], cwd=folder, capture_output=True, text=True, check=True)
 
-    assert re.search(rf"n_obs . n_vars = 100 . {dataset.n_vars}\b", run.stdout)
+    assert re.search(rf"n_obs . n_vars = 100 . {dataset.header.subset.n_vars}\b", run.stdout)
     assert made.plan.chunks[0].fingerprint in run.stdout
 
 
 def test_the_card_tells_the_numbers_of_the_dataset(made: Ingested) -> None:
     dataset = publish_all(made)
 
-    card = made.store.get(card_path("blood_normal", dataset.plan_id)).decode()
+    card = made.store.get(card_path("blood_normal", dataset.header.plan_id)).decode()
 
     assert "300 cells of homo_sapiens in 3 h5ad files" in card
     assert f"filter `{BLOOD_NORMAL}`" in card
@@ -228,7 +235,7 @@ def test_a_pointer_that_cannot_be_read_is_named(store_url: str, text: str) -> No
     store = StoreLocator(url=store_url).open()
     store.put(dataset_path("blood_normal"), text.encode())
 
-    with pytest.raises(CxgError, match=r"blood_normal/dataset\.json is not a dataset\.json of this version"):
+    with pytest.raises(CxgError, match=r"blood_normal/dataset\.json is not of this version"):
         read_dataset(store, "blood_normal")
 
 
@@ -240,4 +247,4 @@ def test_no_published_file_holds_a_secret(ingest: Ingest, spec: MakeSpec, s3: Bu
         body = s3.client.get_object(Bucket=s3.name, Key=item["Key"])["Body"].read()
         assert b"test-secret" not in body
         assert (s3.settings.endpoint_url or "").encode() not in body
-    assert json.loads(in_s3.store.get(dataset_path("blood_normal")))["n_obs"] == 60
+    assert read_dataset(in_s3.store, "blood_normal").header.subset.n_obs == 60

@@ -23,7 +23,7 @@ from cxg_assets.ingest.plan.making import MAX_CHUNKS, check_n_chunks, make_plan
 from cxg_assets.ingest.selection.filters import parse_filter
 from cxg_assets.ingest.selection.genes import parse_gene_filter
 from cxg_assets.ingest.selection.selection import Selection
-from cxg_assets.ingest.selection.subset import FilteredSubset
+from cxg_assets.ingest.selection.subset import Subset
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
 from cxg_assets.ingest.storage.feather import ROWS_PER_BATCH, write_feather
 
@@ -56,7 +56,8 @@ def plan_of(
     spec = replace(SPEC, **changes)
     columns = {"soma_joinid": joinids.astype(np.int64)} | ({} if nnz is None else {"nnz": nnz.astype(np.int64)})
     obs, var = pa.table(columns), pa.table({"soma_joinid": pa.array(gene_joinids, pa.int64())})
-    subset = FilteredSubset(
+    subset = Subset(
+        name=spec.name,
         release=release,
         selection=selection_of(spec),
         fingerprint="5" * 64,
@@ -88,7 +89,7 @@ def assert_partitions(plan: ChunkPlan, joinids: np.ndarray, nnz: np.ndarray, chu
         assert (chunk.first_joinid, chunk.last_joinid) == (joinids[rows][0], joinids[rows][-1])
         assert chunk.nnz == nnz[rows].sum()
         assert chunk.n_tiles == len(set(joinids[rows] // TILE))
-    assert plan.header.n_obs == len(joinids)
+    assert plan.header.subset.n_obs == len(joinids)
 
 
 @settings(max_examples=60, deadline=None)
@@ -239,6 +240,9 @@ def test_a_plan_of_another_chunk_format_can_be_read_and_no_chunk_is_made_of_it(t
     table = pq.read_table(path)
     [(key, text)] = (table.schema.metadata or {}).items()
     header = json.loads(text)
+    flat = {"subset": plan.header.subset.name, "subset_fingerprint": plan.header.subset.fingerprint}
+    of_subset = header.pop("subset")
+    header |= flat | {name: of_subset[name] for name in ("release", "selection", "n_obs", "n_vars")}
     del header["encoding_version"]  # as plans were before chunks of format 4
     pq.write_table(table.replace_schema_metadata({key: json.dumps(header).encode()}), path)
 

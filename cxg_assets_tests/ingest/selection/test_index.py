@@ -12,9 +12,11 @@ import tiledbsoma as soma
 
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.release import Release
-from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.selection.index import CensusIndex, write_index
+from cxg_assets.ingest.errors import BadInput, WrongRecord
+from cxg_assets.ingest.records import encode
+from cxg_assets.ingest.selection.index import CensusIndex, read_index, write_index
 from cxg_assets.ingest.storage.feather import FeatherFile
+from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets_tests.conftest import N_OBS, OLD_N_OBS
 
 get_obs: Any = cellxgene_census.get_obs
@@ -69,8 +71,12 @@ def test_obs_is_read_in_many_buffers_and_the_file_is_the_same(
 def test_what_is_known_of_an_index_comes_back_from_json(census_uri: str, release: Release, tmp_path: Path) -> None:
     index = index_of(census_uri, release, "mus_musculus", tmp_path / "index.feather")
 
-    assert CensusIndex.from_json(index.to_json()) == index
-    assert CensusIndex.from_json(index.to_json()) != replace(index, n_obs=index.n_obs + 1)
+    store = StoreLocator(url=tmp_path.as_uri()).open()
+    store.put("index.json", encode(index))
+    assert read_index(store, "index.json") == index != replace(index, n_obs=index.n_obs + 1)
+    store.put("index.json", encode(index)[:-2])
+    with pytest.raises(WrongRecord, match=r"index.json is not of this .* delete it and materialize census_index"):
+        read_index(store, "index.json")
 
 
 def test_an_organism_that_is_not_there_is_bad_input(census_uri: str, release: Release, tmp_path: Path) -> None:

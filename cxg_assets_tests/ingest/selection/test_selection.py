@@ -1,13 +1,12 @@
 """A selection is compared with a YAML by meaning, and says by which attributes the two differ."""
 
-import json
-from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.records import decode, encode
 from cxg_assets.ingest.selection.filter_spelling import plain_spelling
 from cxg_assets.ingest.selection.filters import parse_filter
 from cxg_assets.ingest.selection.genes import parse_gene_filter
@@ -39,7 +38,7 @@ def selection_of(spec: SubsetSpec) -> Selection:
     """As it comes back from the JSON of a subset."""
     value_filter = None if spec.value_filter is None else parse_filter(spec.value_filter, OBS)
     selection = Selection.of(spec, value_filter, parse_gene_filter(spec.genes, VAR))
-    back = Selection.from_fields(json.loads(json.dumps(asdict(selection))))
+    back = decode(Selection, encode(selection), path="subset.json", remedy="")
     assert back == selection
     return back
 

@@ -13,11 +13,14 @@ import tiledbsoma as soma
 
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.release import Release
-from cxg_assets.ingest.errors import BadInput, CxgError
+from cxg_assets.ingest.errors import BadInput, WrongRecord
+from cxg_assets.ingest.layout import subset_json_path
+from cxg_assets.ingest.records import encode
 from cxg_assets.ingest.selection.index import CensusIndex, write_index
-from cxg_assets.ingest.selection.subset import FilteredSubset, export_index, write_subset
+from cxg_assets.ingest.selection.subset import Subset, export_index, load_subset, write_subset
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
 from cxg_assets.ingest.storage.feather import FeatherFile
+from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets_tests.conftest import BLOOD_NORMAL, N_OBS, WELL_MEASURED
 
 get_obs: Any = cellxgene_census.get_obs
@@ -46,7 +49,7 @@ def indexed(census_uri: str, release: Release, tmp_path_factory: pytest.TempPath
     return make_indexed(census_uri, release, tmp_path_factory.mktemp("subset") / "index.feather")
 
 
-def subset_of(spec: SubsetSpec, indexed: Indexed, folder: Path) -> tuple[FilteredSubset, pd.DataFrame, pd.DataFrame]:
+def subset_of(spec: SubsetSpec, indexed: Indexed, folder: Path) -> tuple[Subset, pd.DataFrame, pd.DataFrame]:
     """What is known of the subset, its obs and its var."""
     folder.mkdir(exist_ok=True)
     obs, var = folder / "obs.feather", folder / "var.feather"
@@ -188,9 +191,14 @@ def test_what_does_not_fit_the_census_is_bad_input(
 def test_what_is_known_of_a_subset_comes_back_from_json(spec: MakeSpec, indexed: Indexed, tmp_path: Path) -> None:
     subset, *_ = subset_of(spec(value_filter=BLOOD_NORMAL), indexed, tmp_path)
 
-    assert FilteredSubset.from_json(subset.to_json()) == subset
-    with pytest.raises(CxgError, match="not one of this version of cxg_assets; materialize filtered_subset again"):
-        FilteredSubset.from_json(subset.to_json().replace(b"layers", b"layer_names"))
+    store = StoreLocator(url=tmp_path.as_uri()).open()
+    path, text = subset_json_path(subset.name, subset.fingerprint), encode(subset)
+    store.put(path, text)
+    assert load_subset(store, subset.name, subset.fingerprint) == subset
+    store.put(path, text.replace(b"layers", b"layer_names"))
+    said = "subset.json is not of this version of cxg_assets: layers: .*; materialize filtered_subset again"
+    with pytest.raises(WrongRecord, match=said):
+        load_subset(store, subset.name, subset.fingerprint)
 
 
 def test_a_part_of_the_index_is_copied_out(indexed: Indexed, census: soma.Collection, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from cxg_assets.ingest.errors import CxgError, StoreError
 from cxg_assets.ingest.layout import index_path, subset_obs_path, subset_var_path
 from cxg_assets.ingest.plan.making import store_plan
 from cxg_assets.ingest.selection.index import CensusIndex
-from cxg_assets.ingest.selection.subset import FilteredSubset, write_subset
+from cxg_assets.ingest.selection.subset import Subset, write_subset
 from cxg_assets.ingest.storage.feather import ROWS_PER_BATCH, FeatherFile, FeatherSource, feather_source, write_feather
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.ingest.verify.selection import read_joinids, verify_subset
@@ -71,18 +71,18 @@ def a_tissue(index_file: Path) -> str:
 
 def select(
     folder: Path, source: FeatherSource, index: CensusIndex, value_filter: str | None, max_obs: int | None = None
-) -> FilteredSubset:
+) -> Subset:
     """Writes a subset's files into a folder."""
     spec = replace(SPEC, value_filter=value_filter, obs_columns=COLUMNS, max_obs=max_obs)
     return write_subset(spec, index, source, VAR, LAYERS, folder / "obs", folder / "var")
 
 
-def put(store: Store, subset: FilteredSubset, folder: Path) -> None:
+def put(store: Store, subset: Subset, folder: Path) -> None:
     store.put_file(subset_obs_path(SPEC.name, subset.fingerprint), folder / "obs")
     store.put_file(subset_var_path(SPEC.name, subset.fingerprint), folder / "var")
 
 
-def look_at(server: StrictS3, store: Store, index_file: Path, folder: Path, value_filter: str | None) -> FilteredSubset:
+def look_at(server: StrictS3, store: Store, index_file: Path, folder: Path, value_filter: str | None) -> Subset:
     """Filters the index in S3 and checks the subset; counts bytes and requests of both."""
     index = about(index_file)
     subset = select(folder, feather_source(store, INDEX), index, value_filter)

@@ -180,11 +180,13 @@ def test_a_manifest_that_does_not_belong_to_the_dataset_is_found(
 
 @pytest.mark.parametrize("column", ["n_chunks", "n_obs", "n_vars", "nnz", "n_bytes"])
 def test_a_pointer_that_does_not_belong_to_the_manifest_is_found(made: Ingested, dataset: Dataset, column: str) -> None:
-    wrong = replace(dataset, **{column: 7})
+    header, of_subset = dataset.header, column in ("n_obs", "n_vars")
+    changed = {"header": replace(header, subset=replace(header.subset, **{column: 7}))} if of_subset else {column: 7}
+    wrong = replace(dataset, **changed)
 
     findings = verify(made.store, wrong, None)
 
-    assert_one(findings, "", f"has {column} {getattr(dataset, column):,}, dataset.json says 7")
+    assert_one(findings, "", f"has {column} {dataset.sums[column]:,}, dataset.json says 7")
     assert findings[0].to_do is Repair.PUBLISH
 
 
@@ -206,7 +208,7 @@ def test_a_damaged_manifest_is_one_problem_and_chunks_are_still_looked_at(
 
 @pytest.mark.parametrize("damage", ["gone", "cut", "empty", "text"])
 def test_a_damaged_plan_is_one_problem_that_says_what_to_do(made: Ingested, dataset: Dataset, damage: str) -> None:
-    path = plan_path("blood_normal", dataset.plan_id)
+    path = plan_path("blood_normal", dataset.header.plan_id)
     break_object(made, path, damage)
 
     findings = verify(made.store, dataset, made.census)
@@ -246,7 +248,7 @@ def test_a_damaged_file_of_the_subset_is_found_deeply(
 def test_a_missing_card_or_citations_are_found(
     made: Ingested, dataset: Dataset, path: Callable[[str, str], str]
 ) -> None:
-    name = path("blood_normal", dataset.plan_id)
+    name = path("blood_normal", dataset.header.plan_id)
     made.store.delete(name)
 
     findings = verify(made.store, dataset, None)
@@ -259,7 +261,7 @@ def test_a_missing_card_or_citations_are_found(
     "name", ["notes.txt", "00000-0123456789abcdef.h5ad", "00003-0123456789abcdef.h5ad", "deeper/00000.h5ad"]
 )
 def test_an_unreferenced_object_is_found(made: Ingested, dataset: Dataset, name: str) -> None:
-    path = f"blood_normal/{dataset.plan_id}/{name}"
+    path = f"blood_normal/{dataset.header.plan_id}/{name}"
     made.store.put(path, b"1")
 
     findings = verify(made.store, dataset, None)
@@ -275,7 +277,7 @@ def test_an_unreferenced_and_a_damaged_object_in_s3_are_found(ingest: Ingest, sp
     data = bytearray(in_s3.store.get(path))
     data[-1] ^= 1
     in_s3.store.put(path, bytes(data))
-    in_s3.store.put(f"blood_normal/{dataset.plan_id}/more", b"1")
+    in_s3.store.put(f"blood_normal/{dataset.header.plan_id}/more", b"1")
 
     findings = verify(in_s3.store, dataset, None)
 
@@ -294,8 +296,8 @@ def test_chunks_larger_than_what_may_be_under_way_are_checked_one_after_the_othe
 def test_only_damaged_chunks_have_to_be_made_again(made: Ingested, dataset: Dataset) -> None:
     made.file(made.plan.chunks[2]).unlink()
     made.file(made.plan.chunks[0]).write_bytes(b"1")
-    made.store.put(f"blood_normal/{dataset.plan_id}/more", b"1")
-    made.store.delete(card_path("blood_normal", dataset.plan_id))
+    made.store.put(f"blood_normal/{dataset.header.plan_id}/more", b"1")
+    made.store.delete(card_path("blood_normal", dataset.header.plan_id))
 
     assert damaged_chunks(verify(made.store, dataset, None)) == ["00000", "00002"]
 

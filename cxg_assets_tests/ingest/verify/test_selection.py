@@ -14,8 +14,9 @@ import pytest
 
 from cxg_assets.ingest.layout import index_path, subset_obs_path, subset_var_path
 from cxg_assets.ingest.plan.making import store_plan
+from cxg_assets.ingest.records import encode
 from cxg_assets.ingest.selection.index import CensusIndex
-from cxg_assets.ingest.selection.subset import FilteredSubset
+from cxg_assets.ingest.selection.subset import Subset
 from cxg_assets.ingest.storage.feather import ROWS_PER_BATCH, write_feather
 from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets.ingest.verify.selection import SubsetFindings, verify_subset
@@ -60,12 +61,13 @@ def verify(
 
 def store_both(
     folder: Path, index: pa.Table, joinids: np.ndarray, value_filter: str | None = None
-) -> tuple[Store, FilteredSubset, CensusIndex]:
+) -> tuple[Store, Subset, CensusIndex]:
     """Stores an index and a subset of these cells, as the two steps do."""
     about_index = CensusIndex(
         release=RELEASE, organism=SPEC.organism, n_obs=len(index), n_bytes=1, columns=tuple(index.schema.names)
     )
-    subset = FilteredSubset(
+    subset = Subset(
+        name=SPEC.name,
         release=RELEASE,
         selection=selection_of(replace(SPEC, value_filter=value_filter)),
         fingerprint="5" * 64,
@@ -203,7 +205,7 @@ def test_checks_of_a_subset_and_its_plan_keep_few_bytes_a_cell(tmp_path: Path) -
     }
     store, subset, index = store_both(tmp_path, pa.table(columns), joinids, "is_primary_data == True")
     plan = store_plan(replace(SPEC, value_filter="is_primary_data == True"), subset, store)
-    arguments = [store.url, subset.to_json().decode(), index.to_json().decode(), plan.header.plan_id]
+    arguments = [store.url, encode(subset).decode(), encode(index).decode(), plan.header.plan_id]
     command = [sys.executable, "-m", "cxg_assets_tests.ingest.verify.verify_memory", *arguments]
     grown = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     assert grown / N_BIG < BYTES_PER_CELL

@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from cxg_assets.ingest.census.row_hashes import hash_rows
 from cxg_assets.ingest.plan.chunk_plan import load_plan
+from cxg_assets.ingest.records import decode
 from cxg_assets.ingest.selection.index import CensusIndex
-from cxg_assets.ingest.selection.subset import FilteredSubset
+from cxg_assets.ingest.selection.subset import Subset
 from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets.ingest.verify.plan import verify_plan
 from cxg_assets.ingest.verify.selection import verify_subset
@@ -55,7 +56,10 @@ def main() -> None:
     hash_rows([pa.array(["compiled now"], pa.large_string())])
     before, peak = anonymous_bytes(), Peak()
     peak.start()
-    known = FilteredSubset.from_json(subset.encode()), CensusIndex.from_json(index.encode())
+    known = (
+        decode(Subset, subset.encode(), path="argument 2", remedy=""),
+        decode(CensusIndex, index.encode(), path="argument 3", remedy=""),
+    )
     findings = (*verify_subset(known[0], "blood", store, known[1], store), verify_plan(plan, store))
     peak.stop()
     assert all(finding.passed for finding in findings), findings

@@ -53,7 +53,7 @@ def check(world: World, expected: Mapping[str, str], *, deep: bool = False) -> O
     _require(found == expected, f"not the bytes of an undisturbed run: {_difference(found, expected)}")
     store = open_store(world)
     dataset = read_dataset(store, SUBSET)
-    problems = verify(store, dataset, dataset.release.locator({}) if deep else None)
+    problems = verify(store, dataset, dataset.header.subset.release.locator({}) if deep else None)
     _require(not problems, f"verify finds: {problems[:5]}")
     _require(unfinished_uploads(world) == 0, "uploads in parts were left")
     left = [path for path in world.scratch.rglob("*") if path.is_file()]

@@ -61,7 +61,7 @@ def chunks(world: World, prefix: str = PREFIX) -> dict[str, str]:
         dataset = read_dataset(store, SUBSET)
     except FileNotFoundError as error:
         raise ChaosError("nothing was published") from error
-    folder = plan_folder(SUBSET, dataset.plan_id)
+    folder = plan_folder(SUBSET, dataset.header.plan_id)
     paths = [path for path in store.sizes(folder) if path.endswith(".h5ad")]
     return {path: hashlib.sha256(store.get(path)).hexdigest() for path in paths}
 
