@@ -12,18 +12,13 @@ from typing import Any
 import click
 
 from cxg_assets import __version__
+from cxg_assets.ingest.dataset.retention import SHORT_RETENTION_RISK
 from cxg_assets.ingest.errors import shown
 from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE, DEFAULT_ORGANISM
 from cxg_assets.ingest.storage.url import as_url
 
 POOLS = ("ray", "local")
 """As `cxg_assets.resources.executors` has them."""
-
-SHORT_RETENTION_RISK = (
-    "a plan that another machine has made but not started to write has no mark yet and would be removed, and so would "
-    "chunks that a failed run left for the next one"
-)
-"""What an `--older-than` risks that is shorter than the default."""
 
 
 class StorePlace(click.ParamType):

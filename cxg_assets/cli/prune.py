@@ -7,11 +7,11 @@ from datetime import timedelta
 import click
 import dagster as dg
 
-from cxg_assets.cli.commands import SHORT_RETENTION_RISK
 from cxg_assets.cli.project import default_store, existing_instance, load_subset
 from cxg_assets.cli.warn import warn
-from cxg_assets.ingest.dataset.inventory import RETENTION, Entry, in_words, take_inventory
+from cxg_assets.ingest.dataset.inventory import Entry, in_words, take_inventory
 from cxg_assets.ingest.dataset.prune import prune
+from cxg_assets.ingest.dataset.retention import RETENTION, SHORT_RETENTION_RISK
 from cxg_assets.ingest.quantities import counted, size
 from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.instance.provenance import latest_data_version

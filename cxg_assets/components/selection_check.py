@@ -10,7 +10,7 @@ from cxg_assets.ingest.layout import index_path
 from cxg_assets.ingest.selection.filter_watch import FilterWatch
 from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.label_check import look_at_census, look_at_index, newest_index
-from cxg_assets.ingest.selection.subset import parse_obs_filter
+from cxg_assets.ingest.selection.obs_rows import parse_obs_filter
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source
 from cxg_assets.ingest.storage.probe import SHORT
 from cxg_assets.resources.census import DEMO, CensusResource

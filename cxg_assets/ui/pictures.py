@@ -9,8 +9,7 @@ from cxg_assets.ingest.chunks.amplification import decoding
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.layout import subset_obs_path
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
-from cxg_assets.ingest.selection.label_counts import count_labels
-from cxg_assets.ingest.storage.feather import feather_source
+from cxg_assets.ingest.storage.feather import count_labels, feather_source
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.ui import plots
 from cxg_assets.ui.metadata import Metadata, decoding_metadata

@@ -10,7 +10,7 @@ import tiledbsoma as soma
 from cxg_assets.cli.project import Subset, load_subset
 from cxg_assets.ingest.selection.filters import ValueFilter, parse_filter
 from cxg_assets.ingest.selection.genes import select_genes
-from cxg_assets.ingest.selection.subset import parse_obs_filter
+from cxg_assets.ingest.selection.obs_rows import parse_obs_filter
 from cxg_assets.ingest.spec import GeneSelection
 from cxg_assets_tests.cli.command import use_defs
 

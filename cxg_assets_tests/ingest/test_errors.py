@@ -13,7 +13,7 @@ from cxg_assets.ingest.layout import index_path
 from cxg_assets.ingest.selection.filters import parse_filter
 from cxg_assets.ingest.selection.gene_file import read_gene_file
 from cxg_assets.ingest.selection.genes import select_genes
-from cxg_assets.ingest.selection.subset import parse_obs_filter
+from cxg_assets.ingest.selection.obs_rows import parse_obs_filter
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
 from cxg_assets.ingest.storage.probe import probe
 from cxg_assets.ingest.storage.s3 import S3Settings

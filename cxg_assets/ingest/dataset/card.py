@@ -9,9 +9,8 @@ import pyarrow.csv
 from cxg_assets.ingest.plan.chunk_plan import PlanHeader
 from cxg_assets.ingest.plan.published import Dataset
 from cxg_assets.ingest.quantities import counted, size
-from cxg_assets.ingest.selection.label_counts import count_labels
 from cxg_assets.ingest.selection.selection import genes_in_words
-from cxg_assets.ingest.storage.feather import FeatherSource
+from cxg_assets.ingest.storage.feather import FeatherSource, count_labels
 
 COLUMNS = ("dataset_id", "dataset_title", "collection_name", "collection_doi", "citation")
 """Of a source dataset, in citations.csv."""

@@ -15,6 +15,7 @@ from typing import Literal
 
 import pyarrow as pa
 
+from cxg_assets.ingest.dataset.retention import RETENTION
 from cxg_assets.ingest.errors import CxgError, StoreError
 from cxg_assets.ingest.layout import (
     N_DIGITS,
@@ -30,9 +31,6 @@ from cxg_assets.ingest.plan.plan_mark import split_marks, writers
 from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.storage.local import Listed, staged_files
 from cxg_assets.ingest.storage.store import Store
-
-RETENTION = timedelta(days=7)
-"""What is younger stays, as in table formats: long enough for any run, and for a weekend."""
 
 STAGED_AGE = timedelta(hours=1)
 """What was put aside and is older is left of a writer that was killed; no put takes as long."""

@@ -9,7 +9,7 @@ from cxg_assets.ingest.selection.filter_watch import FilterWatch
 from cxg_assets.ingest.selection.filters import ValueFilter
 from cxg_assets.ingest.selection.genes import select_genes
 from cxg_assets.ingest.selection.label_check import overlooked_labels
-from cxg_assets.ingest.selection.subset import nothing_selected, parse_obs_filter
+from cxg_assets.ingest.selection.obs_rows import nothing_selected, parse_obs_filter
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import Store
 

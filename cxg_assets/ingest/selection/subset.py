@@ -1,26 +1,23 @@
 """The filtered subset: the cells of an index and the genes of var that a spec selects."""
 
-import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.release import Release
-from cxg_assets.ingest.errors import BadInput, shown, shown_names
+from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.layout import index_path, subset_json_path, subset_obs_path, subset_var_path
 from cxg_assets.ingest.records import decode, encode
-from cxg_assets.ingest.selection.filter_watch import FilterWatch
-from cxg_assets.ingest.selection.filters import ValueFilter, parse_filter
 from cxg_assets.ingest.selection.genes import parse_gene_filter, select_genes
 from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.label_traps import gene_name_warnings
+from cxg_assets.ingest.selection.obs_rows import parse_obs_filter, selected_rows, take_rows
 from cxg_assets.ingest.selection.selection import Selection
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source, write_feather
@@ -61,26 +58,6 @@ class Subset:
     layers: dict[str, str]
 
 
-def parse_obs_filter(
-    value_filter: str | None, columns: Sequence[str], schema: pa.Schema, *, attribute: str = "obs_columns"
-) -> ValueFilter | None:
-    """Checks a filter and a choice of columns against the obs columns that exist.
-
-    Args:
-        value_filter: SOMA filter over obs; None keeps every cell.
-        columns: Columns to keep.
-        schema: Schema of obs.
-        attribute: What the user calls the columns, for the message.
-
-    Raises:
-        BadInput: The filter does not parse, or it or `columns` name a column that obs does not have.
-    """
-    unknown = [column for column in columns if column not in schema.names]
-    if unknown:
-        raise BadInput(f"{attribute}: obs has no {shown_names(unknown)}; it has {', '.join(schema.names)}")
-    return None if value_filter is None else parse_filter(value_filter, schema)
-
-
 def subset_columns(obs_columns: Sequence[str], schema: pa.Schema) -> list[str]:
     """Columns of a subset's obs file.
 
@@ -90,18 +67,6 @@ def subset_columns(obs_columns: Sequence[str], schema: pa.Schema) -> list[str]:
     """
     planning = [name for name in PLANNING_COLUMNS if name in schema.names and name not in obs_columns]
     return ["soma_joinid", *obs_columns, *planning]
-
-
-def nothing_selected(value_filter: ValueFilter, watch: FilterWatch, organism: str = "") -> BadInput:
-    """The error of a filter that no cell passes.
-
-    Args:
-        value_filter: The filter.
-        watch: What it met.
-        organism: Whose cells they are.
-    """
-    cells = f"no cell of {watch.n_rows:,} {organism} cells".replace("  ", " ")
-    return BadInput(f"value_filter: {cells} passes {shown(value_filter.text)}; {watch.why_nothing('cell')}")
 
 
 def write_subset(
@@ -133,7 +98,7 @@ def write_subset(
     with FeatherFile(index_source) as file:
         schema = file.schema
     value_filter = parse_obs_filter(spec.value_filter, spec.obs_columns, schema)
-    rows, warnings = _selected_rows(index_source, value_filter, spec.max_obs, spec.organism)
+    rows, warnings = selected_rows(index_source, value_filter, spec.max_obs, spec.organism)
     n_obs = sum(len(positions) for positions in rows)
     if warn is not None:
         for warning in (*warnings, *gene_name_warnings(spec.genes, var, genes)):
@@ -153,7 +118,7 @@ def write_subset(
     )
     with FeatherFile(index_source, columns=columns) as file:
         selected_schema = pa.schema([schema.field(name) for name in columns])
-        write_feather(obs_path, _take(file, rows, columns), selected_schema, ROWS_PER_BATCH)
+        write_feather(obs_path, take_rows(file, rows, columns), selected_schema, ROWS_PER_BATCH)
     write_feather(var_path, genes.to_batches(), genes.schema)
     return subset
 
@@ -183,7 +148,7 @@ def export_index(
     with FeatherFile(index_source) as file:
         schema = file.schema
     parsed = parse_obs_filter(value_filter, columns or (), schema, attribute="columns")
-    rows, warnings = _selected_rows(index_source, parsed, None)
+    rows, warnings = selected_rows(index_source, parsed, None)
     if warn is not None:
         for warning in warnings:
             warn(warning)
@@ -191,58 +156,12 @@ def export_index(
     unfinished = output.with_name(f".{output.name}.{os.getpid()}")
     try:
         with FeatherFile(index_source, columns=names) as file:
-            n_obs = write_feather(unfinished, _take(file, rows, names), pa.schema([schema.field(n) for n in names]))
+            n_obs = write_feather(unfinished, take_rows(file, rows, names), pa.schema([schema.field(n) for n in names]))
         unfinished.replace(output)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
         raise BadInput(f"output: {output} cannot be written: {error}") from error
     return n_obs
-
-
-def _selected_rows(
-    index_source: FeatherSource, value_filter: ValueFilter | None, max_obs: int | None, organism: str = ""
-) -> tuple[list[np.ndarray], list[str]]:
-    """For each batch of the index the positions (int32) that pass, at most max_obs in all; and what is overlooked.
-
-    Only the filter's columns are decoded here, and `_take` skips batches without a hit.
-
-    Raises:
-        BadInput: No cell passes the filter.
-    """
-    if value_filter is None:
-        return _first_rows(index_source, max_obs), []
-    columns = tuple(value_filter.columns)
-    watch = FilterWatch(value_filter)
-    left = max_obs
-    rows: list[np.ndarray] = []
-    with FeatherFile(index_source, columns=columns) as file, contextlib.closing(file.batches()) as batches:
-        for batch in batches:
-            positions = np.flatnonzero(np.asarray(value_filter.mask(batch))).astype(np.int32)
-            watch.see(batch, len(positions))
-            if left is not None:
-                positions = positions[:left]
-                left -= len(positions)
-            rows.append(positions)
-            if left == 0:
-                break
-    if not any(len(positions) for positions in rows):
-        raise nothing_selected(value_filter, watch, organism)
-    return rows, watch.warnings()
-
-
-def _first_rows(index_source: FeatherSource, max_obs: int | None) -> list[np.ndarray]:
-    """For each batch of the index the positions (int32) of its rows, at most max_obs in all; no batch is read."""
-    with FeatherFile(index_source) as file:
-        size, n_rows = file.rows_per_batch, file.n_rows
-    wanted = n_rows if max_obs is None else min(max_obs, n_rows)
-    return [np.arange(min(size, wanted - start), dtype=np.int32) for start in range(0, wanted, size)] if wanted else []
-
-
-def _take(file: FeatherFile, rows: list[np.ndarray], columns: list[str]) -> Iterator[pa.RecordBatch]:
-    hits = [number for number, positions in enumerate(rows) if len(positions)]
-    with contextlib.closing(file.batches(hits)) as batches:
-        for number, batch in zip(hits, batches, strict=True):
-            yield batch.select(columns).take(pa.array(rows[number]))
 
 
 def _fingerprint(selection: Selection, release: Release, genes: pa.Table, columns: list[str]) -> str:

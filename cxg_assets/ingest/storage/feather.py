@@ -1,7 +1,7 @@
 """Arrow IPC (feather) files, written and read batch by batch."""
 
 import contextlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -200,3 +200,26 @@ class FeatherFile:
 def _taken(batch: pa.RecordBatch, rows: np.ndarray) -> pa.RecordBatch:
     """Some rows of a batch, as a copy: a slice would keep all of it in memory."""
     return batch if len(rows) == batch.num_rows else batch.take(pa.array(rows))
+
+
+def count_labels(obs: FeatherSource, columns: Sequence[str]) -> dict[str, Counter[str]]:
+    """Counts cells by label, batch by batch.
+
+    Args:
+        obs: A subset's obs file, or a census index.
+        columns: Columns of text.
+
+    Returns:
+        For each of the columns that obs has, the cells of each label that occurs.
+    """
+    with FeatherFile(obs) as whole:
+        present = [column for column in columns if column in whole.schema.names]
+    counts: dict[str, Counter[str]] = {column: Counter() for column in present}
+    if not present:
+        return counts
+    with FeatherFile(obs, columns=present) as counted:
+        for batch in counted.batches():
+            for column in present:
+                for item in batch[column].value_counts().to_pylist():
+                    counts[column][str(item["values"])] += item["counts"]
+    return counts

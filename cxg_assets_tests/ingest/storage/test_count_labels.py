@@ -6,7 +6,7 @@ import pyarrow.feather
 import pytest
 
 from cxg_assets.ingest.layout import subset_obs_path
-from cxg_assets.ingest.selection.label_counts import count_labels
+from cxg_assets.ingest.storage.feather import count_labels
 from cxg_assets_tests.ingested import Ingested
 
 
