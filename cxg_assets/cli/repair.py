@@ -95,5 +95,5 @@ def _require_on_record(store: Store, dataset: Dataset, instance: DagsterInstance
     if on_record != published:
         raise BadInput(
             f"{name}: plan {published} is published, and plan {on_record} is on record in this Dagster instance; "
-            f"{ingest} makes and publishes what the YAML says now"
+            f"{ingest} writes and publishes what the YAML says now"
         )

@@ -132,7 +132,7 @@ def require_upstream_passed(instance: DagsterInstance, header: PlanHeader) -> No
     """Makes sure that the blocking checks of what a plan was made from have passed.
 
     Raises:
-        Failure: One has failed, or has not looked at this release, subset or plan; the message names it.
+        Failure: One has failed, or has not checked this release, subset or plan; the message names it.
     """
     name, version = header.subset.name, header.subset.release.version
     advice = f"run the job {ingest_job_name(name)}, or execute the check"
@@ -146,7 +146,7 @@ def require_upstream_passed(instance: DagsterInstance, header: PlanHeader) -> No
         found, told = _evaluation(instance, check.key(asset), wanted), f"check {check.name} of {asset.to_user_string()}"
         # Whoever makes an index without observing the release has just looked it up; that refuses retracted ones.
         if found is None and check is not NOT_RETRACTED:
-            raise dg.Failure(f"{told} has not looked at {wanted} yet; {advice}", allow_retries=False)
+            raise dg.Failure(f"{told} has not checked {wanted} yet; {advice}", allow_retries=False)
         if found is not None and not found.passed and found.severity is dg.AssetCheckSeverity.ERROR:
             wrong = found.metadata.get(WRONG)
             reason = "it failed" if wrong is None else wrong.value

@@ -20,8 +20,8 @@ WRONG = "wrong"
 """Metadata of a result that did not pass: what is wrong, and what to do."""
 
 _SAMPLE = (
-    f"Looks at up to {N_SAMPLED} chunks and {SAMPLED_BYTES // 2**20} MiB, drawn by the plan's id; the result names "
-    "them. cxg-assets verify looks at all."
+    f"Checks up to {N_SAMPLED} chunks and {SAMPLED_BYTES // 2**20} MiB, drawn by the plan's id; the result names "
+    "them. cxg-assets verify checks all."
 )
 
 
@@ -82,8 +82,8 @@ class Check:
 
 NOT_RETRACTED = Check(
     name="release_not_retracted",
-    description="The release directory of the public Census does not call the observed build retracted. One GET "
-    "request, or none in the run that observes the release: that has just looked. Only builds of the public Census "
+    description="The release directory of the public Census does not list the observed build as retracted. One GET "
+    "request, or none in the run that observes the release: it has just checked. Only builds of the public Census "
     "can be retracted.",
 )
 ROW_COUNT = Check(
@@ -97,19 +97,19 @@ NOT_EMPTY = Check(
 )
 PRIMARY_ONLY = Check(
     name="primary_cells_only",
-    description="Where value_filter asks for primary cells, the census index calls every cell of the subset primary. "
-    "Where it does not ask, it passes, and tells how many are not.",
+    description="If value_filter selects primary cells, every cell of the subset is primary according to the census "
+    "index. Otherwise it passes, and reports how many are not.",
 )
 NO_DUPLICATES = Check(
     name="no_duplicate_cells",
-    description="No soma_joinid is in the subset twice, and no observation_joinid of one dataset, as the census index "
-    "has them. The same cell in two datasets is no duplicate: is_primary_data tells those apart.",
+    description="No soma_joinid is in the subset twice, and no observation_joinid within a dataset, according to the "
+    "census index. The same cell in two datasets is not a duplicate: is_primary_data distinguishes them.",
     blocking=False,
 )
 COVERS_SUBSET = Check(
     name="plan_covers_subset",
-    description="Every soma_joinid of the subset is in exactly one chunk, each chunk begins and ends with the cells of "
-    "its rows, and no two chunks have one fingerprint. Reads the plan and the subset's soma_joinids.",
+    description="Every soma_joinid of the subset is in exactly one chunk, each chunk starts and ends with the cells "
+    "of its rows, and no two chunks have the same fingerprint. Reads the plan and the subset's soma_joinids.",
 )
 ALL_LANDED = Check(
     name="all_chunks_landed",
@@ -132,8 +132,8 @@ EQUALS_CENSUS = Check(
 )
 FILES_ARE_THERE = Check(
     name="published_files_are_there",
-    description="What dataset.json points to is there: each file of the manifest with its size, and their sums are "
-    "those of dataset.json. Can be executed at any time.",
+    description="Each file of the published manifest exists with its size, and their sums are those of dataset.json. "
+    "Can be executed at any time.",
     blocking=False,
 )
 

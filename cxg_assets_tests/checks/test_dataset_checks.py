@@ -178,4 +178,4 @@ def test_a_chunk_that_tells_of_another_origin_fails_cells_equal_census(published
 
     with rewritten(published, sample(published)[0], tell_otherwise):
         said = refused(published, "cells_equal_census")
-    assert 'uns tells that its value_filter is "tissue_general == \'lung\'", the plan says "tissue_general ==' in said
+    assert 'uns says that its value_filter is "tissue_general == \'lung\'", the plan says "tissue_general ==' in said

@@ -128,7 +128,7 @@ def test_a_run_whose_plan_was_removed_before_it_says_so_and_what_to_do(
     assert not result.success
     said = failure_text(result)
     assert "was removed after it was made, by cxg-assets prune or by hand" in said
-    assert said.endswith(f"cxg-assets ingest {NAME} plans anew and makes what is missing")
+    assert said.endswith(f"cxg-assets ingest {NAME} plans again and writes the missing chunks")
     assert landed.store.sizes(NAME) == {}
 
 

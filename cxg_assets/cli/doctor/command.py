@@ -55,7 +55,7 @@ def _findings(subset: Subset | None, stack: ExitStack) -> Iterator[Finding]:
         yield from findings
     release = None
     if cpu.severity is Severity.FAILED:
-        yield Finding.warned("census", "not looked at, as that takes tiledbsoma")
+        yield Finding.warned("census", "not checked, as that needs tiledbsoma")
     else:
         census = CensusResource()
         finding, release = check_census(census)

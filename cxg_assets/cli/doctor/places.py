@@ -70,7 +70,7 @@ def check_dagster(folder: Path, stack: ExitStack) -> tuple[Finding, DagsterInsta
     try:
         probe(StoreLocator(url=folder.as_uri()))
         if not (folder / "dagster.yaml").exists():
-            return Finding(where="dagster", what=f"{version}; the first run makes its instance in {folder}"), None
+            return Finding(where="dagster", what=f"{version}; the first run creates its instance in {folder}"), None
         instance = stack.enter_context(open_instance(folder))
         instance.get_runs(limit=1)
     except Exception as error:  # noqa: BLE001 - a dagster.yaml can name any class, which can raise anything

@@ -186,7 +186,7 @@ def load_dataset(store: Store, subset: str) -> LoadedDataset:
     except FileNotFoundError as error:
         ingest = follow_up(store, "ingest", subset)
         raise BadInput(
-            f"{subset} is not published at {store.url} ({error}); {ingest} makes and publishes it"
+            f"{subset} is not published at {store.url} ({error}); {ingest} writes and publishes it"
         ) from error
     try:
         return LoadedDataset(store=store, plan=load_plan(store, subset, dataset.header.plan_id))

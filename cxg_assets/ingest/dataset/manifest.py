@@ -47,7 +47,7 @@ def make_manifest(plan: ChunkPlan, reports: Sequence[ChunkReport], sizes: Mappin
     if wrong:
         raise IncompleteDataset(
             f"{plan.header.subset.name}, plan {plan.header.plan_id}: {named(wrong)}. "
-            "Make the missing chunks, then publish again"
+            "Write the missing chunks, then publish again"
         )
     by_key = {report.chunk: report for report in reports}
     return [by_key[chunk.key] for chunk in plan.chunks]

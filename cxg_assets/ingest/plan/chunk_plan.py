@@ -145,7 +145,7 @@ class ChunkPlan:
         if self.header.encoding_version != ENCODING_VERSION:
             raise BadInput(
                 f"plan {self.header.plan_id} of {self.header.subset.name} is of chunks of format "
-                f"{self.header.encoding_version}, this version of cxg_assets makes format {ENCODING_VERSION}; "
+                f"{self.header.encoding_version}, this version of cxg_assets writes format {ENCODING_VERSION}; "
                 "materialize chunk_plan again (cxg-assets ingest does)"
             )
 
@@ -246,8 +246,8 @@ def require_plan(store: Store, subset: str, plan_id: str) -> None:
 def _removed(store: Store, subset: str, plan_id: str) -> FileNotFoundError:
     return FileNotFoundError(
         f"{store.uri(plan_path(subset, plan_id))} is not there: plan {plan_id} of {subset} was removed after it was "
-        f"made, by cxg-assets prune or by hand; {follow_up(store, 'ingest', subset)} plans anew and makes what is "
-        "missing"
+        f"made, by cxg-assets prune or by hand; {follow_up(store, 'ingest', subset)} plans again and writes the "
+        "missing chunks"
     )
 
 

@@ -49,7 +49,7 @@ def _text_of(path: Path) -> str:
     """
     try:
         if path.exists() and not path.is_file():
-            raise BadInput(f"genes.file: cannot read {shown_path(path)}: it is no file")
+            raise BadInput(f"genes.file: cannot read {shown_path(path)}: it is not a file")
         content = path.read_bytes()
     except OSError as error:
         raise BadInput(f"genes.file: cannot read {shown_path(path)}: {error.strerror or error}") from error

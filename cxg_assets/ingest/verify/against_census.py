@@ -96,7 +96,7 @@ class CensusCells:
             for name, value in header.provenance.items():
                 if told.get(name) != value:
                     here, there = (str(text)[:SHOWN_CHARACTERS] for text in (told.get(name), value))
-                    yield f"uns tells that its {name} is {here!r}, the plan says {there!r}"
+                    yield f"uns says that its {name} is {here!r}, the plan says {there!r}"
 
     def _joinids(self, plan: ChunkPlan, chunk: Chunk, rows: slice) -> np.ndarray:
         """soma_joinids of some rows of a chunk, (n_obs,) int64."""

@@ -117,7 +117,7 @@ def verify_chunks(
         "n_cells_compared": n_cells,
         "looked_at": [chunk.key for chunk in compared],
     }
-    again = "make the missing chunks, then publish again"
+    again = "write the missing chunks, then publish again"
     mend = remedy(store, plan.header) if damaged or misordered or different else ""
     return ChunkFindings(
         stored=Finding.of(unlike_plan(plan, reports, sizes), again, listed),

@@ -70,7 +70,7 @@ def verify_published(store: Store, subset: str) -> tuple[str, Finding]:
     repair = follow_up(store, "verify", subset, "--repair")
     reported = totals(rows)
     facts = {"n_wrong": len(wrong)} | {name: reported[name] for name in ("n_obs", "n_bytes", "n_chunks")}
-    return dataset.header.plan_id, Finding.of([*wrong, *other], f"{repair} makes the chunks again", facts)
+    return dataset.header.plan_id, Finding.of([*wrong, *other], f"{repair} writes the chunks again", facts)
 
 
 def verify(

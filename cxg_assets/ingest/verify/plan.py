@@ -30,7 +30,7 @@ def verify_plan(plan: ChunkPlan, store: Store) -> Finding:
     for chunk in chunks:
         cells = joinids[chunk.row_start : chunk.row_stop]
         if not len(cells) or (int(cells[0]), int(cells[-1])) != (chunk.first_joinid, chunk.last_joinid):
-            misplaced = f"chunk {chunk.key} does not begin and end with the cells of its rows"
+            misplaced = f"chunk {chunk.key} does not start and end with the cells of its rows"
             break
     sort_cells(joinids)  # which no chunk is compared with any more
     n_twice = n_repeated(joinids)

@@ -18,7 +18,7 @@ def verify_release(release: Release, *, is_public: bool, is_fresh: bool) -> Find
     """
     facts = {"census_build": release.build, "looked_at": f"{DIRECTORY_URL}release.json"}
     if not is_public:
-        where = f"{release.uri} is no release of the public Census, and cannot be retracted"
+        where = f"{release.uri} is not a release of the public Census, and cannot be retracted"
         return Finding(facts=facts | {"looked_at": where})
     retraction = "" if is_fresh else find_retraction(release.build)
     if retraction is None:

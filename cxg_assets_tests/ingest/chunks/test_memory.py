@@ -63,7 +63,7 @@ def test_a_worker_peaks_below_the_estimate(
 
 
 def peak_of_a_worker(made: Ingested, file: Path) -> int:
-    """Peak memory in bytes of a new process that makes the chunks again."""
+    """Peak memory in bytes of a new process that writes the chunks again."""
     for chunk in made.plan.chunks:
         made.file(chunk).unlink()
     file.write_bytes(pickle.dumps((made.job, made.plan.chunks)))

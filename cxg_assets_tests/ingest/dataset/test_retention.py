@@ -230,7 +230,7 @@ def test_a_plan_that_was_removed_says_so_where_it_is_read(plans: list[Ingested])
 
     assert str(raised.value) == (
         f"{store.uri(plan_path(NAME, plan))} is not there: plan {plan} of {NAME} was removed after it was made, by "
-        f"cxg-assets prune or by hand; cxg-assets ingest {NAME} plans anew and makes what is missing"
+        f"cxg-assets prune or by hand; cxg-assets ingest {NAME} plans again and writes the missing chunks"
     )
 
 

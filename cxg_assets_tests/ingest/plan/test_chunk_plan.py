@@ -250,5 +250,5 @@ def test_a_plan_of_another_chunk_format_can_be_read_and_no_chunk_is_made_of_it(t
 
     assert before.chunks == plan.chunks
     plan.require_known_format()
-    with pytest.raises(BadInput, match="is of chunks of format 3, this version of cxg_assets makes format"):
+    with pytest.raises(BadInput, match="is of chunks of format 3, this version of cxg_assets writes format"):
         before.require_known_format()

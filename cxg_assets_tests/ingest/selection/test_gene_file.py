@@ -72,7 +72,7 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> 
     os.mkfifo(tmp_path / "pipe")
     for name, reason in {
         "none": "No such file or directory",
-        "pipe": "it is no file",
+        "pipe": "it is not a file",
         "latin": "line 2 is not text in UTF-8; save it as text or CSV in UTF-8",
         "half": "line 1 is not text in UTF-16; save it as text or CSV in UTF-8",
     }.items():
