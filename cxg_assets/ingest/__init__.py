@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from cxg_assets.ingest.census.census import CensusLocator as CensusLocator
     from cxg_assets.ingest.census.release import Release as Release
     from cxg_assets.ingest.census.release import read_release as read_release
+    from cxg_assets.ingest.choice.sample import Sample as Sample
+    from cxg_assets.ingest.choice.sample import SampledCells as SampledCells
+    from cxg_assets.ingest.choice.sample import sample_cells as sample_cells
+    from cxg_assets.ingest.choice.split import Split as Split
+    from cxg_assets.ingest.choice.split import SplitCells as SplitCells
+    from cxg_assets.ingest.choice.split import split_cells as split_cells
     from cxg_assets.ingest.chunks.report import ChunkFailure as ChunkFailure
     from cxg_assets.ingest.chunks.report import ChunkReport as ChunkReport
     from cxg_assets.ingest.chunks.worker import IngestJob as IngestJob
@@ -66,6 +72,12 @@ _MODULES = {
     "Subset": "cxg_assets.ingest.selection.subset",
     "make_subset": "cxg_assets.ingest.selection.subset",
     "load_subset": "cxg_assets.ingest.selection.subset",
+    "Sample": "cxg_assets.ingest.choice.sample",
+    "sample_cells": "cxg_assets.ingest.choice.sample",
+    "SampledCells": "cxg_assets.ingest.choice.sample",
+    "Split": "cxg_assets.ingest.choice.split",
+    "split_cells": "cxg_assets.ingest.choice.split",
+    "SplitCells": "cxg_assets.ingest.choice.split",
     "Chunk": "cxg_assets.ingest.plan.chunk_plan",
     "PlanHeader": "cxg_assets.ingest.plan.chunk_plan",
     "ChunkPlan": "cxg_assets.ingest.plan.chunk_plan",
