@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,23 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from cxg_assets.ingest.chunks.worker import IngestJob
 from cxg_assets.ingest.dataset import load
+from cxg_assets.ingest.dataset.inventory import take_inventory
 from cxg_assets.ingest.dataset.publish import publish
 from cxg_assets.ingest.errors import BadInput, CxgError
-from cxg_assets.ingest.layout import dataset_path, manifest_path, subset_obs_path
+from cxg_assets.ingest.layout import dataset_path, manifest_path, subset_json_path, subset_obs_path
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
+from cxg_assets.ingest.plan.making import store_plan
 from cxg_assets.ingest.plan.published import read_dataset
+from cxg_assets.ingest.plan.spans import Span
+from cxg_assets.ingest.selection.subset import load_subset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage import scratch
 from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets.ingest.verify.dataset import verify
 from cxg_assets_tests.conftest import BLOOD_NORMAL, S3_SETTINGS, Ingest
-from cxg_assets_tests.ingested import Ingested
+from cxg_assets_tests.ingested import Ingested, run_spans
 
 
 @dataclass(frozen=True)
@@ -229,30 +235,92 @@ def test_more_files_than_a_process_may_open_are_refused_before_any_is(
         load.load_dataset(in_folder.store, "blood_normal").cells()
 
 
+def store_flat(ingested: Ingested, of_subset: dict[str, Any]) -> Path:
+    """Stores plan and dataset.json as before they nested: what the subset is, field by field, beside their own.
+
+    Args:
+        ingested: A published subset.
+        of_subset: How its selection was told.
+
+    Returns:
+        Its plan.parquet.
+    """
+    header, store = ingested.plan.header, ingested.store
+    path = dataset_path(header.subset.name)
+    dataset = json.loads(store.get(path))
+    subset = dataset.pop("header")["subset"]
+    flat = {
+        "subset": header.subset.name,
+        **{name: subset[name] for name in ("release", "n_obs", "n_vars")},
+        **of_subset,
+    }
+    dataset |= flat | {"plan_id": header.plan_id, "layer": header.layer}
+    store.put(path, json.dumps(dataset).encode())
+    file = ingested.file(ingested.plan.chunks[0]).parent / "plan.parquet"
+    table = pq.read_table(file)
+    fields = json.loads((table.schema.metadata or {})[b"cxg_assets"])
+    fields |= flat | {"subset_fingerprint": header.subset.fingerprint}
+    pq.write_table(table.replace_schema_metadata({"cxg_assets": json.dumps(fields)}), file)
+    return file
+
+
 @pytest.fixture
 def of_before(damaged: Ingested) -> Ingested:
     """The published subset as it was stored before plan and dataset.json had the selection."""
-    store, header = damaged.store, damaged.plan.header
-    flat = {
-        "organism": header.subset.selection.organism,
-        "value_filter": header.subset.selection.value_filter,
-        "genes": header.provenance["genes"],
-    }
-    path = dataset_path(header.subset.name)
-    dataset = json.loads(store.get(path))
-    header_fields = dataset.pop("header")
-    dataset |= {name: header_fields["subset"][name] for name in ("release", "n_obs", "n_vars")}
-    dataset |= {"subset": header.subset.name, "plan_id": header.plan_id, "layer": header.layer}
-    store.put(path, json.dumps(dataset | flat).encode())
-    file = damaged.file(damaged.plan.chunks[0]).parent / "plan.parquet"
+    header = damaged.plan.header
+    selection = header.subset.selection
+    told = {"organism": selection.organism, "value_filter": selection.value_filter, "genes": header.provenance["genes"]}
+    file = store_flat(damaged, told)
     table = pq.read_table(file)
-    fields = json.loads((table.schema.metadata or {})[b"cxg_assets"])
-    of_subset = fields.pop("subset")
-    fields |= {name: of_subset[name] for name in ("release", "n_obs", "n_vars")}
-    fields |= {"subset": header.subset.name, "subset_fingerprint": header.subset.fingerprint}
-    fields |= flat | {"obs_columns": header.subset.selection.obs_columns}
+    fields = json.loads((table.schema.metadata or {})[b"cxg_assets"]) | {"obs_columns": selection.obs_columns}
     pq.write_table(table.replace_schema_metadata({"cxg_assets": json.dumps(fields)}), file)
     return damaged
+
+
+@pytest.fixture
+def of_flat_records(damaged: Ingested) -> Ingested:
+    """The published subset as it was stored before records nested, with its selection."""
+    subset = damaged.plan.header.subset
+    path = subset_json_path(subset.name, subset.fingerprint)
+    told = json.loads(damaged.store.get(path))
+    del told["name"]
+    damaged.store.put(path, json.dumps(told).encode())
+    store_flat(damaged, {"selection": told["selection"]})
+    return damaged
+
+
+def test_what_was_published_before_records_nested_is_loaded_verified_planned_again_and_pruned(
+    of_flat_records: Ingested,
+) -> None:
+    store, made = of_flat_records.store, of_flat_records.plan
+    dataset = read_dataset(store, "blood_normal")
+    loaded = load.load_dataset(store, "blood_normal")
+    subset = load_subset(store, "blood_normal", made.header.subset.fingerprint)
+
+    assert dataset.sums["n_obs"] == made.header.subset.n_obs
+    assert dataset.header.subset.selection == loaded.plan.header.subset.selection == made.header.subset.selection
+    assert loaded.plan.chunks == made.chunks
+    assert loaded.cells(lazy=False).shape == (made.header.subset.n_obs, made.header.subset.n_vars)
+    assert verify(store, dataset, of_flat_records.census) == []
+    assert subset == of_flat_records.subset
+    again = store_plan(of_flat_records.spec, subset, store)
+    assert (again.header.plan_id, again.chunks) == (made.header.plan_id, made.chunks)
+    other = store_plan(replace(of_flat_records.spec, chunk_size=7), subset, store)
+    listed = take_inventory(store, "blood_normal", 0, older_than=timedelta(0))
+    assert [entry.place for entry in listed.going] == [f"blood_normal/{other.header.plan_id}"]
+
+
+def test_a_chunk_is_made_again_of_a_plan_of_before_records_nested(of_flat_records: Ingested) -> None:
+    plan = load.load_dataset(of_flat_records.store, "blood_normal").plan
+    chunk = plan.chunks[1]
+    made = of_flat_records.store.get(plan.path(chunk))
+    of_flat_records.store.delete(plan.path(chunk))
+    plan.require_known_format()
+
+    locator = StoreLocator(url=of_flat_records.store.url)
+    run_spans(IngestJob(census=of_flat_records.census, store=locator, header=plan.header), [Span((chunk,))])
+
+    assert of_flat_records.store.get(plan.path(chunk)) == made
 
 
 def test_what_was_published_before_selections_were_kept_is_loaded_and_verified(of_before: Ingested) -> None:
