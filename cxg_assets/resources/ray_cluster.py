@@ -14,6 +14,7 @@ from dagster_ray import Lifecycle
 from dagster_ray.core.resources import LocalRay
 from pydantic import Field
 
+from cxg_assets.ingest.chunks.worker import import_ahead
 from cxg_assets.ingest.chunks.worker_environment import WORKER_ENVIRONMENT
 from cxg_assets.resources.ray_address import require_cluster
 from cxg_assets.resources.ray_folder import folder_for_ray
@@ -48,6 +49,9 @@ _NOTES = {
     "ray._private.worker": logging.ERROR,  # in another than the main thread it has no answer to SIGTERM, and says so
 }
 """Ray's loggers, and from which level on they tell of something that a user can do something about."""
+
+N_IMPORT_AHEAD = 4
+"""Processes that import ahead. A small subset has no more chunks; of a large one nobody notices the seconds."""
 
 _held: "HeldRay | None" = None
 """What the runs of this process share."""
@@ -103,6 +107,7 @@ class HeldRay:
         except BaseException as error:  # noqa: BLE001 - told to those who wait
             self._started.set_exception(error)
             return
+        _importing = _import_ahead()  # held: Ray drops work of which nobody holds the reference
         self._unwanted.wait()
         leave_ray()
 
@@ -152,6 +157,23 @@ def worker_runtime_env() -> dict[str, Any]:
     if all(READY_NODE in node["Resources"] for node in nodes):
         return {}
     return {"env_vars": WORKER_ENVIRONMENT}
+
+
+def _import_ahead() -> list[Any]:
+    """Lets processes that a first pool will take import what every worker needs: 3 s of CPU each.
+
+    Only where nodes have `WORKER_ENVIRONMENT`; elsewhere a pool takes processes of its own.
+
+    Returns:
+        Ray's references to that work.
+    """
+    import ray
+
+    with contextlib.suppress(Exception):  # the pool meets it again
+        if not worker_runtime_env():
+            n_processes = min(N_IMPORT_AHEAD, int(ray.cluster_resources().get("CPU", 0)))
+            return [ray.remote(num_cpus=1)(import_ahead).remote() for _ in range(n_processes)]
+    return []
 
 
 def dashboard_url(context: "BaseContext | None") -> str | None:

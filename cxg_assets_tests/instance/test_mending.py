@@ -111,7 +111,7 @@ def test_what_cannot_be_mended_is_named_and_the_way_out_leads_out(
     [line] = outcome.stderr.splitlines()
     assert line.startswith(f"cxg-assets: Dagster's database {file} is broken: ")
     assert reason in line
-    assert f"Move it away, with {file.name}-wal and {file.name}-shm if they are there" in line
+    assert f"Move it away, with {file.name}-wal and {file.name}-shm if they exist" in line
     assert "Lost with it: " in line
 
     for part in file.parent.glob(f"{file.name}*"):

@@ -13,10 +13,11 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from pydantic import ValidationError
 
 from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
 from cxg_assets.ingest.chunks.worker import IngestJob
-from cxg_assets.ingest.errors import BadInput, CxgError
+from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import subset_obs_path
 from cxg_assets.ingest.plan.spans import Span, plan_spans
 from cxg_assets.ingest.spec import SubsetSpec
@@ -198,12 +199,9 @@ def test_more_workers_than_cpus_share_them(planned: Ingested, executor: Executor
     assert len({result.worker for result in results}) == 3
 
 
-def test_a_negative_number_of_workers_is_refused(planned: Ingested, executor: Executor) -> None:
-    with (
-        pytest.raises(BadInput, match="workers: -1"),
-        executor(-1).launch(planned.job, N_CHUNKS, dg.build_op_context()),
-    ):
-        pass
+def test_a_negative_number_of_workers_is_refused_before_anything_starts(executor: Executor) -> None:
+    with pytest.raises(ValidationError, match=r"workers\n.*greater than or equal to 0.*input_value=-1"):
+        executor(-1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,13 +8,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from cxg_assets.ingest.chunks.worker import IngestJob
 from cxg_assets.ingest.errors import BadInput, Unreachable
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets.resources import local_workers
 from cxg_assets.resources.local_worker import _portable
-from cxg_assets.resources.local_workers import LocalWorkers, spare_worker
+from cxg_assets.resources.local_workers import LocalWorkers, spare_worker, start_local_worker
 from cxg_assets.resources.workers import Opened
 from cxg_assets_tests.conftest import BLOOD_NORMAL
 from cxg_assets_tests.ingested import plan_subset
@@ -31,6 +33,12 @@ while not workers.wait(1.0):
 print(worker.process.pid, "dagster" in sys.modules, flush=True)
 time.sleep(600)
 """
+
+
+@pytest.fixture(autouse=True)
+def own_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not those that the tests of other files keep for each other."""
+    monkeypatch.setattr(local_workers, "start_local_worker", start_local_worker)
 
 
 def job_of(spec: Callable[..., SubsetSpec], release, index_store, store_url: str) -> IngestJob:

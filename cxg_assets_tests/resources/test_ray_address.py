@@ -129,7 +129,7 @@ def test_a_ray_that_asks_for_a_token_says_what_to_set(ray_session: None) -> None
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     environment["RAY_ADDRESS"] = where
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
-    assert f"BadInput: the Ray at RAY_ADDRESS={where} refuses this process: it asks for a token" in done.stderr
+    assert f"BadInput: the Ray at RAY_ADDRESS={where} refuses this process: it requires a token" in done.stderr
     assert "; set RAY_AUTH_MODE=token, " in done.stderr
 
 

@@ -50,7 +50,7 @@ input()
 """
 
 SHARED = """
-import json, os
+import json, os, sys
 import dagster as dg
 import ray
 from cxg_assets.resources.ray_cluster import one_ray_for_several_runs, wait_for_held_ray
@@ -61,7 +61,8 @@ with one_ray_for_several_runs() as leave:
         leave_inner()
         first = ray.get(ray.remote(lambda: os.getppid()).remote())
     second = ray.get(ray.remote(lambda: os.getppid()).remote())
-    print(json.dumps({"raylets": [first, second], "dashboard": None}), flush=True)
+    imported = ray.get(ray.remote(lambda: "tiledbsoma" in sys.modules).remote())
+    print(json.dumps({"raylets": [first, second], "imported": imported, "dashboard": None}), flush=True)
     input()
     leave()
 assert not ray.is_initialized()
@@ -163,6 +164,7 @@ def test_a_ray_has_a_short_folder_where_the_one_for_temporary_files_is_too_long_
 def test_a_ray_that_runs_share_serves_all_of_them_and_ends_with_the_last(tmp_path: Path) -> None:
     shared = run(SHARED, tmp_path / "log")
     [raylet] = set(shared.seen["raylets"])
+    assert shared.seen["imported"], "its processes have imported nothing ahead"
     assert set(shared.addresses) <= LOOPBACK
     assert shared.errors == ""
     assert not Path(f"/proc/{raylet}").exists()

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 ENCODING_VERSION = 4
-"""Version of the chunk format. Raise it with every change of `encoder.py`, `template.py` or `arrays.py` that changes
-the bytes of a chunk."""
+"""Version of the chunk format. Raise it with every change of `encoder.py`, `h5ad_template.py` or `hdf5_arrays.py`
+that changes the bytes of a chunk."""
 
 
 class ChunkFingerprints:
