@@ -95,7 +95,7 @@ def test_a_chunk_that_is_gone_fails_all_chunks_landed(published: Platform) -> No
         file.unlink()
         said = refused(published, "all_chunks_landed")
     assert f"chunk {chunk.key}: missing: {published.store.uri(published.plan.path(chunk))} is not there" in said
-    assert "make the missing chunks" in said
+    assert "write the missing chunks" in said
 
 
 def test_a_report_of_another_number_of_cells_fails_manifest_sums(published: Platform) -> None:

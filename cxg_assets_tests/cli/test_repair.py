@@ -186,7 +186,7 @@ def test_what_is_not_on_record_is_not_repaired(finished_home: Path) -> None:
     outcome = cxg_assets(*REPAIR)
 
     assert outcome.exit_code == 2
-    assert "is on record in this Dagster instance; cxg-assets ingest blood_normal makes and publishes" in outcome.stderr
+    assert "is on record in this Dagster instance; cxg-assets ingest blood_normal writes and" in outcome.stderr
 
 
 def test_without_the_plan_nothing_is_repaired(finished_home: Path) -> None:

@@ -179,7 +179,7 @@ def test_a_column_that_is_not_there_is_named(published: Published) -> None:
 
 
 def test_what_is_not_published_is_said_to_be_not(store_url: str) -> None:
-    with pytest.raises(BadInput, match=r"lung_t is not published at .* cxg-assets ingest lung_t makes and publishes"):
+    with pytest.raises(BadInput, match=r"lung_t is not published at .* cxg-assets ingest lung_t writes and publishes"):
         load.load_dataset(StoreLocator(url=store_url).open(), "lung_t").cells()
 
 

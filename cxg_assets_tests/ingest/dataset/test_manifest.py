@@ -66,7 +66,7 @@ def test_an_object_that_is_gone_makes_it_incomplete(blood: Ingested, sizes: dict
 def test_an_object_of_another_size_makes_it_incomplete(blood: Ingested, sizes: dict[str, int]) -> None:
     sizes["00001"] = 17
 
-    message = rf"chunk 00001: .* has 17 bytes, {blood.reports[1].n_bytes:,} were recorded\. Make the missing chunks"
+    message = rf"chunk 00001: .* has 17 bytes, {blood.reports[1].n_bytes:,} were recorded\. Write the missing chunks"
     with pytest.raises(IncompleteDataset, match=message):
         make_manifest(blood.plan, blood.reports, sizes)
 
@@ -83,5 +83,5 @@ def test_many_problems_are_counted_and_some_are_named(blood: Ingested) -> None:
     plan = replace(blood.plan, chunks=tuple(replace(blood.plan.chunks[0], key=f"{n:05d}") for n in range(9)))
     none: list[ChunkReport] = []
 
-    with pytest.raises(IncompleteDataset, match=r"00004 was not made from this plan and 4 more\. Make the missing"):
+    with pytest.raises(IncompleteDataset, match=r"00004 was not made from this plan and 4 more\. Write the missing"):
         make_manifest(plan, none, {})
