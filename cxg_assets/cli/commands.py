@@ -16,9 +16,7 @@ from cxg_assets.ingest.dataset.retention import SHORT_RETENTION_RISK
 from cxg_assets.ingest.errors import shown
 from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE, DEFAULT_ORGANISM
 from cxg_assets.ingest.storage.url import as_url
-
-POOLS = ("ray", "local")
-"""As `cxg_assets.resources.executors` has them."""
+from cxg_assets.resources import POOLS
 
 
 class StorePlace(click.ParamType):

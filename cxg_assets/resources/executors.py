@@ -5,10 +5,8 @@ from collections.abc import Callable, Iterator
 
 from cxg_assets import settings
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.resources import POOLS
 from cxg_assets.resources.executor import LocalPoolExecutor, PoolExecutor
-
-POOLS = ("ray", "local")
-"""Ray actors, here or on a cluster; processes of this machine."""
 
 
 def build_executor(pool: str = "", workers: int = 0) -> PoolExecutor:

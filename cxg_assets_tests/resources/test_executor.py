@@ -22,8 +22,9 @@ from cxg_assets.ingest.layout import subset_obs_path
 from cxg_assets.ingest.plan.spans import Span, plan_spans
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import StoreLocator
+from cxg_assets.resources import POOLS
 from cxg_assets.resources.executor import PoolExecutor
-from cxg_assets.resources.executors import POOLS, build_executor
+from cxg_assets.resources.executors import build_executor
 from cxg_assets.resources.pool import Pool
 from cxg_assets_tests.conftest import BLOOD_NORMAL
 from cxg_assets_tests.ingested import Ingested, plan_subset

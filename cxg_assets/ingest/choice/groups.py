@@ -1,4 +1,4 @@
-"""Cells in a seeded order, and the groups that columns of obs make of them: what samples, splits and orders rest on.
+"""Cells in a seeded order, and the groups that columns of obs make of them: what samples and splits rest on.
 
 The order is a hash of soma_joinid, so that it does not depend on how obs is cut into batches, on the machine or on
 which other cells are selected.
@@ -30,7 +30,7 @@ def hash_cells(joinids: np.ndarray, seed: int, purpose: int) -> np.ndarray:
     Args:
         joinids: (n_obs,) int64.
         seed: Of the user; 0 to 2**63 - 1.
-        purpose: Sampling, splitting and ordering with one seed must not agree: a sample would all be of one part.
+        purpose: Sampling and splitting with one seed must not agree: a sample would all be of one part.
 
     Returns:
         (n_obs,) uint64, uniform.
