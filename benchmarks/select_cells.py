@@ -19,9 +19,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from cxg_assets.ingest.choice.groups import Batches, hash_cells
-from cxg_assets.ingest.choice.sample import Sample, sample_cells
-from cxg_assets.ingest.choice.split import Split, split_cells
+from cxg_assets.ingest.choice.draws import Batches, hash_cells
+from cxg_assets.ingest.choice.sample import sample_cells
+from cxg_assets.ingest.choice.split import split_cells
+from cxg_assets.ingest.sampling import Sample, Split
 
 ROWS_PER_BATCH = 131_072
 MAX_KEPT = 10_000_000

@@ -11,10 +11,8 @@ if TYPE_CHECKING:
     from cxg_assets.ingest.census.census import CensusLocator as CensusLocator
     from cxg_assets.ingest.census.release import Release as Release
     from cxg_assets.ingest.census.release import read_release as read_release
-    from cxg_assets.ingest.choice.sample import Sample as Sample
     from cxg_assets.ingest.choice.sample import SampledCells as SampledCells
     from cxg_assets.ingest.choice.sample import sample_cells as sample_cells
-    from cxg_assets.ingest.choice.split import Split as Split
     from cxg_assets.ingest.choice.split import SplitCells as SplitCells
     from cxg_assets.ingest.choice.split import split_cells as split_cells
     from cxg_assets.ingest.chunks.report import ChunkFailure as ChunkFailure
@@ -41,6 +39,8 @@ if TYPE_CHECKING:
     from cxg_assets.ingest.plan.published import read_dataset as read_dataset
     from cxg_assets.ingest.plan.spans import Span as Span
     from cxg_assets.ingest.plan.spans import plan_spans as plan_spans
+    from cxg_assets.ingest.sampling import Sample as Sample
+    from cxg_assets.ingest.sampling import Split as Split
     from cxg_assets.ingest.selection.index import CensusIndex as CensusIndex
     from cxg_assets.ingest.selection.index import load_index as load_index
     from cxg_assets.ingest.selection.index import make_index as make_index
@@ -72,10 +72,10 @@ _MODULES = {
     "Subset": "cxg_assets.ingest.selection.subset",
     "make_subset": "cxg_assets.ingest.selection.subset",
     "load_subset": "cxg_assets.ingest.selection.subset",
-    "Sample": "cxg_assets.ingest.choice.sample",
+    "Sample": "cxg_assets.ingest.sampling",
     "sample_cells": "cxg_assets.ingest.choice.sample",
     "SampledCells": "cxg_assets.ingest.choice.sample",
-    "Split": "cxg_assets.ingest.choice.split",
+    "Split": "cxg_assets.ingest.sampling",
     "split_cells": "cxg_assets.ingest.choice.split",
     "SplitCells": "cxg_assets.ingest.choice.split",
     "Chunk": "cxg_assets.ingest.plan.chunk_plan",

@@ -171,7 +171,7 @@ def test_the_lineage_shows_every_asset_and_the_arrows_between_them(page: Page, u
         expect(page.locator("foreignObject").get_by_text(name, exact=True)).to_be_visible()
     expected = {(key["path"][-1], node["assetKey"]["path"][-1]) for node in nodes for key in node["dependencyKeys"]}
     # The page sets the boxes first and the arrows after them.
-    page.wait_for_function("document.querySelectorAll('path[marker-end]').length >= %d" % len(expected))
+    page.wait_for_function(f"document.querySelectorAll('path[marker-end]').length >= {len(expected)}")
     assert {tuple(arrow) for arrow in page.evaluate(ARROWS, names)} == expected
 
 

@@ -1,10 +1,6 @@
-"""Cells in a seeded order, and the groups that columns of obs make of them: what samples and splits rest on.
+"""The groups that columns of obs make of cells: what samples and splits rest on."""
 
-The order is a hash of soma_joinid, so that it does not depend on how obs is cut into batches, on the machine or on
-which other cells are selected.
-"""
-
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 import numba
 import numpy as np
@@ -12,41 +8,9 @@ import pyarrow as pa
 
 from cxg_assets.ingest.errors import BadInput, shown
 
-Batches = Callable[[], Iterable[pa.RecordBatch]]
-"""Gives the same record batches of obs at every call, e.g. `FeatherFile.batches`."""
-
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_WINDOW = 6.0
-"""Standard deviations on either side of a threshold's expected place: 1 search in 500 million needs a second pass."""
-
 _MIN_SLOTS = 1 << 10
 _MAX_PLACES = 1 << 21
 """Of a table with a place for every pair there could be: 8 MB, five times as fast as hashing (measured)."""
-
-
-def hash_cells(joinids: np.ndarray, seed: int, purpose: int) -> np.ndarray:
-    """Hash cells, one to one: no two cells share a hash, so an order by it has no ties.
-
-    Args:
-        joinids: (n_obs,) int64.
-        seed: Of the user; 0 to 2**63 - 1.
-        purpose: Sampling and splitting with one seed must not agree: a sample would all be of one part.
-
-    Returns:
-        (n_obs,) uint64, uniform.
-    """
-    key = _mix(np.array([seed], np.uint64) + _mix(np.array([purpose + 1], np.uint64)))
-    return _mix(joinids.astype(np.uint64) ^ key)
-
-
-def _mix(bits: np.ndarray) -> np.ndarray:
-    """The finalizer of splitmix64; changes no argument."""
-    bits = bits + _GOLDEN
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        bits ^= bits >> np.uint64(shift)
-        bits *= np.uint64(factor)
-    bits ^= bits >> np.uint64(31)
-    return bits
 
 
 class Numbering:
@@ -109,9 +73,15 @@ class Groups:
         columns: The columns; with none of them all cells are one group.
     """
 
-    def __init__(self, columns: Sequence[str]) -> None:
-        """Start with no group."""
+    def __init__(self, columns: Sequence[str], attribute: str = "by") -> None:
+        """Start with no group.
+
+        Args:
+            columns: obs columns.
+            attribute: What the user calls them, for the message.
+        """
         self.columns = tuple(columns)
+        self._attribute = attribute
         self._codings = [_Coding() for _ in columns]
         self._numberings = [Numbering() for _ in columns]
 
@@ -129,9 +99,13 @@ class Groups:
         numbers = np.zeros(batch.num_rows, np.int32)
         for name, coding, numbering in zip(self.columns, self._codings, self._numberings, strict=True):
             if name not in batch.schema.names:
-                raise BadInput(f"by: obs has no {shown(name)}; it has {', '.join(batch.schema.names)}")
+                raise BadInput(f"{self._attribute}: obs has no {shown(name)}; it has {', '.join(batch.schema.names)}")
             numbers = numbering.number(numbers, coding.codes(batch[name]))
         return numbers
+
+    def counted(self, n_cells: np.ndarray, of_cells: np.ndarray) -> np.ndarray:
+        """Return the cells of each group seen so far, (n,) int64, when more cells are added to those counted."""
+        return np.pad(n_cells, (0, self.n - len(n_cells))) + np.bincount(of_cells, minlength=self.n)
 
     def labels(self) -> list[tuple[object, ...]]:
         """Return the values of each group, one for each column, in the order of their numbers."""
@@ -237,62 +211,3 @@ def _number(pairs, start, slots, known, n, numbers):
             n += 1
         numbers[i] = slots[slot]
     return len(pairs), n
-
-
-def find_thresholds(
-    cells: Callable[[], Iterable[tuple[np.ndarray, np.ndarray]]], n_cells: np.ndarray, n_wanted: np.ndarray
-) -> np.ndarray:
-    """Find, for each group, the hash up to which as many of its cells lie as are wanted: exactly, in bounded memory.
-
-    Hashes are uniform, so it is known within a few standard deviations where a threshold lies: only hashes in that
-    window are kept, some `12 * sqrt(n_wanted)` a group.
-
-    Args:
-        cells: Gives, batch by batch and the same at every call, the group (int32) and the hash (uint64) of each cell.
-        n_cells: (n_groups,) int64, cells of each group.
-        n_wanted: (n_groups,) int64, from 0 to `n_cells`.
-
-    Returns:
-        (n_groups,) uint64: the largest hash that is wanted; meaningless where none is.
-    """
-    last = np.iinfo(np.uint64).max
-    thresholds = np.full(len(n_cells), last, np.uint64)
-    is_open = (n_wanted > 0) & (n_wanted < n_cells)
-    share = n_wanted / np.maximum(n_cells, 1)
-    width = _WINDOW * np.sqrt(share * (1 - share) / np.maximum(n_cells, 1)) + 2 / np.maximum(n_cells, 1)
-    low, high = (_as_hashes(np.clip(share + sign * width, 0, 1)) for sign in (-1, 1))
-    while is_open.any():
-        n_below = np.zeros(len(n_cells), np.int64)
-        found = []
-        for groups, hashes in cells():
-            is_near = _below_and_near(groups, hashes, is_open, low, high, n_below)
-            found.append((groups[is_near], hashes[is_near]))
-        groups, hashes = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        order = np.lexsort((hashes, groups))
-        groups, hashes = groups[order], hashes[order]
-        first, stop = (np.searchsorted(groups, np.arange(len(n_cells)), side=side) for side in ("left", "right"))
-        place = first + n_wanted - n_below - 1
-        is_found = is_open & (place >= first) & (place < stop)
-        thresholds[is_found] = hashes[place[is_found]]
-        # A window that missed is opened to all hashes of its group.
-        is_open &= ~is_found
-        low[is_open], high[is_open] = 0, last
-    return thresholds
-
-
-def _as_hashes(share: np.ndarray) -> np.ndarray:
-    """Return the hash below which a share of all hashes lies."""
-    return np.where(share >= 1, np.iinfo(np.uint64).max, (np.minimum(share, 1 - 2.0**-53) * 2.0**64).astype(np.uint64))
-
-
-@numba.njit(nogil=True, cache=True)
-def _below_and_near(groups, hashes, is_open, low, high, n_below):
-    is_near = np.zeros(len(groups), np.bool_)
-    for i in range(len(groups)):
-        group = groups[i]
-        if is_open[group]:
-            if hashes[i] < low[group]:
-                n_below[group] += 1
-            elif hashes[i] <= high[group]:
-                is_near[i] = True
-    return is_near

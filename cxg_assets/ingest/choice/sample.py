@@ -1,72 +1,18 @@
 """Samples: a seeded part of the cells that pass, a cap for each group, and groups that are too small left out."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 
-from cxg_assets.ingest.choice.groups import Batches, DonorCounts, Groups, find_thresholds, hash_cells
-from cxg_assets.ingest.errors import BadInput, shown
+from cxg_assets.ingest.choice.draws import Batches, find_thresholds, hash_rows
+from cxg_assets.ingest.choice.groups import DonorCounts, Groups
+from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.sampling import Sample
 
 # Cap and share go by different orders: cells that a cap leaves of a large group all come early in the cap's order.
 _CAP, _SHARE = 0, 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """Which of the cells that pass the filter are kept; what is given applies in the order of the attributes below.
-
-    Attributes:
-        by: obs columns whose combinations of values are the groups; a missing value is a value like any other.
-        at_least: Leave out groups with fewer cells.
-        min_donors: Leave out groups with fewer distinct values of `donor_id`; a missing one is none.
-        at_most: Keep so many cells of each group.
-        fraction: Keep this share of what is left, rounded to whole cells.
-        n_obs: Keep so many cells of what is left, or all if there are fewer.
-        seed: Decides which. With one seed and equal other attributes a smaller sample lies inside a larger one.
-
-    Raises:
-        BadInput: A value is outside what the attribute allows.
-    """
-
-    by: tuple[str, ...] = ()
-    at_least: int | None = None
-    min_donors: int | None = None
-    at_most: int | None = None
-    fraction: float | None = None
-    n_obs: int | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        of_groups = {name: getattr(self, name) for name in ("at_least", "min_donors", "at_most")}
-        for name, value in (*of_groups.items(), ("n_obs", self.n_obs)):
-            if value is not None and (type(value) is not int or value < 1):
-                raise BadInput(f"sample.{name}: {shown(value)} is not a positive whole number")
-        if self.fraction is not None and not _is_share(self.fraction):
-            raise BadInput(f"sample.fraction: {shown(self.fraction)} is not a number above 0 and up to 1")
-        if self.fraction is not None and self.n_obs is not None:
-            raise BadInput("sample.n_obs: give fraction or n_obs, not both")
-        given = [name for name, value in of_groups.items() if value is not None]
-        if given and not self.by:
-            raise BadInput(f"sample.by: {given[0]} is for groups; name the obs columns that make them")
-        if self.by and not given:
-            raise BadInput(
-                "sample.by: give at_most, at_least or min_donors with it; fraction and n_obs are of all cells"
-            )
-        if not given and self.fraction is None and self.n_obs is None:
-            raise BadInput("sample: give fraction, n_obs, or by with at_most, at_least or min_donors")
-        repeated = {column for column in self.by if self.by.count(column) > 1}
-        if repeated:
-            raise BadInput(f"sample.by: {shown(min(repeated))} is listed twice")
-        require_seed("sample.seed", self.seed)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns of obs that are read."""
-        donors = ("donor_id",) if self.min_donors is not None else ()
-        return tuple(dict.fromkeys(("soma_joinid", *self.by, *donors)))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,7 +37,7 @@ class SampledCells:
     def mask(self, batch: pa.RecordBatch) -> np.ndarray:
         """Return whether each row is kept, (n,) bool; the batch has `sample.columns`, its rows were among the cells."""
         is_kept = _is_left(self.sample, batch, self._groups.of(batch), self.n_kept, self._group_thresholds)
-        return is_kept & (_hashes(batch, self.sample, _SHARE) <= self._threshold)
+        return is_kept & (hash_rows(batch, self.sample.seed, _SHARE) <= self._threshold)
 
     def labels(self) -> list[tuple[object, ...]]:
         """Return the values of each group's columns."""
@@ -104,7 +50,7 @@ def sample_cells(sample: Sample, batches: Batches) -> SampledCells:
     Raises:
         BadInput: obs does not have a column, or no cell is left.
     """
-    groups = Groups(sample.by)
+    groups = Groups(sample.by, "sample.by")
     n_cells, n_donors = _count(sample, groups, batches)
     n_wanted = n_cells.copy()
     if sample.at_least is not None:
@@ -115,7 +61,7 @@ def sample_cells(sample: Sample, batches: Batches) -> SampledCells:
         np.minimum(n_wanted, sample.at_most, out=n_wanted)
 
     def cells() -> Iterable[tuple[np.ndarray, np.ndarray]]:
-        return ((groups.of(batch), _hashes(batch, sample, _CAP)) for batch in batches())
+        return ((groups.of(batch), hash_rows(batch, sample.seed, _CAP)) for batch in batches())
 
     group_thresholds = find_thresholds(cells, n_cells, n_wanted)
     n_left = int(n_wanted.sum())
@@ -130,7 +76,7 @@ def sample_cells(sample: Sample, batches: Batches) -> SampledCells:
     def kept() -> Iterable[tuple[np.ndarray, np.ndarray]]:
         for batch in batches():
             is_left = _is_left(sample, batch, groups.of(batch), n_wanted, group_thresholds)
-            hashes = _hashes(batch, sample, _SHARE)[is_left]
+            hashes = hash_rows(batch, sample.seed, _SHARE)[is_left]
             yield np.zeros(len(hashes), np.int32), hashes
 
     [threshold] = find_thresholds(kept, np.array([n_left]), np.array([n_obs]))
@@ -145,22 +91,12 @@ def sample_cells(sample: Sample, batches: Batches) -> SampledCells:
     )
 
 
-def require_seed(attribute: str, seed: int) -> None:
-    """Refuse what is no seed.
-
-    Raises:
-        BadInput: It is not a whole number from 0 to 2**63 - 1.
-    """
-    if type(seed) is not int or not 0 <= seed < 2**63:
-        raise BadInput(f"{attribute}: {shown(seed)} is not a whole number from 0 to 2**63 - 1")
-
-
 def _count(sample: Sample, groups: Groups, batches: Batches) -> tuple[np.ndarray, np.ndarray]:
     """Count the cells of each group, and its donors up to `min_donors` if that is given, each (n_groups,) int64."""
     n_cells, donors = np.zeros(0, np.int64), DonorCounts(sample.min_donors or 0)
     for batch in batches():
         of_cells = groups.of(batch)
-        n_cells = np.pad(n_cells, (0, groups.n - len(n_cells))) + np.bincount(of_cells, minlength=groups.n)
+        n_cells = groups.counted(n_cells, of_cells)
         if sample.min_donors is not None:
             if "donor_id" not in batch.schema.names:
                 raise BadInput("sample.min_donors: obs has no donor_id; take min_donors out")
@@ -179,12 +115,4 @@ def _is_left(
 ) -> np.ndarray:
     """Return which rows their groups keep, (n,) bool."""
     is_left = n_wanted[groups] > 0
-    return is_left if sample.at_most is None else is_left & (_hashes(batch, sample, _CAP) <= thresholds[groups])
-
-
-def _hashes(batch: pa.RecordBatch, sample: Sample, purpose: int) -> np.ndarray:
-    return hash_cells(batch["soma_joinid"].to_numpy(), sample.seed, purpose)
-
-
-def _is_share(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and 0 < value <= 1
+    return is_left if sample.at_most is None else is_left & (hash_rows(batch, sample.seed, _CAP) <= thresholds[groups])

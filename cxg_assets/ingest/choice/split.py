@@ -1,92 +1,22 @@
 """Splits: which part (train, validation, test) each cell belongs to, without a group in two parts."""
 
 import hashlib
-import math
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 
-from cxg_assets.ingest.choice.groups import Batches, Groups, Numbering, find_thresholds, hash_cells
-from cxg_assets.ingest.choice.sample import require_seed
-from cxg_assets.ingest.errors import BadInput, shown, shown_names
-
-REST = "train"
-"""The part of the cells that no list of `held_out` names."""
+from cxg_assets.ingest.choice.draws import Batches, find_thresholds, hash_rows
+from cxg_assets.ingest.choice.groups import Groups, Numbering
+from cxg_assets.ingest.errors import BadInput, shown_names
+from cxg_assets.ingest.sampling import Split
 
 _PURPOSE = 2
-_PART = re.compile("[a-z][a-z0-9_]{0,31}")
 _MAX_SWEEPS = 10
 
 TOLERANCE_POINTS = 1.0
 """How many percentage points a share may be off before that is said."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Split:
-    """How the cells of a subset are divided: by shares or by lists of values that are held out.
-
-    Attributes:
-        by: obs columns whose combinations of values stay together; with none, each cell is drawn by itself.
-        shares: Part -> share of the cells; they sum to 1.
-        held_out: Part -> values of the one column of `by` that make it; the other cells are `train`.
-        stratify: obs column of which each part gets each value in the same shares, as far as groups allow.
-        seed: Decides which groups or cells a part gets.
-
-    Raises:
-        BadInput: A value is outside what the attribute allows.
-    """
-
-    by: tuple[str, ...] = ()
-    shares: Mapping[str, float] = field(default_factory=dict)
-    held_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    stratify: str | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if bool(self.shares) == bool(self.held_out):
-            raise BadInput("split.shares: give shares or held_out, one of them")
-        attribute = "shares" if self.shares else "held_out"
-        for part in self.parts:
-            if not _PART.fullmatch(part):
-                raise BadInput(f"split.{attribute}: {shown(part)} cannot name a part; use small letters and digits")
-        if self.shares:
-            for part, share in self.shares.items():
-                if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
-                    raise BadInput(f"split.shares.{part}: {shown(share)} is not a number between 0 and 1")
-            if not math.isclose(total := sum(self.shares.values()), 1, abs_tol=1e-9):
-                raise BadInput(f"split.shares: they sum to {total:g}, not to 1")
-        else:
-            self._check_held_out()
-        require_seed("split.seed", self.seed)
-
-    def _check_held_out(self) -> None:
-        if len(self.by) != 1:
-            raise BadInput("split.by: held_out lists values of one obs column; name that column")
-        if self.stratify is not None:
-            raise BadInput("split.stratify: only shares can be stratified; take it out or give shares")
-        if REST in self.held_out:
-            raise BadInput(f"split.held_out.{REST}: {REST} is what no list names; name another part")
-        part_of: dict[str, str] = {}
-        for part, values in self.held_out.items():
-            if not values:
-                raise BadInput(f"split.held_out.{part}: the list is empty")
-            for value in values:
-                if part_of.setdefault(value, part) != part:
-                    raise BadInput(f"split.held_out.{part}: {shown(value)} is in {part_of[value]} as well")
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The names of the parts, in the order of their numbers."""
-        return tuple(self.shares) if self.shares else (REST, *self.held_out)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns of obs that are read."""
-        strata = () if self.stratify is None else (self.stratify,)
-        return tuple(dict.fromkeys(("soma_joinid", *self.by, *strata)))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,7 +41,7 @@ class SplitCells:
         if self.part_of_group is not None:
             return self.part_of_group[groups]
         assert self._thresholds is not None
-        return (_hashes(batch, self.split)[:, None] > self._thresholds[groups]).sum(axis=1)
+        return (hash_rows(batch, self.split.seed, _PURPOSE)[:, None] > self._thresholds[groups]).sum(axis=1)
 
     @property
     def points_off(self) -> float:
@@ -145,7 +75,7 @@ def split_cells(split: Split, batches: Batches) -> SplitCells:
     if not split.by:
         found = _split_singly(split, batches)
     else:
-        groups, strata = Groups(split.by), Groups(() if split.stratify is None else (split.stratify,))
+        groups, strata = Groups(split.by, "split.by"), _strata(split)
         pairs, n_cells = Numbering(), np.zeros(0, np.int64)
         for batch in batches():
             numbers = pairs.number(groups.of(batch), strata.of(batch))
@@ -163,16 +93,20 @@ def split_cells(split: Split, batches: Batches) -> SplitCells:
     return found
 
 
+def _strata(split: Split) -> Groups:
+    return Groups(() if split.stratify is None else (split.stratify,), "split.stratify")
+
+
 def _split_singly(split: Split, batches: Batches) -> SplitCells:
     """Cut each stratum, in the order of its cells' hashes, at the sums of the shares."""
-    strata = Groups(() if split.stratify is None else (split.stratify,))
+    strata = _strata(split)
     n_cells = np.zeros(0, np.int64)
     for batch in batches():
         of_cells = strata.of(batch)
-        n_cells = np.pad(n_cells, (0, strata.n - len(n_cells))) + np.bincount(of_cells, minlength=strata.n)
+        n_cells = strata.counted(n_cells, of_cells)
 
     def cells() -> Iterable[tuple[np.ndarray, np.ndarray]]:
-        return ((strata.of(batch), _hashes(batch, split)) for batch in batches())
+        return ((strata.of(batch), hash_rows(batch, split.seed, _PURPOSE)) for batch in batches())
 
     ends = np.rint(np.cumsum(list(split.shares.values()))[:-1] * n_cells[:, None]).astype(np.int64)
     # A threshold of no cells is below all hashes; of the 2**64 of them one is 0, which then counts as in the next part.
@@ -262,7 +196,3 @@ def _assigned(
 
 def _key(seed: int, label: tuple[object, ...]) -> bytes:
     return hashlib.blake2b(repr(label).encode(), key=seed.to_bytes(8, "little"), digest_size=8).digest()
-
-
-def _hashes(batch: pa.RecordBatch, split: Split) -> np.ndarray:
-    return hash_cells(batch["soma_joinid"].to_numpy(), split.seed, _PURPOSE)

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from cxg_assets.ingest.choice.groups import Batches
+from cxg_assets.ingest.choice.draws import Batches
 
 
 def make_obs(n_obs: int, seed: int, n_labels: Sequence[int] = (5, 3, 11)) -> pd.DataFrame:

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxg_assets.ingest.choice.groups import Numbering, find_thresholds, hash_cells
-from cxg_assets.ingest.choice.sample import Sample, sample_cells
+from cxg_assets.ingest.choice.draws import find_thresholds, hash_cells
+from cxg_assets.ingest.choice.groups import Numbering
+from cxg_assets.ingest.choice.sample import sample_cells
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.sampling import Sample
 from cxg_assets_tests.ingest.choice.obs_frames import CUTS, OBS, batches_of, joined, make_obs
 
 BY = ("cell_type", "tissue")

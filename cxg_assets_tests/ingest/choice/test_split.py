@@ -8,8 +8,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from cxg_assets.ingest.choice.split import Split, SplitCells, split_cells
+from cxg_assets.ingest.choice.split import SplitCells, split_cells
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.sampling import Split
 from cxg_assets_tests.ingest.choice.obs_frames import CUTS, OBS, batches_of, joined, make_obs
 
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
