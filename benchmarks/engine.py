@@ -1,7 +1,7 @@
 """Our engine alone: the same workers in plain processes, without Dagster and Ray.
 
 What it is for: where the command loses time, this says how much of it is the engine's. The clock starts when every
-worker has opened the Census and the subset, and ends when the last chunk has landed.
+worker has opened the Census and the subset, and ends when the last chunk is stored.
 """
 
 import argparse

@@ -20,7 +20,7 @@ from typing import Any
 from cxg_assets.ingest.census.release import Release, read_release
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.finding import Finding
-from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, landed_sizes, load_plan
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, load_plan, stored_sizes
 from cxg_assets.ingest.plan.making import store_plan
 from cxg_assets.ingest.selection.index import CensusIndex, load_index, make_index
 from cxg_assets.ingest.selection.subset import Subset, load_subset, make_subset
@@ -145,7 +145,7 @@ def record(front: Front) -> dict[str, Any]:
 
 
 def publish(front: Front) -> dict[str, Any]:
-    """Reads back what is on record, looks what has landed, and publishes; the sample of chunks is not compared."""
+    """Reads back what is on record, looks what has stored, and publishes; the sample of chunks is not compared."""
     from cxg_assets.cli.project import dagster_instance
     from cxg_assets.ingest.dataset.publish import publish as publish_dataset
     from cxg_assets.instance.partitions import chunk_record
@@ -155,7 +155,7 @@ def publish(front: Front) -> dict[str, Any]:
         made = front.plan
         reports = list(chunk_record(instance, made, front.store).reports.values())
         read_back = time.monotonic() - began
-        sizes = landed_sizes(front.store, made)
+        sizes = stored_sizes(front.store, made)
         published = publish_dataset(front.store, made, reports, front.release.locator({}), sizes)
         return {**_spent(began, cpu), "read_back_seconds": read_back, "n_chunks": published.n_chunks}
 

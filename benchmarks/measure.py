@@ -27,7 +27,7 @@ class Measurement:
     Attributes:
         n_obs: Cells that were made.
         n_files: Files that were made; 0 when none is (the ceiling).
-        seconds: Of the phase that is compared: first chunk dispatched to last chunk landed.
+        seconds: Of the phase that is compared: first chunk dispatched to last chunk stored.
         total_bytes: Of the files.
         usage: Memory and CPU of its processes, from start to end.
         requests: S3 requests by bucket and method; empty without S3.

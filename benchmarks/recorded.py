@@ -36,7 +36,7 @@ class Recorded:
 def record_reports(
     instance: DagsterInstance, subset: str, reports: Sequence[ChunkReport], tags: Mapping[str, str]
 ) -> Recorded:
-    """Records each report as landed, in one run over all partitions, which must be registered.
+    """Records each report as stored, in one run over all partitions, which must be registered.
 
     Args:
         instance: Where they are recorded.

@@ -11,7 +11,7 @@ two cores. Needs the extra `test`, and Chromium (Debian: `apt-get install chromi
 | checks.png | the checks of a dataset |
 | dataset.png | the page of a dataset |
 | dataset_<name>.png, run_<name>.png | what [Show Markdown] opens, of a dataset and of a run over chunks |
-| failed.png | two chunks that have failed among those that have landed |
+| failed.png | two chunks that have failed among those that are stored |
 | retry.png | the dialog that makes what has failed again |
 """
 

@@ -23,7 +23,7 @@ class Scenario:
         name: For the table and the command line.
         source: What is done to requests for the Census.
         destination: What is done to requests of the destination.
-        away: The side that goes away when the first chunks are landing.
+        away: The side that goes away when the first chunks are being stored.
         away_seconds: For how long; None is for good, and then the command must fail.
     """
 

@@ -31,7 +31,7 @@ def measure(bench: Bench) -> RowResult:
         series=list(series.values()),
         goals=[
             Goal(
-                name="launch of the run to the first chunk landed", value=launch, target=12, at_least=False, unit=" s"
+                name="launch of the run to the first chunk stored", value=launch, target=12, at_least=False, unit=" s"
             ),
         ],
         notes=[

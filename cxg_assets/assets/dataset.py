@@ -7,7 +7,7 @@ import dagster as dg
 from cxg_assets.ingest.census.census import keep_open
 from cxg_assets.ingest.dataset.publish import publish
 from cxg_assets.ingest.layout import dataset_path
-from cxg_assets.ingest.plan.chunk_plan import landed_sizes, load_plan
+from cxg_assets.ingest.plan.chunk_plan import load_plan, stored_sizes
 from cxg_assets.ingest.plan.plan_mark import marked
 from cxg_assets.ingest.verify.chunks import verify_chunks
 from cxg_assets.instance.partitions import chunk_record
@@ -54,7 +54,7 @@ def build_dataset(subset: str, destination: str) -> dg.AssetsDefinition:
             opened = store.locator(destination).open()
             plan = load_plan(opened, subset, plan_id)
             reports = list(chunk_record(context.instance, plan, opened).reports.values())
-            sizes, locator = landed_sizes(opened, plan), census.locator(plan.header.subset.release)
+            sizes, locator = stored_sizes(opened, plan), census.locator(plan.header.subset.release)
             require_upstream_passed(context.instance, plan.header)
             with keep_open():
                 findings = verify_chunks(plan, reports, sizes, opened, locator)

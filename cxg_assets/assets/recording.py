@@ -117,8 +117,8 @@ class ChunkRecorder:
             elif known.shows(chunk, self.tags) and not again:
                 continue
             # Else the last event of its partition is of another plan, or is a run that failed or was killed.
-            when = report.landed_at or stored[chunk.key].modified.timestamp()
-            self.record(replace(report, landed_at=when), already_stored=True)
+            when = report.stored_at or stored[chunk.key].modified.timestamp()
+            self.record(replace(report, stored_at=when), already_stored=True)
 
 
 def make_chunks(
@@ -206,7 +206,7 @@ def make_chunks(
 
 def _found(report: ChunkReport) -> str:
     """What the event of a chunk says that lay there already; the log has it as the event's line."""
-    when = datetime.fromtimestamp(report.landed_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    when = datetime.fromtimestamp(report.stored_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return f"chunk {report.chunk} was already stored, at {when}; it was not written again"
 
 

@@ -22,7 +22,7 @@ from cxg_assets.ingest.census.census import keep_open
 from cxg_assets.ingest.chunks.report import RunSummary
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import dataset_path
-from cxg_assets.ingest.plan.chunk_plan import Chunk, landed_sizes, load_plan
+from cxg_assets.ingest.plan.chunk_plan import Chunk, load_plan, stored_sizes
 from cxg_assets.ingest.plan.preflight import check_subset
 from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.selection.index import as_indexed
@@ -122,8 +122,8 @@ def run_ingest(
             if error:
                 raise CxgError(error)
             plan = load_plan(opened, spec.name, latest_data_version(instance, chunk_plan_key(spec.name)))
-            landed = landed_sizes(opened, plan)
-            missing = [chunk for chunk in plan.chunks if chunk.key not in landed]
+            stored = stored_sizes(opened, plan)
+            missing = [chunk for chunk in plan.chunks if chunk.key not in stored]
             # All that is imported by now stays: a full collection over it would hold the driver up for 0.4 s.
             gc.freeze()
             run_id = str(uuid.uuid4())
@@ -196,7 +196,7 @@ def run_job(
 def cells_bar(instance: DagsterInstance, run_id: str, key: dg.AssetKey, chunks: Sequence[Chunk]) -> Iterator[None]:
     """A bar over the cells of chunks to make, moved by the run's materializations as they are recorded.
 
-    What had landed before may be recorded by the same run, and is not counted. It shows no speed: its time begins
+    What was stored before may be recorded by the same run, and is not counted. It shows no speed: its time begins
     before Ray does, and the run's throughput does not (`RunSummary.cells_per_second`).
     """
     left = {chunk.key: chunk.n_obs for chunk in chunks}

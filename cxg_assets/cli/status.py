@@ -1,4 +1,4 @@
-"""`cxg-assets status`: what of each subset has landed."""
+"""`cxg-assets status`: what of each subset is stored."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from cxg_assets.cli.warn import warn
 from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import subset_definitions
 from cxg_assets.ingest.errors import BadInput, CxgError
-from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, landed_sizes
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, stored_sizes
 from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.quantities import counted, size
 from cxg_assets.ingest.selection.subset import load_subset as load_stored
@@ -49,20 +49,20 @@ def show_status(subset: str | None, destination: str | None, links: bool, hours:
             if plan is None:
                 click.echo(f"{name}: not planned yet; {follow_up(store, 'ingest', name)} makes it")
                 continue
-            landed = landed_sizes(store, plan)
-            click.echo("\n".join(_describe(declared, plan, landed, store, instance)))
+            stored = stored_sizes(store, plan)
+            click.echo("\n".join(_describe(declared, plan, stored, store, instance)))
             if links:
-                paths = [plan.path(chunk) for chunk in plan.chunks if chunk.key in landed]
+                paths = [plan.path(chunk) for chunk in plan.chunks if chunk.key in stored]
                 click.echo("\n".join(store.links(paths, round(hours * 3600))))
 
 
 def _describe(
-    declared: Subset, plan: ChunkPlan, landed: dict[str, int], store: Store, instance: DagsterInstance | None
+    declared: Subset, plan: ChunkPlan, stored: dict[str, int], store: Store, instance: DagsterInstance | None
 ) -> list[str]:
     name, plan_id = plan.header.subset.name, plan.header.plan_id
     lines = [
         f"{name}: plan {plan_id}, {counted(plan.header.subset.n_obs, 'cell')} in {counted(len(plan.chunks), 'chunk')}",
-        f"  stored {len(landed):,}, missing {len(plan.chunks) - len(landed):,}, {size(sum(landed.values()))}",
+        f"  stored {len(stored):,}, missing {len(plan.chunks) - len(stored):,}, {size(sum(stored.values()))}",
     ]
     if instance is None:
         return [*lines, "  not on record: there is no Dagster instance here", f"  {_published(store, name, plan_id)}"]

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from cxg_assets.ingest.plan.chunk_plan import Chunk as Chunk
     from cxg_assets.ingest.plan.chunk_plan import ChunkPlan as ChunkPlan
     from cxg_assets.ingest.plan.chunk_plan import PlanHeader as PlanHeader
-    from cxg_assets.ingest.plan.chunk_plan import landed_sizes as landed_sizes
     from cxg_assets.ingest.plan.chunk_plan import load_plan as load_plan
+    from cxg_assets.ingest.plan.chunk_plan import stored_sizes as stored_sizes
     from cxg_assets.ingest.plan.making import store_plan as store_plan
     from cxg_assets.ingest.plan.published import Dataset as Dataset
     from cxg_assets.ingest.plan.published import read_dataset as read_dataset
@@ -83,7 +83,7 @@ _MODULES = {
     "ChunkPlan": "cxg_assets.ingest.plan.chunk_plan",
     "store_plan": "cxg_assets.ingest.plan.making",
     "load_plan": "cxg_assets.ingest.plan.chunk_plan",
-    "landed_sizes": "cxg_assets.ingest.plan.chunk_plan",
+    "stored_sizes": "cxg_assets.ingest.plan.chunk_plan",
     "Span": "cxg_assets.ingest.plan.spans",
     "plan_spans": "cxg_assets.ingest.plan.spans",
     "IngestJob": "cxg_assets.ingest.chunks.worker",

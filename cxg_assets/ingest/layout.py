@@ -39,54 +39,54 @@ def index_json_path(release_version: str, organism: str) -> str:
     return f"{_index_folder(release_version)}/{organism}.json"
 
 
-def subset_obs_path(subset: str, fingerprint: str) -> str:
+def subset_obs_path(subset_name: str, fingerprint: str) -> str:
     """The cells of a filtered subset."""
-    return f"{subset}/subset/{fingerprint[:N_DIGITS]}/obs.feather"
+    return f"{subset_name}/subset/{fingerprint[:N_DIGITS]}/obs.feather"
 
 
-def subset_var_path(subset: str, fingerprint: str) -> str:
+def subset_var_path(subset_name: str, fingerprint: str) -> str:
     """The genes of a filtered subset."""
-    return f"{subset}/subset/{fingerprint[:N_DIGITS]}/var.feather"
+    return f"{subset_name}/subset/{fingerprint[:N_DIGITS]}/var.feather"
 
 
-def subset_json_path(subset: str, fingerprint: str) -> str:
+def subset_json_path(subset_name: str, fingerprint: str) -> str:
     """What is known of a filtered subset."""
-    return f"{subset}/subset/{fingerprint[:N_DIGITS]}/subset.json"
+    return f"{subset_name}/subset/{fingerprint[:N_DIGITS]}/subset.json"
 
 
-def plan_folder(subset: str, plan_id: str) -> str:
+def plan_folder(subset_name: str, plan_id: str) -> str:
     """The folder of one plan: its table, its chunks and its dataset files."""
-    return f"{subset}/{plan_id}"
+    return f"{subset_name}/{plan_id}"
 
 
-def plan_path(subset: str, plan_id: str) -> str:
+def plan_path(subset_name: str, plan_id: str) -> str:
     """The chunk table."""
-    return f"{plan_folder(subset, plan_id)}/plan.parquet"
+    return f"{plan_folder(subset_name, plan_id)}/plan.parquet"
 
 
-def chunk_path(subset: str, plan_id: str, chunk: str, fingerprint: str) -> str:
+def chunk_path(subset_name: str, plan_id: str, chunk: str, fingerprint: str) -> str:
     """One chunk."""
-    return f"{plan_folder(subset, plan_id)}/{chunk}-{fingerprint[:N_DIGITS]}.h5ad"
+    return f"{plan_folder(subset_name, plan_id)}/{chunk}-{fingerprint[:N_DIGITS]}.h5ad"
 
 
-def manifest_path(subset: str, plan_id: str) -> str:
+def manifest_path(subset_name: str, plan_id: str) -> str:
     """The list of chunks with sizes and checksums."""
-    return f"{plan_folder(subset, plan_id)}/manifest.parquet"
+    return f"{plan_folder(subset_name, plan_id)}/manifest.parquet"
 
 
-def card_path(subset: str, plan_id: str) -> str:
+def card_path(subset_name: str, plan_id: str) -> str:
     """The dataset card."""
-    return f"{plan_folder(subset, plan_id)}/README.md"
+    return f"{plan_folder(subset_name, plan_id)}/README.md"
 
 
-def citations_path(subset: str, plan_id: str) -> str:
+def citations_path(subset_name: str, plan_id: str) -> str:
     """The source datasets to cite."""
-    return f"{plan_folder(subset, plan_id)}/citations.csv"
+    return f"{plan_folder(subset_name, plan_id)}/citations.csv"
 
 
-def mark_path(subset: str, plan_id: str, run_id: str) -> str:
+def mark_path(subset_name: str, plan_id: str, run_id: str) -> str:
     """The mark of a run that writes to a plan's folder; the id has letters, digits and hyphens."""
-    return f"{plan_folder(subset, plan_id)}/writing-{run_id}.json"
+    return f"{plan_folder(subset_name, plan_id)}/writing-{run_id}.json"
 
 
 def is_mark(path: str) -> bool:
@@ -94,9 +94,9 @@ def is_mark(path: str) -> bool:
     return _MARK.fullmatch(path) is not None
 
 
-def dataset_path(subset: str) -> str:
+def dataset_path(subset_name: str) -> str:
     """The pointer to the published plan."""
-    return f"{subset}/dataset.json"
+    return f"{subset_name}/dataset.json"
 
 
 def _index_folder(release_version: str) -> str:

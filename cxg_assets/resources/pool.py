@@ -48,7 +48,7 @@ MAX_IDLE_DEATHS = 3
 """Workers may die so often in a row without any result; then it is not a chunk's fault and the run ends."""
 
 MAX_SILENCES = 3
-"""A worker may find a store dead so often in a row; when all have, and nothing landed, the rest is not tried."""
+"""A worker may find a store dead so often in a row; when all have, and nothing was stored, the rest is not tried."""
 
 Result = ChunkReport | ChunkFailure
 

@@ -41,7 +41,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Told:
-    """One chunk of a span has landed or failed."""
+    """One chunk of a span is stored or has failed."""
 
     ticket: int
     result: ChunkReport | ChunkFailure

@@ -111,8 +111,8 @@ COVERS_SUBSET = Check(
     description="Every soma_joinid of the subset is in exactly one chunk, each chunk starts and ends with the cells "
     "of its rows, and no two chunks have the same fingerprint. Reads the plan and the subset's soma_joinids.",
 )
-ALL_LANDED = Check(
-    name="all_chunks_landed",
+ALL_STORED = Check(
+    name="all_chunks_stored",
     description="Every chunk of the plan is at the destination, with the fingerprint and the size that were reported. "
     "One listing.",
 )
@@ -141,7 +141,7 @@ RELEASE_CHECKS = (NOT_RETRACTED,)
 INDEX_CHECKS = (ROW_COUNT,)
 SUBSET_CHECKS = (NOT_EMPTY, PRIMARY_ONLY, NO_DUPLICATES)
 PLAN_CHECKS = (COVERS_SUBSET,)
-GATE = (ALL_LANDED, MANIFEST_SUMS, CHECKSUMS, GENE_ORDER, EQUALS_CENSUS)
+GATE = (ALL_STORED, MANIFEST_SUMS, CHECKSUMS, GENE_ORDER, EQUALS_CENSUS)
 """Run inside the step that publishes, before it does; so they hold however it is launched."""
 PUBLISHED_CHECKS = (FILES_ARE_THERE,)
 

@@ -1,18 +1,20 @@
 """Engine values as Dagster metadata, and chunk reports back from it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
+from pydantic_core import from_json, to_json
 
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.chunks.amplification import Decoding
-from cxg_assets.ingest.chunks.report import ChunkReport, RunSummary
+from cxg_assets.ingest.chunks.report import ChunkReport, RunSummary, report_fields
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
 from cxg_assets.ingest.plan.published import Dataset
 from cxg_assets.ingest.quantities import counted, duration, size
+from cxg_assets.ingest.records import decode, encode
 from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.selection import Selection, genes_in_words
 from cxg_assets.ingest.selection.subset import PLANNING_COLUMNS, Subset, subset_columns
@@ -53,7 +55,7 @@ WHEN_WRITTEN = "figures_when_written"
 REPORT = "chunk_report"
 """Key of the whole report of a chunk, as JSON, for the program; all other keys are for people."""
 
-_MAY_BE_UNKNOWN = {"read_seconds", "encode_seconds", "upload_seconds", "nnz_decoded", "landed_at"}
+_MAY_BE_UNKNOWN = {"read_seconds", "encode_seconds", "upload_seconds", "nnz_decoded", "stored_at"}
 """Fields of a chunk's report that are 0 when nobody knows them."""
 
 
@@ -161,21 +163,19 @@ def chunk_metadata(report: ChunkReport, *, already_stored: bool = False) -> Meta
     else:
         metadata |= speed
     metadata |= known
-    if report.landed_at:
-        metadata["landed_at"] = dg.MetadataValue.timestamp(report.landed_at)
-    metadata[REPORT] = dg.MetadataValue.json(asdict(report))
+    if report.stored_at:
+        metadata["stored_at"] = dg.MetadataValue.timestamp(report.stored_at)
+    metadata[REPORT] = dg.MetadataValue.json(from_json(encode(report)))
     return metadata
 
 
 def report_from(metadata: Mapping[str, dg.MetadataValue]) -> ChunkReport:
     """The report that `chunk_metadata` was made from."""
-    if REPORT in metadata:
-        return ChunkReport(**metadata[REPORT].value)  # type: ignore[arg-type]
-    # An earlier version of cxg_assets kept it in the keys that people read.
     told: dict[str, Any] = {name: item.value for name, item in metadata.items()}
-    told |= told.get(WHEN_WRITTEN, {})
-    known = {field.name: told[field.name] for field in fields(ChunkReport) if field.name in told}
-    return ChunkReport(**known)  # type: ignore[arg-type]
+    # Without it an earlier version of cxg_assets kept the report in the keys that people read.
+    report = told.get(REPORT) or report_fields(told | told.get(WHEN_WRITTEN, {}))
+    where, remedy = "the record of a chunk in Dagster", "materialize its partition again"
+    return decode(ChunkReport, to_json(report), path=where, remedy=remedy, upgrade=report_fields)
 
 
 def summary_from(metadata: Mapping[str, dg.MetadataValue]) -> RunSummary:

@@ -47,7 +47,7 @@ def drawn(log: dg.DagsterLogManager, draw: Callable[[], Metadata]) -> Metadata:
     """What was drawn; nothing, with a warning in the log, where that failed."""
     try:
         return draw()
-    except Exception as error:  # noqa: BLE001 - whatever it was, the chunks have landed
+    except Exception as error:  # noqa: BLE001 - whatever it was, the chunks are stored
         log.warning(f"the pictures could not be drawn, and nothing else is missing: {type(error).__name__}: {error}")
         return {}
 

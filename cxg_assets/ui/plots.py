@@ -86,15 +86,15 @@ def throughput(reports: Sequence[ChunkReport], began_at: float) -> "Figure":
         reports: Of chunks that were made in the run; at least one.
         began_at: When the run began, in seconds since 1970.
     """
-    landed = np.array([report.landed_at for report in reports]) - began_at
+    stored = np.array([report.stored_at for report in reports]) - began_at
     n_obs = np.array([report.n_obs for report in reports], np.float64)
     names, worker = np.unique([report.worker for report in reports], return_inverse=True)
     # Clocks of other machines may be behind ours.
-    seconds = max(float(landed.max()), 1e-3)
+    seconds = max(float(stored.max()), 1e-3)
     edges = np.linspace(0, seconds, N_BINS + 1)
 
     def rate(number: int) -> np.ndarray:
-        times, cells = landed[worker == number], n_obs[worker == number]
+        times, cells = stored[worker == number], n_obs[worker == number]
         order = np.argsort(times, kind="stable")
         total = np.append(0.0, np.cumsum(cells[order]))
         return np.diff(np.interp(edges, np.append(0.0, np.clip(times[order], 0, seconds)), total)) / edges[1]

@@ -64,7 +64,7 @@ def test_a_range_over_stored_chunks_says_so_of_each_and_keeps_its_time(landed: P
     for key, event in latest_events(landed).items():
         metadata: dict[str, Any] = dict(event.metadata)
         assert metadata["already_stored"].value is True
-        assert metadata["landed_at"] == before[key].metadata["landed_at"]
+        assert metadata["stored_at"] == before[key].metadata["stored_at"]
         assert not OF_THE_WRITING & set(metadata)
         figures = {name: value.value for name, value in before[key].metadata.items() if name in OF_THE_WRITING}
         assert metadata["figures_when_written"].value == figures
@@ -81,7 +81,7 @@ def test_the_log_of_such_a_run_says_that_nothing_was_written(landed: Platform) -
         "6 chunks requested: 6 already stored, 0 to write",
         "nothing was written: all 6 chunks requested were already stored",
     ]
-    times = {event.partition: event.metadata["landed_at"].value for event in landed.chunk_events()}
+    times = {event.partition: event.metadata["stored_at"].value for event in landed.chunk_events()}
     for key, line in zip(KEYS, event_lines(landed, result.run_id), strict=True):
         when = datetime.fromtimestamp(float(str(times[key])), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         assert line == f"chunk {key} was already stored, at {when}; it was not written again"
@@ -164,7 +164,7 @@ def test_a_chunk_that_another_machine_stored_has_the_time_of_its_file(landed: Pl
     for chunk in landed.plan.chunks:
         event = latest_events(landed)[chunk.key]
         assert event.metadata["already_stored"].value is True
-        assert event.metadata["landed_at"].value == pytest.approx(landed.file(chunk).stat().st_mtime, abs=1e-3)
+        assert event.metadata["stored_at"].value == pytest.approx(landed.file(chunk).stat().st_mtime, abs=1e-3)
         assert "figures_when_written" not in event.metadata
 
 
@@ -181,7 +181,7 @@ def test_a_dataset_keeps_the_figures_of_the_writing_after_such_a_run(landed: Pla
 def test_a_report_comes_back_from_the_metadata_of_a_stored_chunk(known: bool) -> None:
     texts = {"chunk": "00000", "fingerprint": "f", "uri": "file:///c", "sha256": "5", "worker": "here:1"}
     numbers: dict[str, Any] = {field.name: 3 for field in fields(ChunkReport) if field.name not in texts}
-    numbers |= dict.fromkeys([*SECONDS, "landed_at"], 3.0)
+    numbers |= dict.fromkeys([*SECONDS, "stored_at"], 3.0)
     if not known:
         numbers |= dict.fromkeys(OF_THE_WRITING & numbers.keys(), 0)
     report = ChunkReport(**texts, **numbers)

@@ -53,7 +53,7 @@ def test_a_chunk_that_is_not_in_the_plan_is_refused(prepared: Platform) -> None:
     assert "chunk 00099 is not in plan" in failure_text(result)
 
 
-def test_a_chunk_that_fails_for_good_leaves_the_others_landed_and_the_next_run_makes_only_it(
+def test_a_chunk_that_fails_for_good_leaves_the_others_stored_and_the_next_run_makes_only_it(
     prepared: Platform,
 ) -> None:
     doomed = prepared.plan.chunks[3]
@@ -78,7 +78,7 @@ def test_a_chunk_that_fails_for_good_leaves_the_others_landed_and_the_next_run_m
     assert others == {c.key: prepared.file(c).stat().st_mtime_ns for c in prepared.plan.chunks if c != doomed}
 
 
-def test_chunks_that_landed_unrecorded_are_recorded_from_their_files(landed: Platform) -> None:
+def test_chunks_that_were_stored_unrecorded_are_recorded_from_their_files(landed: Platform) -> None:
     made = {event.partition: event.metadata["sha256"].value for event in landed.chunk_events()}
     landed.instance.wipe_assets([h5ad_chunks_key("blood_normal")])
     assert landed.make_missing().success
@@ -88,7 +88,7 @@ def test_chunks_that_landed_unrecorded_are_recorded_from_their_files(landed: Pla
     assert {str(event.metadata["worker"].value) for event in landed.chunk_events()} == {""}
 
 
-def test_a_range_over_landed_chunks_records_them_again_with_the_same_version(landed: Platform) -> None:
+def test_a_range_over_stored_chunks_records_them_again_with_the_same_version(landed: Platform) -> None:
     before = {event.partition: (event.tags or {})["dagster/data_version"] for event in landed.chunk_events()}
     assert landed.make_range("00000", "00002").success
 

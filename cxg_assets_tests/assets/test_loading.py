@@ -117,7 +117,7 @@ def test_assets_downstream_choose_by_type_and_metadata(published: Platform) -> N
     assert seen["whole"] == (230, published.plan.header.subset.n_vars)
 
 
-def test_chunks_that_have_not_landed_are_named_before_any_is_read(prepared: Platform) -> None:
+def test_chunks_that_are_not_stored_are_named_before_any_is_read(prepared: Platform) -> None:
     assert prepared.make_missing(["00000", "00002"]).success
     assert load(prepared, CHUNKS, partition_key="00002").n_obs == 40
     with pytest.raises(BadInput, match=r"chunk 00001 is not stored at .*; cxg-assets ingest blood_normal writes what"):

@@ -75,7 +75,7 @@ def test_a_chunk_of_an_earlier_plan_that_fails_for_the_new_one_shows_so_until_it
     assert data_versions(edited) == {chunk.key: chunk.fingerprint for chunk in edited.plan.chunks}
 
 
-def test_a_chunk_that_shows_as_failed_but_has_landed_is_recorded_by_the_next_run(prepared: Platform) -> None:
+def test_a_chunk_that_shows_as_failed_but_is_stored_is_recorded_by_the_next_run(prepared: Platform) -> None:
     chunk = prepared.plan.chunks[3]
     elsewhere = prepared.file(chunk).with_suffix(".aside")
     assert prepared.make_missing().success
@@ -125,7 +125,7 @@ def test_a_failure_of_an_earlier_plan_does_not_come_back_with_its_partition(prep
     assert statuses(other)["00004"] == ("FAILED" if keeps_all(prepared) else "UNMATERIALIZED")
 
 
-def test_a_plan_that_comes_back_after_a_smaller_one_shows_what_had_landed(published: Platform) -> None:
+def test_a_plan_that_comes_back_after_a_smaller_one_shows_what_was_stored(published: Platform) -> None:
     times = {chunk.key: published.file(chunk).stat().st_mtime_ns for chunk in published.plan.chunks}
     publish_all(published.changed(chunk_size=100))
     assert published.prepare().success

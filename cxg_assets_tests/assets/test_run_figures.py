@@ -88,7 +88,7 @@ def test_every_figure_of_a_chunk_is_a_number_that_dagster_plots(finished: Finish
         for name, value in metadata.items():
             if name in TEXTS:
                 assert isinstance(value, dg.TextMetadataValue)
-            elif name == "landed_at":
+            elif name == "stored_at":
                 assert isinstance(value, dg.TimestampMetadataValue)
             elif name == "chunk_report":
                 assert value == dg.MetadataValue.json(asdict(report_from(metadata)))
@@ -101,7 +101,7 @@ def test_the_time_of_a_chunk_is_within_its_run(finished: Finished) -> None:
     assert record.start_time is not None
     assert record.end_time is not None
     for metadata in finished.chunks.values():
-        assert record.start_time < report_from(metadata).landed_at < record.end_time
+        assert record.start_time < report_from(metadata).stored_at < record.end_time
 
 
 def test_what_nobody_knows_of_a_chunk_is_left_out_of_its_figures(tmp_path: Path, finished: Finished) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.layout import index_json_path
-from cxg_assets.ingest.plan.chunk_plan import Chunk, landed_sizes
+from cxg_assets.ingest.plan.chunk_plan import Chunk, stored_sizes
 from cxg_assets.ingest.verify.chunks import N_COMPARED, sampled_chunks
 from cxg_assets.instance.partitions import chunk_record
 from cxg_assets.names import census_index_key, dataset_key, h5ad_chunks_key
@@ -24,7 +24,7 @@ from cxg_assets_tests.platforms import Platform, failure_text
 
 def sample(platform: Platform) -> tuple[Chunk, ...]:
     """The chunks that are looked into, in the order in which they are."""
-    return sampled_chunks(platform.plan, landed_sizes(platform.store, platform.plan))
+    return sampled_chunks(platform.plan, stored_sizes(platform.store, platform.plan))
 
 
 def refused(platform: Platform, name: str) -> str:
@@ -89,11 +89,11 @@ def test_every_check_that_a_dataset_must_pass_is_blocking_and_described(publishe
     assert all(spec.blocking and "nothing is published" in (spec.description or "") for spec in specs.values())
 
 
-def test_a_chunk_that_is_gone_fails_all_chunks_landed(published: Platform) -> None:
+def test_a_chunk_that_is_gone_fails_all_chunks_stored(published: Platform) -> None:
     chunk = sample(published)[-1]
     with damaged(published.file(chunk)) as file:
         file.unlink()
-        said = refused(published, "all_chunks_landed")
+        said = refused(published, "all_chunks_stored")
     assert f"chunk {chunk.key}: missing: {published.store.uri(published.plan.path(chunk))} is not there" in said
     assert "write the missing chunks" in said
 

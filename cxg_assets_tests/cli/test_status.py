@@ -1,4 +1,4 @@
-"""`cxg-assets status`: landed and missing chunks, what is Unsynced and why, what is published, and links."""
+"""`cxg-assets status`: stored and missing chunks, what is Unsynced and why, what is published, and links."""
 
 import shutil
 import uuid
@@ -142,7 +142,7 @@ def test_links_to_a_bucket_are_good_for_anybody_and_give_the_chunks(
             download(wrong)
 
 
-def test_only_chunks_that_have_landed_get_a_link(finished_in_s3: None, finished: Finished) -> None:
+def test_only_chunks_that_are_stored_get_a_link(finished_in_s3: None, finished: Finished) -> None:
     store = default_store().locator().open()
     lost = next(path for path in store.sizes("") if path.endswith(".h5ad"))
     store.delete(lost)

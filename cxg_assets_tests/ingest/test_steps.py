@@ -9,7 +9,7 @@ import pytest
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.layout import index_json_path, index_path
-from cxg_assets.ingest.plan.chunk_plan import landed_sizes, load_plan
+from cxg_assets.ingest.plan.chunk_plan import load_plan, stored_sizes
 from cxg_assets.ingest.plan.making import store_plan
 from cxg_assets.ingest.selection.index import as_indexed, load_index, make_index
 from cxg_assets.ingest.selection.subset import load_subset, make_subset
@@ -40,7 +40,7 @@ def test_every_step_can_be_loaded_again(release: Release, spec: MakeSpec, store:
     assert load_index(store, release.version, "homo_sapiens") == index
     assert load_subset(store, "blood_normal", subset.fingerprint) == subset
     assert load_plan(store, "blood_normal", plan.header.plan_id) == plan
-    assert landed_sizes(store, plan) == {}
+    assert stored_sizes(store, plan) == {}
 
 
 def test_an_index_is_made_once_a_release(release: Release, store_url: str, tmp_path: Path) -> None:
@@ -84,12 +84,12 @@ def test_planning_again_gives_the_same_plan_and_another_chunk_size_another(
     assert other.header.subset.fingerprint == blood.plan.header.subset.fingerprint
 
 
-def test_landed_are_the_chunks_of_the_plan_and_no_other_files(blood: Ingested) -> None:
-    assert landed_sizes(blood.store, blood.plan) == {report.chunk: report.n_bytes for report in blood.reports}
+def test_stored_are_the_chunks_of_the_plan_and_no_other_files(blood: Ingested) -> None:
+    assert stored_sizes(blood.store, blood.plan) == {report.chunk: report.n_bytes for report in blood.reports}
 
     other = replace(blood.plan, chunks=tuple(replace(chunk, fingerprint="0" * 64) for chunk in blood.plan.chunks))
 
-    assert landed_sizes(blood.store, other) == {}
+    assert stored_sizes(blood.store, other) == {}
 
 
 def test_what_was_not_made_is_not_found(release: Release, store: Store) -> None:

@@ -36,12 +36,12 @@ MANY = 100_000
 
 
 def landed(worker: str, *seconds: float) -> list[ChunkReport]:
-    return [replace(REPORT, worker=worker, landed_at=BEGAN_AT + second) for second in seconds]
+    return [replace(REPORT, worker=worker, stored_at=BEGAN_AT + second) for second in seconds]
 
 
 def many_reports(n_workers: int) -> list[ChunkReport]:
     return [
-        replace(REPORT, worker=f"node:{n % n_workers}", landed_at=BEGAN_AT + 1 + n / 50, n_bytes=10**6 + n % 977)
+        replace(REPORT, worker=f"node:{n % n_workers}", stored_at=BEGAN_AT + 1 + n / 50, n_bytes=10**6 + n % 977)
         for n in range(MANY)
     ]
 

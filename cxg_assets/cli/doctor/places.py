@@ -13,7 +13,7 @@ from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.chunks.memory import file_bytes
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.finding import Finding
-from cxg_assets.ingest.plan.chunk_plan import Chunk, PlanHeader, landed_sizes
+from cxg_assets.ingest.plan.chunk_plan import Chunk, PlanHeader, stored_sizes
 from cxg_assets.ingest.plan.preflight import preflight
 from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.storage.follow_up import follow_up
@@ -151,7 +151,7 @@ def check_plan(subset: str, locator: StoreLocator, instance: DagsterInstance | N
         plan = current_plan(subset, store, instance)
         if plan is None:
             return none, None
-        stored = landed_sizes(store, plan)
+        stored = stored_sizes(store, plan)
     except CxgError as error:
         return Finding.failed("plan", error), None
     missing = tuple(chunk for chunk in plan.chunks if chunk.key not in stored)

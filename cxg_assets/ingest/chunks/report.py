@@ -1,6 +1,8 @@
-"""What a worker says of each chunk: a report when it landed, a failure when it did not."""
+"""What a worker says of each chunk: a report when it is stored, a failure when it cannot be made."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -10,7 +12,7 @@ class ChunkReport:
     Attributes:
         chunk: Key of the chunk.
         fingerprint: Fingerprint the chunk was planned with.
-        uri: Where it landed.
+        uri: Where it is stored.
         n_obs: Cells.
         n_vars: Genes.
         nnz: Non-zeros stored.
@@ -21,14 +23,14 @@ class ChunkReport:
         read_seconds: Spent in TileDB and in building rows, the chunk's share of its blocks.
         encode_seconds: Spent encoding.
         upload_seconds: Spent storing.
-        worker: Host and process that made it; empty when the chunk was found already landed.
-        attempt: Which attempt at the chunk this was, from 1; 0 when the chunk was found already landed.
+        worker: Host and process that made it; empty when the chunk was already stored.
+        attempt: Which attempt at the chunk this was, from 1; 0 when the chunk was already stored.
         read_retries: How often reading was repeated because S3 asked to slow down, as far as TileDB tells, or because
             TileDB had given a block up.
         upload_retries: How often storing was repeated because the network or the destination failed.
         nnz_decoded: Non-zeros that TileDB decoded for it, those of cells and genes that were not wanted among them: the
             chunk's share of its blocks. 0 when it is not known.
-        landed_at: When it had been stored, by the worker's clock, in seconds since 1970; of a chunk that was read back
+        stored_at: When it had been stored, by the worker's clock, in seconds since 1970; of a chunk that was read back
             from its file, by the store's. 0 when it is not known.
     """
 
@@ -51,7 +53,13 @@ class ChunkReport:
     read_retries: int = 0
     upload_retries: int = 0
     nnz_decoded: int = 0
-    landed_at: float = 0.0
+    stored_at: float = 0.0
+
+
+def report_fields(told: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a chunk's report among others, also as earlier versions named them."""
+    told = {"stored_at" if name == "landed_at" else name: value for name, value in told.items()}
+    return {field.name: told[field.name] for field in fields(ChunkReport) if field.name in told}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +84,12 @@ class RunSummary:
     """What one run over the chunks of a plan did.
 
     Attributes:
-        n_obs: Cells of the chunks that landed in this run.
-        n_files: Chunks that landed in this run.
+        n_obs: Cells of the chunks that were written in this run.
+        n_files: Chunks that were written in this run.
         n_skipped: Chunks that were stored already.
-        n_failed: Chunks that did not land.
-        total_bytes: Bytes of the chunks that landed in this run.
-        ingest_seconds: From the first span dispatched to the last chunk landed and recorded.
+        n_failed: Chunks that could not be made.
+        total_bytes: Bytes of the chunks that were written in this run.
+        ingest_seconds: From the first span dispatched to the last chunk stored and recorded.
         workers: Ray actors at most.
         retries: Chunks that were tried again, each time counted.
         workers_lost: Ray actors that died, or whose machine did.
@@ -115,7 +123,7 @@ class RunSummary:
 
     @property
     def cells_per_second(self) -> float:
-        """Cells landed a second of `ingest_seconds`; 0 when nothing was made."""
+        """Cells written a second of `ingest_seconds`; 0 when nothing was made."""
         return self.n_obs / self.ingest_seconds if self.n_obs else 0.0
 
     @property

@@ -1,4 +1,4 @@
-"""Reads back a chunk that has landed: whether it is the plan's, its measures and its checksum."""
+"""Reads back a stored chunk: whether it is the plan's, its measures and its checksum."""
 
 import hashlib
 import io
@@ -20,7 +20,7 @@ def read_report(store: Store, header: PlanHeader, chunk: Chunk) -> ChunkReport:
     """Makes the report of a chunk from its file; nothing is known of its times and its worker.
 
     Raises:
-        FileNotFoundError: The chunk has not landed.
+        FileNotFoundError: The chunk is not stored.
         CxgError: The file is not the chunk that the plan means.
     """
     data = store.get(chunk_path(header.subset.name, header.plan_id, chunk.key, chunk.fingerprint))

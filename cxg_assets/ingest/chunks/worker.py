@@ -91,8 +91,8 @@ class Worker:
         """Makes the chunks of a span.
 
         Yields:
-            One result for each chunk of the span, in order, as soon as the chunk has landed or failed. A chunk that
-            fails does not keep the others from landing.
+            One result for each chunk of the span, in order, as soon as the chunk is stored or has failed. A chunk that
+            fails does not keep the others from being stored.
 
         Raises:
             Unreachable: The Census or the destination did not answer for minutes; the rest of the span was left.
@@ -128,11 +128,11 @@ class Worker:
                         break
                     if len(uploads) == N_UPLOADS:
                         yield uploads.popleft().result()
-                    uploads.append(self._open().uploading.submit(self._land, chunk, attempt, encoded))
+                    uploads.append(self._open().uploading.submit(self._store_chunk, chunk, attempt, encoded))
                     while uploads and uploads[0].done():
                         yield uploads.popleft().result()
             except (Unreachable, MemoryError) as error:
-                # The neighbours would wait for the same store, as long and in vain. What lands by now is told first.
+                # The neighbours would wait for the same store, as long and in vain. What was stored is told first.
                 end = error
             while uploads:
                 try:
@@ -173,7 +173,7 @@ class Worker:
                     nnz_decoded=round(rows.nnz_decoded - decoded_before),
                 )
 
-    def _land(self, chunk: Chunk, attempt: int, encoded: "_Encoded") -> ChunkReport | ChunkFailure:
+    def _store_chunk(self, chunk: Chunk, attempt: int, encoded: "_Encoded") -> ChunkReport | ChunkFailure:
         """Stores one chunk."""
         header = self._job.header
         path = chunk_path(header.subset.name, header.plan_id, chunk.key, chunk.fingerprint)
@@ -181,7 +181,7 @@ class Worker:
         began = time.perf_counter()
         try:
             stored = store.put_chunk(path, encoded.image, chunk.fingerprint, replace=self._job.replace)
-            seconds, landed_at = time.perf_counter() - began, time.time()
+            seconds, stored_at = time.perf_counter() - began, time.time()
             found = None if stored.created else read_report(store, header, chunk)
         except (Unreachable, MemoryError):
             raise
@@ -201,7 +201,7 @@ class Worker:
             read_retries=encoded.read_retries,
             upload_retries=stored.retries,
             nnz_decoded=encoded.nnz_decoded,
-            landed_at=landed_at,
+            stored_at=stored_at,
         )
         if found is not None:
             # Another run was first, or the answer to our own request was lost: what lies there counts. Its bytes may

@@ -89,7 +89,7 @@ class Inventory:
 
 def take_inventory(
     store: Store,
-    subset: str,
+    subset_name: str,
     keep: int,
     on_record: Collection[str] = (),
     *,
@@ -100,7 +100,7 @@ def take_inventory(
 
     Args:
         store: The destination.
-        subset: Name of the subset.
+        subset_name: Name of the subset.
         keep: How many plans stay besides those that are published or on record, the newest ones.
         on_record: Plan ids, and fingerprints of subsets, that the Dagster instance has.
         older_than: What has an object that is younger stays.
@@ -109,11 +109,11 @@ def take_inventory(
     Raises:
         CxgError: dataset.json cannot be read.
     """
-    published = published_plan(store, subset)
-    folders, subsets = sort_objects(store.objects(subset), subset)
+    published = published_plan(store, subset_name)
+    folders, subsets = sort_objects(store.objects(subset_name), subset_name)
     age = _Age(older_than)
     plans = sorted(
-        (plan_id for plan_id in folders if plan_path(subset, plan_id) in folders[plan_id]),
+        (plan_id for plan_id in folders if plan_path(subset_name, plan_id) in folders[plan_id]),
         key=lambda plan_id: (newest(folders[plan_id].values()), plan_id),
         reverse=True,
     )
@@ -127,7 +127,7 @@ def take_inventory(
     unreadable = ""
     for folder, objects in folders.items():
         if folder in kept:
-            plan = _read_plan(store, subset, folder)
+            plan = _read_plan(store, subset_name, folder)
             if plan is None:
                 unreadable = folder
                 continue
@@ -137,27 +137,27 @@ def take_inventory(
                 loose |= {path: (objects[path], "of a run that was killed") for path in split_marks(objects)[1]}
         elif folder not in plans:
             loose |= {path: (listed, "its folder has no plan") for path, listed in objects.items()}
-    loose |= {path: (listed, "a writer was killed") for path, listed in _staged(store, subset).items()}
+    loose |= {path: (listed, "a writer was killed") for path, listed in _staged(store, subset_name).items()}
     unknown = f"plan {unreadable} is kept, cannot be read and may use it" if unreadable else ""
     return Inventory(
-        subset=subset,
+        subset=subset_name,
         published=published,
         entries=(
-            *(_plan_entry(subset, plan_id, folders[plan_id], kept.get(plan_id, ""), age) for plan_id in plans),
-            *(_subset_entry(subset, name, subsets[name], users.get(name, unknown), age) for name in sorted(subsets)),
+            *(_plan_entry(subset_name, plan_id, folders[plan_id], kept.get(plan_id, ""), age) for plan_id in plans),
+            *(_subset_entry(subset_name, key, subsets[key], users.get(key, unknown), age) for key in sorted(subsets)),
             *(_loose_entry(path, *loose[path], age, unreferenced) for path in sorted(loose)),
         ),
     )
 
 
-def published_plan(store: Store, subset: str) -> str:
+def published_plan(store: Store, subset_name: str) -> str:
     """The plan that is published; empty for none.
 
     Raises:
         CxgError: dataset.json cannot be read.
     """
     try:
-        return read_dataset(store, subset).header.plan_id
+        return read_dataset(store, subset_name).header.plan_id
     except FileNotFoundError:
         return ""
     except StoreError:
@@ -167,7 +167,7 @@ def published_plan(store: Store, subset: str) -> str:
 
 
 def sort_objects(
-    objects: dict[str, Listed], subset: str
+    objects: dict[str, Listed], subset_name: str
 ) -> tuple[dict[str, dict[str, Listed]], dict[str, dict[str, Listed]]]:
     """Objects of each plan's folder and of each subset, by fingerprint; without what cxg_assets does not name so."""
     folders: dict[str, dict[str, Listed]] = {}
@@ -176,7 +176,7 @@ def sort_objects(
         names = path.split("/")[1:]
         if len(names) > 1 and _FINGERPRINT.fullmatch(names[0]):
             folders.setdefault(names[0], {})[path] = listed
-        elif len(names) == 3 and _FINGERPRINT.fullmatch(names[1]) and path in _subset_files(subset, names[1]):
+        elif len(names) == 3 and _FINGERPRINT.fullmatch(names[1]) and path in _subset_files(subset_name, names[1]):
             subsets.setdefault(names[1], {})[path] = listed
     return folders, subsets
 
@@ -186,13 +186,13 @@ def newest(objects: Iterable[Listed]) -> datetime:
     return max(listed.modified for listed in objects)
 
 
-def removal_order(subset: str, plan_id: str, paths: Iterable[str]) -> tuple[str, ...]:
+def removal_order(subset_name: str, plan_id: str, paths: Iterable[str]) -> tuple[str, ...]:
     """Objects of a plan in the order in which they are removed.
 
     Without its plan.parquet no run begins on the folder any more; without its manifest it does not look like a whole
     dataset.
     """
-    first = [plan_path(subset, plan_id), manifest_path(subset, plan_id)]
+    first = [plan_path(subset_name, plan_id), manifest_path(subset_name, plan_id)]
     return tuple(sorted(paths, key=lambda path: (first.index(path) if path in first else len(first), path)))
 
 
@@ -219,32 +219,32 @@ def in_words(span: timedelta) -> str:
     return f"{n:,} {unit}{'' if n == 1 else 's'}"
 
 
-def _read_plan(store: Store, subset: str, plan_id: str) -> ChunkPlan | None:
+def _read_plan(store: Store, subset_name: str, plan_id: str) -> ChunkPlan | None:
     """A stored plan; None when it is missing or damaged."""
     try:
-        return load_plan(store, subset, plan_id)
+        return load_plan(store, subset_name, plan_id)
     except StoreError:
         raise
     except (CxgError, OSError, ValueError, pa.ArrowException):
         return None
 
 
-def _subset_files(subset: str, fingerprint: str) -> list[str]:
+def _subset_files(subset_name: str, fingerprint: str) -> list[str]:
     """What a subset's folder holds; where the JSON is, the others are whole."""
-    return [path(subset, fingerprint) for path in (subset_json_path, subset_obs_path, subset_var_path)]
+    return [path(subset_name, fingerprint) for path in (subset_json_path, subset_obs_path, subset_var_path)]
 
 
-def _plan_entry(subset: str, plan_id: str, objects: dict[str, Listed], kept: str, age: _Age) -> Entry:
+def _plan_entry(subset_name: str, plan_id: str, objects: dict[str, Listed], kept: str, age: _Age) -> Entry:
     goes = ["neither published, nor on record, nor marked by a run, nor one of the newest", age.reached]
-    paths = removal_order(subset, plan_id, objects)
-    place = plan_folder(subset, plan_id)
+    paths = removal_order(subset_name, plan_id, objects)
+    place = plan_folder(subset_name, plan_id)
     return _entry("plan", place, objects, paths, kept or ", ".join(filter(None, goes)), goes=not kept)
 
 
-def _subset_entry(subset: str, fingerprint: str, objects: dict[str, Listed], kept: str, age: _Age) -> Entry:
+def _subset_entry(subset_name: str, fingerprint: str, objects: dict[str, Listed], kept: str, age: _Age) -> Entry:
     kept = kept or (age.in_words if age.keeps(newest(objects.values())) else "")
-    paths = [path for path in _subset_files(subset, fingerprint) if path in objects]
-    place = f"{subset}/subset/{fingerprint}"
+    paths = [path for path in _subset_files(subset_name, fingerprint) if path in objects]
+    place = f"{subset_name}/subset/{fingerprint}"
     return _entry("subset", place, objects, paths, kept or "no plan that is kept uses it", goes=not kept)
 
 
@@ -269,10 +269,13 @@ def _entry(
     )
 
 
-def _staged(store: Store, subset: str) -> dict[str, Listed]:
+def _staged(store: Store, subset_name: str) -> dict[str, Listed]:
     """What killed writers left in a folder destination, by path; obstore does not list it."""
     if store.folder is None:
         return {}
     begun = datetime.now(UTC) - STAGED_AGE
-    staged = {path: listed for path, listed in staged_files(store.folder, subset).items() if listed.modified < begun}
-    return {path: listed for path, listed in staged.items() if _OWN.fullmatch(path.removeprefix(f"{subset}/"))}
+    return {
+        path: listed
+        for path, listed in staged_files(store.folder, subset_name).items()
+        if listed.modified < begun and _OWN.fullmatch(path.removeprefix(f"{subset_name}/"))
+    }

@@ -24,7 +24,7 @@ from cxg_assets.ingest.chunks.stored_chunk import require_chunk
 from cxg_assets.ingest.dataset.manifest import checksum, other_checksum, read_manifest
 from cxg_assets.ingest.errors import BadInput, CxgError, shown_names
 from cxg_assets.ingest.layout import manifest_path
-from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, landed_sizes, load_plan
+from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, load_plan, stored_sizes
 from cxg_assets.ingest.plan.published import read_dataset, remedy
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source
 from cxg_assets.ingest.storage.follow_up import follow_up
@@ -155,7 +155,7 @@ class LoadedDataset:
         return file
 
     def _require_stored(self, keys: Sequence[str]) -> None:
-        sizes = landed_sizes(self.store, self.plan)
+        sizes = stored_sizes(self.store, self.plan)
         missing = [chunk.key for chunk in self.plan.chunks_of(keys) if chunk.key not in sizes]
         if missing:
             raise self._not_stored(missing)
@@ -170,26 +170,26 @@ class LoadedDataset:
         )
 
 
-def load_dataset(store: Store, subset: str) -> LoadedDataset:
+def load_dataset(store: Store, subset_name: str) -> LoadedDataset:
     """What `dataset.json` points to, whatever runs have made since. Only the plan is read now.
 
     Args:
         store: The destination.
-        subset: Name of the subset.
+        subset_name: Name of the subset.
 
     Raises:
         BadInput: Nothing of the subset is published there, or its plan was removed.
         CxgError: dataset.json or the plan cannot be read.
     """
     try:
-        dataset = read_dataset(store, subset)
+        dataset = read_dataset(store, subset_name)
     except FileNotFoundError as error:
-        ingest = follow_up(store, "ingest", subset)
+        ingest = follow_up(store, "ingest", subset_name)
         raise BadInput(
-            f"{subset} is not published at {store.url} ({error}); {ingest} writes and publishes it"
+            f"{subset_name} is not published at {store.url} ({error}); {ingest} writes and publishes it"
         ) from error
     try:
-        return LoadedDataset(store=store, plan=load_plan(store, subset, dataset.header.plan_id))
+        return LoadedDataset(store=store, plan=load_plan(store, subset_name, dataset.header.plan_id))
     except FileNotFoundError as error:
         raise BadInput(str(error)) from error
 

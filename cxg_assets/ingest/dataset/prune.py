@@ -57,10 +57,10 @@ def _require_same_pointer(store: Store, inventory: Inventory) -> None:
         )
 
 
-def _remove_plan(store: Store, subset: str, entry: Entry, pool: ThreadPoolExecutor) -> str:
+def _remove_plan(store: Store, subset_name: str, entry: Entry, pool: ThreadPoolExecutor) -> str:
     """Removes a plan's folder. Returns why it was left; empty when it was not."""
-    plan_id = entry.place.removeprefix(f"{subset}/")
-    path = plan_path(subset, plan_id)
+    plan_id = entry.place.removeprefix(f"{subset_name}/")
+    path = plan_path(subset_name, plan_id)
     why = _came_into_use(store, entry, store.objects(entry.place))
     if why:
         return why
@@ -74,7 +74,7 @@ def _remove_plan(store: Store, subset: str, entry: Entry, pool: ThreadPoolExecut
         if plan is not None and path not in objects:
             store.put(path, plan)
         return why
-    _delete_all(store, removal_order(subset, plan_id, objects), pool)
+    _delete_all(store, removal_order(subset_name, plan_id, objects), pool)
     return ""
 
 

@@ -17,7 +17,7 @@ from cxg_assets.ingest.dataset.manifest import (
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.finding import named
 from cxg_assets.ingest.layout import card_path, citations_path, dataset_path, manifest_path, subset_obs_path
-from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, PlanHeader, landed_sizes
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, PlanHeader, stored_sizes
 from cxg_assets.ingest.plan.published import Dataset, remedy
 from cxg_assets.ingest.records import encode
 from cxg_assets.ingest.storage.feather import feather_source
@@ -42,7 +42,7 @@ def publish(
         plan: The plan.
         reports: One report for each chunk.
         census: Where the release is; only `census_info/datasets` is read.
-        sizes: What lies at the destination, from `landed_sizes`; None looks.
+        sizes: What lies at the destination, from `stored_sizes`; None looks.
 
     Raises:
         BadInput: The Census is another build now, or the plan does not say what selected its cells; nothing was
@@ -53,7 +53,7 @@ def publish(
     header = plan.header
     header.subset.selection.require_complete(header.subset.name)
     _refuse_damaged(store, header, reports)
-    manifest = make_manifest(plan, reports, landed_sizes(store, plan) if sizes is None else sizes)
+    manifest = make_manifest(plan, reports, stored_sizes(store, plan) if sizes is None else sizes)
     with census.open() as opened:
         datasets = opened.datasets(COLUMNS)
     header.subset.release.confirm(census)

@@ -218,36 +218,36 @@ def cell_nnz(obs: pa.RecordBatch | pa.Table) -> np.ndarray:
     return obs["nnz"].to_numpy().astype(np.int64)
 
 
-def load_plan(store: Store, subset: str, plan_id: str) -> ChunkPlan:
+def load_plan(store: Store, subset_name: str, plan_id: str) -> ChunkPlan:
     """Reads a stored plan.
 
     Raises:
         FileNotFoundError: It is not there any more; plan ids are told of plans that were stored.
     """
-    path = plan_path(subset, plan_id)
+    path = plan_path(subset_name, plan_id)
     try:
         # In memory: it is a few megabytes at most, and a run may have filled the disk for temporary files.
         data = store.get(path)
     except FileNotFoundError as error:
-        raise _removed(store, subset, plan_id) from error
+        raise _removed(store, subset_name, plan_id) from error
     return _plan_of(pq.read_table(pa.BufferReader(data)), path)
 
 
-def require_plan(store: Store, subset: str, plan_id: str) -> None:
+def require_plan(store: Store, subset_name: str, plan_id: str) -> None:
     """Makes sure that a plan that was read is there still.
 
     Raises:
         FileNotFoundError: It was removed meanwhile, and so may its chunks have been.
     """
-    if not store.exists(plan_path(subset, plan_id)):
-        raise _removed(store, subset, plan_id)
+    if not store.exists(plan_path(subset_name, plan_id)):
+        raise _removed(store, subset_name, plan_id)
 
 
-def _removed(store: Store, subset: str, plan_id: str) -> FileNotFoundError:
+def _removed(store: Store, subset_name: str, plan_id: str) -> FileNotFoundError:
     return FileNotFoundError(
-        f"{store.uri(plan_path(subset, plan_id))} is not there: plan {plan_id} of {subset} was removed after it was "
-        f"made, by cxg-assets prune or by hand; {follow_up(store, 'ingest', subset)} plans again and writes the "
-        "missing chunks"
+        f"{store.uri(plan_path(subset_name, plan_id))} is not there: plan {plan_id} of {subset_name} was removed "
+        f"after it was made, by cxg-assets prune or by hand; {follow_up(store, 'ingest', subset_name)} plans again "
+        "and writes the missing chunks"
     )
 
 
@@ -258,7 +258,7 @@ def stored_chunks(store: Store, plan: ChunkPlan) -> dict[str, Listed]:
     return {paths[path]: listed for path, listed in objects.items() if path in paths}
 
 
-def landed_sizes(store: Store, plan: ChunkPlan) -> dict[str, int]:
+def stored_sizes(store: Store, plan: ChunkPlan) -> dict[str, int]:
     """Sizes in bytes of the plan's chunks that are stored, by chunk key; one request for a thousand objects."""
     return {key: listed.n_bytes for key, listed in stored_chunks(store, plan).items()}
 

@@ -57,14 +57,14 @@ class PlanMark:
 
 
 @contextlib.contextmanager
-def marked(locator: StoreLocator, subset: str, plan_id: str, run_id: str, work: Work) -> Iterator[None]:
+def marked(locator: StoreLocator, subset_name: str, plan_id: str, run_id: str, work: Work) -> Iterator[None]:
     """Marks a plan inside the block. One PUT, another one for each `REFRESHED_EVERY`, and one DELETE.
 
     Whoever reads the plan does it inside the block: it may have been removed before the mark was put.
 
     Args:
         locator: The destination.
-        subset: Name of the subset.
+        subset_name: Name of the subset.
         plan_id: The plan.
         run_id: Whose mark it is. Runs have marks of their own, and may mark one plan together.
         work: What the run does.
@@ -74,7 +74,7 @@ def marked(locator: StoreLocator, subset: str, plan_id: str, run_id: str, work: 
     """
     since = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     mark = PlanMark(run_id=run_id, work=work, host=socket.gethostname(), pid=os.getpid(), since=since)
-    path, data = mark_path(subset, plan_id, run_id), encode(mark)
+    path, data = mark_path(subset_name, plan_id, run_id), encode(mark)
     locator.open().put(path, data)
     # A refresh comes again, and for the end of a run nobody waits for minutes.
     store, ended = locator.open(SHORT), threading.Event()

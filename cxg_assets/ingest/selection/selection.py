@@ -71,18 +71,18 @@ class Selection:
             var_types={} if var_filter is None else var_filter.column_types,
         )
 
-    def require_complete(self, subset: str) -> None:
+    def require_complete(self, subset_name: str) -> None:
         """Refuses what was made before selections were kept: no chunk and no dataset could say what it is of.
 
         Args:
-            subset: Name of the subset.
+            subset_name: Name of the subset.
 
         Raises:
             BadInput: It was.
         """
         if not self.is_complete:
             raise BadInput(
-                f"the plan of {subset} was made before plans kept what selected their cells; materialize "
+                f"the plan of {subset_name} was made before plans kept what selected their cells; materialize "
                 "filtered_subset and chunk_plan again (cxg-assets ingest does)"
             )
 

@@ -100,7 +100,7 @@ def verify_chunks(
     if different:
         plan.header.subset.release.confirm(census)
     n_chunks = len(plan.chunks)
-    listed: dict[str, Fact] = {"n_chunks": n_chunks, "n_landed": len(sizes), "n_bytes": sum(sizes.values())}
+    listed: dict[str, Fact] = {"n_chunks": n_chunks, "n_stored": len(sizes), "n_bytes": sum(sizes.values())}
     reported = totals(reports)
     sums: dict[str, Fact] = {
         "n_obs": reported["n_obs"],

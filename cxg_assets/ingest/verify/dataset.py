@@ -22,7 +22,7 @@ from cxg_assets.ingest.layout import (
     subset_obs_path,
     subset_var_path,
 )
-from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, landed_sizes, load_plan, unreferenced_paths
+from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, load_plan, stored_sizes, unreferenced_paths
 from cxg_assets.ingest.plan.published import Dataset, read_dataset
 from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store
@@ -51,7 +51,7 @@ class Repair(StrEnum):
     """The dataset does not account for the object."""
 
 
-def verify_published(store: Store, subset: str) -> tuple[str, Finding]:
+def verify_published(store: Store, subset_name: str) -> tuple[str, Finding]:
     """Whether what dataset.json points to is there: each file of the manifest with its size, and their sums.
 
     Raises:
@@ -61,13 +61,13 @@ def verify_published(store: Store, subset: str) -> tuple[str, Finding]:
     Returns:
         The plan that is published, and what was found.
     """
-    dataset = read_dataset(store, subset)
-    sizes = landed_sizes(store, load_plan(store, subset, dataset.header.plan_id))
+    dataset = read_dataset(store, subset_name)
+    sizes = stored_sizes(store, load_plan(store, subset_name, dataset.header.plan_id))
     rows = read_manifest(store.get(dataset.manifest_path))
     wrong = [other for row in rows if (other := other_size(row.uri, sizes.get(row.chunk), row.n_bytes))]
     sums = dataset.sums
     other = [f"the manifest has {other}" for other in other_sums(rows, sums, "dataset.json says")]
-    repair = follow_up(store, "verify", subset, "--repair")
+    repair = follow_up(store, "verify", subset_name, "--repair")
     reported = totals(rows)
     facts = {"n_wrong": len(wrong)} | {name: reported[name] for name in ("n_obs", "n_bytes", "n_chunks")}
     return dataset.header.plan_id, Finding.of([*wrong, *other], f"{repair} writes the chunks again", facts)

@@ -1,4 +1,4 @@
-"""The report of a chunk that has landed is read back from its file, and from no other file."""
+"""The report of a chunk that is stored is read back from its file, and from no other file."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +19,7 @@ UNKNOWN = {
     "worker": "",
     "attempt": 0,
     "nnz_decoded": 0,
-    "landed_at": 0.0,
+    "stored_at": 0.0,
 }
 """What a file does not tell of its making."""
 
@@ -35,7 +35,7 @@ def test_it_is_read_back_from_s3(ingest: Ingest, spec: Callable[..., SubsetSpec]
     assert read_report(made.store, made.plan.header, made.plan.chunks[0]) == replace(made.reports[0], **UNKNOWN)
 
 
-def test_a_chunk_that_has_not_landed_is_not_found(blood: Ingested) -> None:
+def test_a_chunk_that_is_not_stored_is_not_found(blood: Ingested) -> None:
     absent = replace(blood.plan.chunks[0], fingerprint="0" * 64)
 
     with pytest.raises(FileNotFoundError, match=r"00000-0000000000000000\.h5ad is not there"):

@@ -13,7 +13,7 @@ from cxg_assets.ingest.census.release import read_release
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.chunks.worker import IngestJob, Worker
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.plan.chunk_plan import landed_sizes
+from cxg_assets.ingest.plan.chunk_plan import stored_sizes
 from cxg_assets.ingest.plan.spans import Span
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import FINGERPRINT_ATTRIBUTE, Store, StoreLocator
@@ -33,17 +33,17 @@ def test_results_come_in_the_order_of_the_span_each_chunk_once(blood: Ingested, 
     shutil.copytree(blood.file(blood.plan.chunks[0]).parent.parent / "subset", tmp_path / "blood_normal" / "subset")
     worker = Worker(job)
 
-    landed_at: list[int] = []
+    stored_at: list[int] = []
     keys: list[str] = []
     for result in worker.run(Span(blood.plan.chunks)):
         assert isinstance(result, ChunkReport)
         keys.append(result.chunk)
-        landed_at.append(len(landed_sizes(job.store.open(), blood.plan)))
+        stored_at.append(len(stored_sizes(job.store.open(), blood.plan)))
     worker.close()
 
     assert len(keys) > 3
     assert keys == [chunk.key for chunk in blood.plan.chunks]
-    assert all(n_landed >= n_reported for n_reported, n_landed in enumerate(landed_at, start=1))
+    assert all(n_stored >= n_reported for n_reported, n_stored in enumerate(stored_at, start=1))
 
 
 def test_a_span_may_leave_out_chunks_and_a_worker_takes_one_span_after_the_other(
@@ -61,7 +61,7 @@ def test_a_span_may_leave_out_chunks_and_a_worker_takes_one_span_after_the_other
     assert [(report.chunk, report.attempt) for report in reports] == [("00001", 2), ("00003", 2), ("00000", 1)]
     for chunk in (chunks[0], chunks[1], chunks[3]):
         assert again.file(chunk).read_bytes() == before[chunk.key]
-    assert sorted(landed_sizes(again.store, again.plan)) == ["00000", "00001", "00003"]
+    assert sorted(stored_sizes(again.store, again.plan)) == ["00000", "00001", "00003"]
 
 
 def test_equal_chunks_are_equal_to_the_byte_however_the_work_is_cut(
@@ -122,7 +122,7 @@ def test_a_damaged_fragment_fails_just_the_chunks_that_need_it(
         assert f"cannot read cells {chunk.first_joinid} to {chunk.last_joinid} of" in failure.error
         assert "X/raw" in failure.error
     assert [report.chunk for report in reports] == [chunk.key for chunk in plan.chunks if chunk not in needing]
-    assert sorted(landed_sizes(locator.open(), plan)) == [report.chunk for report in reports]
+    assert sorted(stored_sizes(locator.open(), plan)) == [report.chunk for report in reports]
 
 
 def test_a_folder_in_the_place_of_a_chunk_fails_that_chunk_only(
@@ -179,10 +179,10 @@ def test_a_run_that_is_given_up_leaves_only_whole_chunks(ingest: Ingest, spec: M
     results.close()  # type: ignore[attr-defined]  # a generator
     worker.close()
 
-    landed = landed_sizes(ingested.store, ingested.plan)
-    assert 1 <= len(landed) < len(whole)
+    stored = stored_sizes(ingested.store, ingested.plan)
+    assert 1 <= len(stored) < len(whole)
     for chunk in ingested.plan.chunks:
-        if chunk.key in landed:
+        if chunk.key in stored:
             assert ingested.file(chunk).read_bytes() == whole[chunk.key]
 
 

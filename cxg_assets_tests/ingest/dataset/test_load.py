@@ -183,7 +183,7 @@ def test_what_is_not_published_is_said_to_be_not(store_url: str) -> None:
         load.load_dataset(StoreLocator(url=store_url).open(), "lung_t").cells()
 
 
-def test_a_chunk_that_has_not_landed_is_named(damaged: Ingested) -> None:
+def test_a_chunk_that_is_not_stored_is_named(damaged: Ingested) -> None:
     damaged.file(damaged.plan.chunks[3]).unlink()
     said = rf"blood_normal, plan {damaged.plan.header.plan_id}: chunk 00003 is not stored at {damaged.store.url}; "
     with pytest.raises(BadInput, match=said):

@@ -15,13 +15,13 @@ from cxg_assets.ingest.dataset.manifest import (
     read_manifest,
     totals,
 )
-from cxg_assets.ingest.plan.chunk_plan import landed_sizes
+from cxg_assets.ingest.plan.chunk_plan import stored_sizes
 from cxg_assets_tests.ingested import Ingested
 
 
 @pytest.fixture
 def sizes(blood: Ingested) -> dict[str, int]:
-    return landed_sizes(blood.store, blood.plan)
+    return stored_sizes(blood.store, blood.plan)
 
 
 def test_it_has_one_row_a_chunk_in_plan_order(blood: Ingested, sizes: dict[str, int]) -> None:

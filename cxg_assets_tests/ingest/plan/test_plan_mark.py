@@ -15,7 +15,7 @@ from cxg_assets.ingest.dataset.prune import prune
 from cxg_assets.ingest.errors import StoreError
 from cxg_assets.ingest.layout import is_mark, mark_path, plan_folder
 from cxg_assets.ingest.plan import plan_mark
-from cxg_assets.ingest.plan.chunk_plan import landed_sizes
+from cxg_assets.ingest.plan.chunk_plan import stored_sizes
 from cxg_assets.ingest.plan.plan_mark import marked, split_marks
 from cxg_assets.ingest.plan.spans import Span
 from cxg_assets.ingest.storage.store import Store, StoreLocator
@@ -122,7 +122,7 @@ def test_a_worker_between_two_chunks_loses_nothing_to_a_prune(
         assert inventory.going == ()
         assert prune(elsewhere, inventory) == ()
         assert all(isinstance(result, ChunkReport) for result in results)
-    assert len(landed_sizes(elsewhere, plan)) == len(plan.chunks)
+    assert len(stored_sizes(elsewhere, plan)) == len(plan.chunks)
     monkeypatch.setattr(plan_mark, "COUNTS_FOR", timedelta(0))
     # As of a run that was killed an hour ago.
     elsewhere.put(mark_path(name, plan.header.plan_id, RUN), b"{}")

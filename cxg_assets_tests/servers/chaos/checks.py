@@ -19,7 +19,7 @@ class Outcome:
         n_launches: How often Dagster has begun their steps.
         n_chunks: Of the dataset.
         n_stored: Chunks that were stored, of all plans.
-        n_found: Chunks that runs had found landed, and did not make.
+        n_found: Chunks that runs had found stored, and did not make.
         retries: Chunks that the pool tried again.
         workers_lost: Actors that died.
     """

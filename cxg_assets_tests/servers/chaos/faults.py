@@ -58,7 +58,7 @@ def workers_killed_in_turn(world: World) -> None:
     program = _begun(world)
     killed: list[int] = []
     for _ in range(4):
-        world.wait_landed(world.puts().total() + 2, program)
+        world.wait_stored(world.puts().total() + 2, program)
         killed.append(_next_worker(program, killed))
         os.kill(killed[-1], signal.SIGKILL)
     program.expect(0)
@@ -89,11 +89,11 @@ def chunk_fails(world: World) -> None:
     if "00003" not in program.said or "1 failed" not in program.said:
         raise ChaosError(f"the failed chunk is not named: {program.said}")
     require_not_half_published(world)
-    n_landed = world.puts().total()
+    n_stored = world.puts().total()
     world.slow_line(0)
     world.ingest().expect(0)
-    if world.puts().total() != n_landed + 1:
-        raise ChaosError(f"{world.puts().total() - n_landed} chunks were made for the one that was missing")
+    if world.puts().total() != n_stored + 1:
+        raise ChaosError(f"{world.puts().total() - n_stored} chunks were made for the one that was missing")
 
 
 def worker_out_of_memory(world: World) -> None:
@@ -109,7 +109,7 @@ def one_after_the_other(world: World) -> None:
     killed = _next_worker(program, [])
     os.kill(killed, signal.SIGKILL)
     world.proxy.begin_outage(OUTAGE_SECONDS)
-    world.wait_landed(world.puts().total() + 1, program)
+    world.wait_stored(world.puts().total() + 1, program)
     _give_no_more_memory(_next_worker(program, [killed]))
     program.expect(0)
 
@@ -250,10 +250,10 @@ FAULTS = (
 
 
 def _begun(world: World, **environment: str) -> Program:
-    """The command when its first chunks have landed."""
+    """The command when its first chunks are stored."""
     world.slow_line(LINE_SECONDS)
     program = world.ingest(**environment)
-    world.wait_landed(world.random.randint(2, 5), program)
+    world.wait_stored(world.random.randint(2, 5), program)
     return program
 
 

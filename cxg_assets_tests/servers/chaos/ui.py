@@ -70,13 +70,13 @@ def start_daemon(world: World) -> Program:
 
 
 def terminate(world: World, ui: Ui) -> None:
-    """Launches a run over all chunks and terminates it when some have landed.
+    """Launches a run over all chunks and terminates it when some are stored.
 
     Raises:
         ChaosError: It is not shown as canceled, or leaves something behind.
     """
     run_id = ui.server.launch_job(MAKE_MISSING)
-    world.wait_landed(world.random.randint(2, 4), ui.webserver)
+    world.wait_stored(world.random.randint(2, 4), ui.webserver)
     ui.server.terminate(run_id)
     status = ui.server.wait_for_run(run_id)
     if status != "CANCELED":
@@ -86,19 +86,19 @@ def terminate(world: World, ui: Ui) -> None:
 
 
 def restart_daemon(world: World, ui: Ui) -> None:
-    """Launches a backfill, kills the daemon when chunks have landed, starts another, and waits for the backfill.
+    """Launches a backfill, kills the daemon when chunks are stored, starts another, and waits for the backfill.
 
     Raises:
         ChaosError: It did not succeed.
     """
     # The code server that the daemon leaves behind ends 20 s later; the run must be under way by then.
-    n_landed = world.puts().total()
+    n_stored = world.puts().total()
     backfill = ui.server.launch_backfill(CHUNKS)
-    world.wait_landed(n_landed + world.random.randint(2, 5), ui.daemon)
+    world.wait_stored(n_stored + world.random.randint(2, 5), ui.daemon)
     ui.daemon.kill()
-    n_landed = world.puts().total()
+    n_stored = world.puts().total()
     ui.daemon = start_daemon(world)
-    world.wait_landed(n_landed + 5, ui.daemon)
+    world.wait_stored(n_stored + 5, ui.daemon)
     world.slow_line(0)
     status = ui.server.wait_for_backfill(backfill)
     if status != "COMPLETED_SUCCESS":

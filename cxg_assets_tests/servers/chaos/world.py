@@ -194,15 +194,15 @@ class World:
             if f"/{PREFIX}/" in asked.path and asked.path.endswith(".h5ad") and asked.status == 200
         )
 
-    def wait_landed(self, n_chunks: int, program: Program | None = None) -> None:
+    def wait_stored(self, n_chunks: int, program: Program | None = None) -> None:
         """Waits until so many chunks were stored, while a program runs."""
 
-        def landed() -> bool:
+        def stored() -> bool:
             if program is not None and program.process.poll() is not None:
-                raise ChaosError(f"{program.log.stem} ended before {n_chunks} chunks had landed: {program.said}")
+                raise ChaosError(f"{program.log.stem} ended before {n_chunks} chunks were stored: {program.said}")
             return self.puts().total() >= n_chunks
 
-        wait_until(f"{n_chunks} chunks land", landed)
+        wait_until(f"{n_chunks} chunks stored", stored)
 
 
 @contextlib.contextmanager
