@@ -34,7 +34,7 @@ def build_filtered_subset(spec: SubsetSpec, destination: str, code_version: str)
     ) -> dg.MaterializeResult:
         version = latest_data_version(context.instance, census_index_key(spec.organism))
         with as_failure(), keep_open():
-            default, opened = store.locator().open(), probe(store.locator(destination)).locator.open()
+            default, opened = store.locator().open(), probe(store.locator(destination)).open()
             index = load_index(default, version, spec.organism)
             locator = census.locator(index.release)
             check_subset(spec, locator)

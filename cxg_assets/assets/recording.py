@@ -23,7 +23,7 @@ from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, stored_chunks
 from cxg_assets.ingest.plan.spans import plan_spans
 from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.storage.local import Listed
-from cxg_assets.ingest.storage.probe import probe_writing
+from cxg_assets.ingest.storage.probe import lacking, probe_writing
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.instance.partitions import chunk_record, show_as_failed
 from cxg_assets.instance.provenance import DATA_VERSION_TAG, latest_data_version
@@ -217,10 +217,10 @@ def _prove(context: StepContext, job: IngestJob) -> IngestJob:
         BadInput: They cannot; the message has the reason.
     """
     proven = probe_writing(job.store)
-    for sentence in proven.lacks:
-        context.log.warning(f"{proven.locator.url}: {sentence}")
+    for finding in lacking(proven):
+        context.log.warning(finding.what)
     with job.census.open_x(job.header.x_uri, n_threads=1, buffer_bytes=BUFFER_BYTES) as x:
         x_nnz = x.nnz
     # After X: what was opened before is of this release too.
     job.header.subset.release.confirm(job.census)
-    return replace(job, store=proven.locator, x_nnz=x_nnz)
+    return replace(job, store=proven, x_nnz=x_nnz)

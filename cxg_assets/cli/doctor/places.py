@@ -17,7 +17,7 @@ from cxg_assets.ingest.plan.chunk_plan import Chunk, PlanHeader, stored_sizes
 from cxg_assets.ingest.plan.preflight import preflight
 from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.storage.follow_up import follow_up
-from cxg_assets.ingest.storage.probe import SHORT, probe
+from cxg_assets.ingest.storage.probe import SHORT, lacking, probe
 from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets.instance.mixed_builds import refuse_mixed_builds
 from cxg_assets.instance.opening import open_instance
@@ -93,9 +93,8 @@ def check_destination(store: StoreResource, url: str = "") -> tuple[list[Finding
         proven = probe(store.locator(url))
     except CxgError as error:
         return [Finding.failed("destination", error)], None
-    shown = f"{proven.locator.url}: written, read and cleaned up"
-    warnings = [Finding.warned("destination", f"{proven.locator.url}: {lack}") for lack in proven.lacks]
-    return [Finding(where="destination", what=shown), *warnings], proven.locator
+    shown = f"{proven.url}: written, read and cleaned up"
+    return [Finding(where="destination", what=shown), *lacking(proven)], proven
 
 
 def check_census(census: CensusResource) -> tuple[Finding, Release | None]:

@@ -8,7 +8,8 @@ stays as well: another machine may have just planned it, or may want to go on wi
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -29,6 +30,7 @@ from cxg_assets.ingest.layout import (
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, load_plan, unreferenced_paths
 from cxg_assets.ingest.plan.plan_mark import split_marks, writers
 from cxg_assets.ingest.plan.published import read_dataset
+from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.storage.local import Listed, staged_files
 from cxg_assets.ingest.storage.store import Store
 
@@ -40,6 +42,8 @@ _OWN = re.compile(rf"(dataset\.json|(subset/)?{_FINGERPRINT.pattern}/[^/]+)#\d+"
 
 
 Kind = Literal["plan", "subset", "unreferenced"]
+Objects = Mapping[str, Listed]
+"""What a listing says, by path."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,22 +53,31 @@ class Entry:
     Attributes:
         kind: What it is.
         place: Its folder, or the object, relative to the destination.
-        n_chunks: Chunk files in it.
-        n_bytes: Bytes of all of it.
-        modified: When its newest object was stored, by the store's clock.
+        objects: What lies there, in the order in which it is removed.
         why: Why it is kept or goes.
         goes: It is to be removed.
-        paths: Its objects, in the order in which they are removed.
     """
 
     kind: Kind
     place: str
-    n_chunks: int
-    n_bytes: int
-    modified: datetime
+    objects: Objects
     why: str
     goes: bool
-    paths: tuple[str, ...]
+
+    @property
+    def n_chunks(self) -> int:
+        """Chunk files in it."""
+        return sum(path.endswith(".h5ad") for path in self.objects)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all of it."""
+        return sum(listed.n_bytes for listed in self.objects.values())
+
+    @property
+    def modified(self) -> datetime:
+        """When its newest object was stored, by the store's clock."""
+        return newest(self.objects)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,25 +124,24 @@ def take_inventory(
     """
     published = published_plan(store, subset_name)
     folders, subsets = sort_objects(store.objects(subset_name), subset_name)
-    age = _Age(older_than)
-    plans = sorted(
-        (plan_id for plan_id in folders if plan_path(subset_name, plan_id) in folders[plan_id]),
-        key=lambda plan_id: (newest(folders[plan_id].values()), plan_id),
-        reverse=True,
-    )
+    # With no retention at all the clocks of two machines do not count.
+    youngest = datetime.now(UTC) - older_than if older_than else datetime.max.replace(tzinfo=UTC)
+    young = f"younger than {in_words(older_than)}"
+    plans = [plan_id for plan_id, objects in folders.items() if plan_path(subset_name, plan_id) in objects]
+    plans.sort(key=lambda plan_id: (newest(folders[plan_id]), plan_id), reverse=True)
     writing = {folder: who for folder, objects in folders.items() if (who := writers(store, objects))}
     kept = dict.fromkeys(on_record, "on record in Dagster") | ({published: "published"} if published else {}) | writing
     others = [plan_id for plan_id in plans if plan_id not in kept]
     kept |= dict.fromkeys(others[:keep], "one of the newest")
-    kept |= {plan_id: age.in_words for plan_id in others[keep:] if age.keeps(newest(folders[plan_id].values()))}
+    kept |= {plan_id: young for plan_id in others[keep:] if newest(folders[plan_id]) > youngest}
     users = {fingerprint[:N_DIGITS]: "on record in Dagster" for fingerprint in on_record}
     loose: dict[str, tuple[Listed, str]] = {}
-    unreadable = ""
+    unknown = ""
     for folder, objects in folders.items():
         if folder in kept:
             plan = _read_plan(store, subset_name, folder)
             if plan is None:
-                unreadable = folder
+                unknown = f"plan {folder} is kept, cannot be read and may use it"
                 continue
             users[plan.header.subset.fingerprint[:N_DIGITS]] = f"plan {folder} uses it"
             if folder not in writing:
@@ -138,16 +150,24 @@ def take_inventory(
         elif folder not in plans:
             loose |= {path: (listed, "its folder has no plan") for path, listed in objects.items()}
     loose |= {path: (listed, "a writer was killed") for path, listed in _staged(store, subset_name).items()}
-    unknown = f"plan {unreadable} is kept, cannot be read and may use it" if unreadable else ""
-    return Inventory(
-        subset=subset_name,
-        published=published,
-        entries=(
-            *(_plan_entry(subset_name, plan_id, folders[plan_id], kept.get(plan_id, ""), age) for plan_id in plans),
-            *(_subset_entry(subset_name, key, subsets[key], users.get(key, unknown), age) for key in sorted(subsets)),
-            *(_loose_entry(path, *loose[path], age, unreferenced) for path in sorted(loose)),
-        ),
-    )
+    entries: list[Entry] = []
+
+    def enter(kind: Kind, place: str, objects: Objects, stays: str, goes: str) -> None:
+        entries.append(Entry(kind=kind, place=place, objects=objects, why=stays or goes, goes=not stays))
+
+    reached = f", older than {in_words(older_than)}" if older_than else ""
+    unused = f"neither published, nor on record, nor marked by a run, nor one of the newest{reached}"
+    for plan_id in plans:
+        objects = removal_order(subset_name, plan_id, folders[plan_id])
+        enter("plan", plan_folder(subset_name, plan_id), objects, kept.get(plan_id, ""), unused)
+    for key, objects in sorted(subsets.items()):
+        stays = users.get(key, unknown) or (young if newest(objects) > youngest else "")
+        in_order = {path: objects[path] for path in _subset_files(subset_name, key) if path in objects}
+        enter("subset", f"{subset_name}/subset/{key}", in_order, stays, "no plan that is kept uses it")
+    for path, (listed, why) in sorted(loose.items()):
+        stays = "" if unreferenced or listed.modified <= youngest else f"{why}, but {young}"
+        enter("unreferenced", path, {path: listed}, stays, why)
+    return Inventory(subset=subset_name, published=published, entries=tuple(entries))
 
 
 def published_plan(store: Store, subset_name: str) -> str:
@@ -166,47 +186,32 @@ def published_plan(store: Store, subset_name: str) -> str:
         raise CxgError(f"{error}. Nothing is pruned where it is not known what is published") from error
 
 
-def sort_objects(
-    objects: dict[str, Listed], subset_name: str
-) -> tuple[dict[str, dict[str, Listed]], dict[str, dict[str, Listed]]]:
+def sort_objects(objects: Objects, subset_name: str) -> tuple[dict[str, Objects], dict[str, Objects]]:
     """Objects of each plan's folder and of each subset, by fingerprint; without what cxg_assets does not name so."""
-    folders: dict[str, dict[str, Listed]] = {}
-    subsets: dict[str, dict[str, Listed]] = {}
+    folders: defaultdict[str, dict[str, Listed]] = defaultdict(dict)
+    subsets: defaultdict[str, dict[str, Listed]] = defaultdict(dict)
     for path, listed in objects.items():
         names = path.split("/")[1:]
         if len(names) > 1 and _FINGERPRINT.fullmatch(names[0]):
-            folders.setdefault(names[0], {})[path] = listed
+            folders[names[0]][path] = listed
         elif len(names) == 3 and _FINGERPRINT.fullmatch(names[1]) and path in _subset_files(subset_name, names[1]):
-            subsets.setdefault(names[1], {})[path] = listed
-    return folders, subsets
+            subsets[names[1]][path] = listed
+    return dict(folders), dict(subsets)
 
 
-def newest(objects: Iterable[Listed]) -> datetime:
+def newest(objects: Objects) -> datetime:
     """When the newest of some objects was stored."""
-    return max(listed.modified for listed in objects)
+    return max(listed.modified for listed in objects.values())
 
 
-def removal_order(subset_name: str, plan_id: str, paths: Iterable[str]) -> tuple[str, ...]:
+def removal_order(subset_name: str, plan_id: str, objects: Objects) -> Objects:
     """Objects of a plan in the order in which they are removed.
 
     Without its plan.parquet no run begins on the folder any more; without its manifest it does not look like a whole
     dataset.
     """
-    first = [plan_path(subset_name, plan_id), manifest_path(subset_name, plan_id)]
-    return tuple(sorted(paths, key=lambda path: (first.index(path) if path in first else len(first), path)))
-
-
-class _Age:
-    """Whether something is too young to go, seen from now."""
-
-    def __init__(self, older_than: timedelta) -> None:
-        self.in_words = f"younger than {in_words(older_than)}"
-        self.reached = f"older than {in_words(older_than)}" if older_than else ""
-        # With no retention at all the clocks of two machines do not count.
-        self._youngest = datetime.now(UTC) - older_than if older_than else None
-
-    def keeps(self, modified: datetime) -> bool:
-        return self._youngest is not None and modified > self._youngest
+    first = (plan_path(subset_name, plan_id), manifest_path(subset_name, plan_id))
+    return dict(sorted(objects.items(), key=lambda item: (item[0] != first[0], item[0] != first[1], item[0])))
 
 
 def in_words(span: timedelta) -> str:
@@ -216,7 +221,7 @@ def in_words(span: timedelta) -> str:
         if n == 0 or n % size:
             break
         n, unit = n // size, larger
-    return f"{n:,} {unit}{'' if n == 1 else 's'}"
+    return counted(n, unit)
 
 
 def _read_plan(store: Store, subset_name: str, plan_id: str) -> ChunkPlan | None:
@@ -234,42 +239,7 @@ def _subset_files(subset_name: str, fingerprint: str) -> list[str]:
     return [path(subset_name, fingerprint) for path in (subset_json_path, subset_obs_path, subset_var_path)]
 
 
-def _plan_entry(subset_name: str, plan_id: str, objects: dict[str, Listed], kept: str, age: _Age) -> Entry:
-    goes = ["neither published, nor on record, nor marked by a run, nor one of the newest", age.reached]
-    paths = removal_order(subset_name, plan_id, objects)
-    place = plan_folder(subset_name, plan_id)
-    return _entry("plan", place, objects, paths, kept or ", ".join(filter(None, goes)), goes=not kept)
-
-
-def _subset_entry(subset_name: str, fingerprint: str, objects: dict[str, Listed], kept: str, age: _Age) -> Entry:
-    kept = kept or (age.in_words if age.keeps(newest(objects.values())) else "")
-    paths = [path for path in _subset_files(subset_name, fingerprint) if path in objects]
-    place = f"{subset_name}/subset/{fingerprint}"
-    return _entry("subset", place, objects, paths, kept or "no plan that is kept uses it", goes=not kept)
-
-
-def _loose_entry(path: str, listed: Listed, why: str, age: _Age, unreferenced: bool) -> Entry:
-    goes = unreferenced or not age.keeps(listed.modified)
-    why = why if goes else f"{why}, but {age.in_words}"
-    return _entry("unreferenced", path, {path: listed}, [path], why, goes=goes)
-
-
-def _entry(
-    kind: Kind, place: str, objects: Mapping[str, Listed], paths: Iterable[str], why: str, *, goes: bool
-) -> Entry:
-    return Entry(
-        kind=kind,
-        place=place,
-        n_chunks=sum(path.endswith(".h5ad") for path in objects),
-        n_bytes=sum(listed.n_bytes for listed in objects.values()),
-        modified=newest(objects.values()),
-        why=why,
-        goes=goes,
-        paths=tuple(paths),
-    )
-
-
-def _staged(store: Store, subset_name: str) -> dict[str, Listed]:
+def _staged(store: Store, subset_name: str) -> Objects:
     """What killed writers left in a folder destination, by path; obstore does not list it."""
     if store.folder is None:
         return {}

@@ -9,12 +9,21 @@ import contextlib
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
-from cxg_assets.ingest.dataset.inventory import Entry, Inventory, newest, published_plan, removal_order, sort_objects
+from cxg_assets.ingest.dataset.inventory import (
+    Entry,
+    Inventory,
+    Objects,
+    newest,
+    published_plan,
+    removal_order,
+    sort_objects,
+)
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import plan_path
 from cxg_assets.ingest.plan.plan_mark import writers
-from cxg_assets.ingest.storage.local import Listed, is_staged, remove_staged
+from cxg_assets.ingest.storage.local import is_staged, remove_staged
 from cxg_assets.ingest.storage.store import Store
 
 N_DELETES = 8
@@ -61,16 +70,14 @@ def _remove_plan(store: Store, subset_name: str, entry: Entry, pool: ThreadPoolE
     """Removes a plan's folder. Returns why it was left; empty when it was not."""
     plan_id = entry.place.removeprefix(f"{subset_name}/")
     path = plan_path(subset_name, plan_id)
-    why = _came_into_use(store, entry, store.objects(entry.place))
-    if why:
+    if why := _came_into_use(store, entry, store.objects(entry.place)):
         return why
     plan = None
     with contextlib.suppress(FileNotFoundError):  # somebody else removes it as well
         plan = store.get(path)
         store.delete(path)
     objects = store.objects(entry.place)
-    why = _came_into_use(store, entry, objects)
-    if why:
+    if why := _came_into_use(store, entry, objects):
         if plan is not None and path not in objects:
             store.put(path, plan)
         return why
@@ -78,14 +85,13 @@ def _remove_plan(store: Store, subset_name: str, entry: Entry, pool: ThreadPoolE
     return ""
 
 
-def _came_into_use(store: Store, entry: Entry, objects: dict[str, Listed]) -> str:
+def _came_into_use(store: Store, entry: Entry, objects: Objects) -> str:
     """Who writes to what was to go, or has done so since the inventory; empty when nobody does."""
-    if not objects:
-        return ""
-    who = writers(store, objects)
-    if who:
-        return who
-    return "was written to meanwhile" if newest(objects.values()) > entry.modified else ""
+    return writers(store, objects) or _written_since(entry, objects)
+
+
+def _written_since(entry: Entry, objects: Objects) -> str:
+    return "was written to meanwhile" if objects and newest(objects) > entry.modified else ""
 
 
 def _remove_others(
@@ -102,9 +108,8 @@ def _remove_others(
     marked = {name: who for name, found in folders.items() if (who := writers(store, found))}
     stay: list[Entry] = []
     for entry in entries:
-        found = {path: objects[path] for path in entry.paths if path in objects}
         folder = entry.place.split("/")[1]
-        why = "was written to meanwhile" if found and newest(found.values()) > entry.modified else ""
+        why = _written_since(entry, {path: objects[path] for path in entry.objects if path in objects})
         if entry.kind == "subset" and new:
             why = f"plan {new[0]} has come into use and may use it"
         elif entry.kind == "unreferenced" and folder in new:
@@ -114,16 +119,16 @@ def _remove_others(
         if why:
             stay.append(replace(entry, why=why, goes=False))
         else:
-            _delete_all(store, entry.paths, pool)
+            _delete_all(store, entry.objects, pool)
     return stay
 
 
 def _delete_all(store: Store, paths: Iterable[str], pool: ThreadPoolExecutor) -> None:
     """Removes the first two one after the other, as their order counts, the others at once."""
-    first, second, *others = *paths, "", ""
-    for path in filter(None, (first, second)):
+    in_order = list(paths)
+    for path in in_order[:2]:
         _delete(store, path)
-    list(pool.map(lambda path: _delete(store, path), filter(None, others)))
+    list(pool.map(partial(_delete, store), in_order[2:]))
 
 
 def _delete(store: Store, path: str) -> None:

@@ -1,14 +1,16 @@
 """Proves that a destination can be used, before any work: lists it, and writes, reads and removes a small object."""
 
 import contextlib
+import itertools
 import tempfile
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from cxg_assets.ingest.errors import BadInput, StoreError, Unreachable, shown_path
+from cxg_assets.ingest.finding import Finding
 from cxg_assets.ingest.storage.retry import Patience
 from cxg_assets.ingest.storage.store import StoreLocator
 
@@ -20,23 +22,11 @@ _NAME = ".cxg-probe-"
 _CONTENT = b"cxg_assets tests that it can write here"
 
 
-@dataclass(frozen=True)
-class Proven:
-    """A destination that can be used.
-
-    Attributes:
-        locator: The destination; what its S3 lacks is switched off.
-        lacks: What its S3 lacks, each as a sentence that says what follows.
-    """
-
-    locator: StoreLocator
-    lacks: tuple[str, ...] = ()
-
-
-def probe(locator: StoreLocator) -> Proven:
+def probe(locator: StoreLocator) -> StoreLocator:
     """Proves that a destination can be listed, written, read and cleaned up. Leaves nothing there.
 
-    In S3 it takes five requests; more where the S3 lacks something.
+    In S3 it takes five requests; more where the S3 lacks something, which is switched off in the locator that is
+    returned (`lacking` tells it).
 
     Raises:
         BadInput: It cannot; the message has the reason.
@@ -47,12 +37,12 @@ def probe(locator: StoreLocator) -> Proven:
     return probe_writing(locator)
 
 
-def probe_writing(locator: StoreLocator) -> Proven:
+def probe_writing(locator: StoreLocator) -> StoreLocator:
     """The same without listing, for who lists anyway."""
     parts = urlsplit(locator.url)
     if parts.scheme == "file":
         _probe_folder(Path(unquote(parts.path)))
-        return Proven(locator)
+        return locator
     path = f"{_NAME}{uuid.uuid4().hex}"
     try:
         with _named():
@@ -61,7 +51,7 @@ def probe_writing(locator: StoreLocator) -> Proven:
         with contextlib.suppress(StoreError, FileNotFoundError):
             locator.open(SHORT).delete(path)  # it may be there, and only the answer was lost
         raise
-    store = proven.locator.open(SHORT)
+    store = proven.open(SHORT)
     try:
         with _named():
             content = store.get(path)
@@ -74,36 +64,38 @@ def probe_writing(locator: StoreLocator) -> Proven:
     return proven
 
 
-def _write(locator: StoreLocator, path: str) -> Proven:
+def lacking(proven: StoreLocator) -> list[Finding]:
+    """What the S3 of a destination lacks, and what follows."""
+    told = []
+    if not proven.conditional_create:
+        told.append("conditional writes (If-None-Match): two runs at once may store a chunk twice, with the same bytes")
+    if not proven.checksums:
+        told.append("SHA-256 checksums: only cxg-assets verify finds what was damaged on the way")
+    return [Finding.warned("destination", f"{proven.url}: it does not support {text}") for text in told]
+
+
+def _write(locator: StoreLocator, path: str) -> StoreLocator:
     """Writes the probe, in the first way of these that the S3 knows."""
-    without_create = (
-        "it does not support conditional writes (If-None-Match): two runs at once may store a chunk twice, "
-        "with the same bytes"
+    *ways, last = (
+        replace(locator, conditional_create=conditional, checksums=checksums)
+        for conditional, checksums in itertools.product((True, False), repeat=2)
     )
-    without_checksums = (
-        "it does not support SHA-256 checksums: only cxg-assets verify finds what was damaged on the way"
-    )
-    without_both = replace(locator, conditional_create=False, checksums=False)
-    for way in (
-        Proven(locator),
-        Proven(replace(locator, checksums=False), (without_checksums,)),
-        Proven(replace(locator, conditional_create=False), (without_create,)),
-    ):
+    for way in ways:
         try:
-            return _settle(way, path, without_create)
+            return _settle(way, path)
         except Unreachable:
             raise
         except StoreError:
             continue  # a refusal that is not about the two comes back in every way; the last one tells it
-    return _settle(Proven(without_both, (without_create, without_checksums)), path, without_create)
+    return _settle(last, path)
 
 
-def _settle(way: Proven, path: str, without_create: str) -> Proven:
+def _settle(way: StoreLocator, path: str) -> StoreLocator:
     """Writes the probe twice: the second must be refused, or the S3 ignores the condition."""
-    store = way.locator.open(SHORT)
+    store = way.open(SHORT)
     store.put_chunk(path, _CONTENT, "probe")
-    if way.locator.conditional_create and store.put_chunk(path, _CONTENT, "probe").created:
-        return Proven(replace(way.locator, conditional_create=False), (*way.lacks, without_create))
+    if way.conditional_create and store.put_chunk(path, _CONTENT, "probe").created:
+        return replace(way, conditional_create=False)
     return way
 
 

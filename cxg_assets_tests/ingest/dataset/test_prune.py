@@ -82,7 +82,7 @@ def test_when_it_was_killed_the_next_one_removes_the_rest(plans: list[Ingested],
     """Objects are removed in the order of an entry's paths; a kill leaves the last of them."""
     store = plans[0].store
     inventory = take_inventory(store, NAME, 0)
-    paths = [path for entry in inventory.going for path in entry.paths]
+    paths = [path for entry in inventory.going for path in entry.objects]
     for path in paths[: len(paths) * n_removed // 6]:
         store.delete(path)
 
@@ -99,8 +99,9 @@ def test_of_a_plan_the_plan_goes_first_and_then_the_manifest(plans: list[Ingeste
     entry = by_place(take_inventory(store, NAME, 0))[plan_id(plans[1])]
 
     assert entry.goes
-    assert entry.paths[0].endswith("/plan.parquet")
-    assert entry.paths[1].endswith("/manifest.parquet")
+    first, second, *_ = entry.objects
+    assert first.endswith("/plan.parquet")
+    assert second.endswith("/manifest.parquet")
 
 
 def test_unreferenced_objects_and_folders_without_a_plan_go(plans: list[Ingested]) -> None:
@@ -137,7 +138,7 @@ def test_what_has_not_a_name_of_the_subset_is_not_touched(plans: list[Ingested],
 
     inventory = take_inventory(store, NAME, 0)
 
-    assert path not in [path for entry in inventory.entries for path in entry.paths]
+    assert path not in [path for entry in inventory.entries for path in entry.objects]
     prune(store, inventory)
     assert store.get(path) == b"1"
 
@@ -208,8 +209,8 @@ def test_what_a_killed_writer_left_goes_after_an_hour(plans: list[Ingested]) -> 
 def test_of_a_subset_the_json_goes_first(plans: list[Ingested]) -> None:
     entry = by_place(take_inventory(plans[0].store, NAME, 0))[f"subset/{plans[0].subset.fingerprint[:16]}"]
 
-    assert entry.paths[0] == subset_json_path(NAME, plans[0].subset.fingerprint)
-    assert len(entry.paths) == 3
+    assert next(iter(entry.objects)) == subset_json_path(NAME, plans[0].subset.fingerprint)
+    assert len(entry.objects) == 3
 
 
 def test_it_prunes_in_s3(ingest: Ingest, spec: MakeSpec, s3: Bucket) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.storage import probe as probe_module
-from cxg_assets.ingest.storage.probe import Proven, probe, probe_writing
+from cxg_assets.ingest.storage.probe import lacking, probe, probe_writing
 from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets_tests.conftest import Bucket
 from cxg_assets_tests.servers.strict_s3 import (
@@ -36,7 +36,7 @@ def locator(request: pytest.FixtureRequest, store_url: str) -> StoreLocator:
 
 
 def test_a_destination_that_can_be_used_passes_and_nothing_is_left_there(locator: StoreLocator, tmp_path: Path) -> None:
-    assert probe(locator) == Proven(locator)
+    assert probe(locator) == locator
 
     assert locator.open().sizes("") == {}
     assert list(tmp_path.iterdir()) == []
@@ -101,7 +101,7 @@ def refusal(locator: StoreLocator) -> str:
 def test_a_bucket_takes_five_requests(server: StrictS3) -> None:
     locator = server.locator()
 
-    assert probe(locator) == Proven(locator)
+    assert probe(locator) == locator
 
     assert [asked.method for asked in server.requests()] == ["GET", "PUT", "PUT", "GET", "DELETE"]
     assert left_behind(server, locator) == []
@@ -110,7 +110,7 @@ def test_a_bucket_takes_five_requests(server: StrictS3) -> None:
 def test_who_lists_anyway_need_not_list_twice(server: StrictS3) -> None:
     locator = server.locator()
 
-    assert probe_writing(locator) == Proven(locator)
+    assert probe_writing(locator) == locator
 
     assert [asked.method for asked in server.requests()] == ["PUT", "PUT", "GET", "DELETE"]
 
@@ -211,10 +211,12 @@ def test_what_an_s3_lacks_is_switched_off_and_told(server: StrictS3, rules: Rule
     proven = probe(locator)
 
     expected = replace(locator, conditional_create=CREATE not in lacks, checksums=CHECKSUMS not in lacks)
-    assert proven.locator == expected
-    assert sorted(proven.lacks) == sorted(next(told for told in proven.lacks if lack in told) for lack in lacks)
-    assert proven.locator.open(ONCE).put_chunk("chunk", b"data", "f").created
-    assert proven.locator.open(ONCE).get("chunk") == b"data"
+    told = [finding.what for finding in lacking(proven)]
+    assert proven == expected
+    assert told == [next(text for text in told if lack in text) for lack in lacks]
+    assert all(text.startswith(f"{locator.url}: ") for text in told)
+    assert proven.open(ONCE).put_chunk("chunk", b"data", "f").created
+    assert proven.open(ONCE).get("chunk") == b"data"
     assert left_behind(server, locator) == ["chunk"]
 
 
@@ -225,7 +227,7 @@ def test_what_is_damaged_on_the_way_is_no_reason_to_go_without_checksums(
     locator = server.locator()
     server.obey(Rules(damaged_puts=2))
 
-    assert probe(locator) == Proven(locator)
+    assert probe(locator) == locator
 
 
 def test_a_busy_s3_is_not_taken_for_one_that_lacks_something(server: StrictS3) -> None:
