@@ -70,12 +70,9 @@ class CensusLocator:
         return kept[self, buffer_bytes]
 
     def open_x(self, uri: str, *, n_threads: int, buffer_bytes: int) -> "tiledbsoma.SparseNDArray":
-        """Opens an X array by its own URI: a third of the requests that the way through the groups takes.
+        """Opens an X array by its own URI (`Census.layers`): a third of the requests that the way through groups takes.
 
-        Args:
-            uri: URI of the array, as `Census.layers` tells it.
-            n_threads: TileDB's compute and I/O threads.
-            buffer_bytes: Bytes TileDB holds for each column of a read.
+        TileDB gets so many threads to compute and so many for I/O, and so many bytes for each column of a read.
 
         Raises:
             BadInput: There is no such array.
@@ -219,11 +216,7 @@ class Census:
 
 
 def layer_uri(census_uri: str, organism: str, layer: str, layers: Mapping[str, str]) -> str:
-    """URI of one of an organism's X layers.
-
-    Raises:
-        BadInput: The organism has no such layer.
-    """
+    """URI of one of an organism's X layers; BadInput where there is no such layer."""
     if layer not in layers:
         there = ", ".join(layers)
         raise BadInput(f"layer: census {shown_path(census_uri)} has no X/{layer} for {organism}; it has {there}")

@@ -33,12 +33,8 @@ def require_cpu(
 ) -> None:
     """Makes sure that tiledbsoma can be imported. Costs nothing after the first time.
 
-    Args:
-        features: Tells what the CPU can do; of a feature that is not in it nothing is known.
-        machine: Tells the architecture that this Python was built for.
-
     Raises:
-        CxgError: It cannot: the CPU has no AVX2.
+        CxgError: It cannot: the CPU has no AVX2. Of features that are not told nothing is known.
     """
     # x86_64 is called AMD64 on Windows.
     if machine().lower() in ("x86_64", "amd64") and not features().get(NEEDED, True):

@@ -80,15 +80,9 @@ def read_release(
     build: str = "",
     flags: tuple[str, ...] = (),
 ) -> Release:
-    """Opens a Census and reads which build it is.
+    """Opens a Census and reads which build it is; a local path may be relative.
 
-    Args:
-        name: What was asked for.
-        uri: Where that is; a local path may be relative.
-        region: AWS region of a public bucket; None for any other place.
-        tiledb_config: TileDB settings of the place.
-        build: What the release directory calls the build; empty for what the Census itself says.
-        flags: What the release directory says of it.
+    The release directory may call the build by another name than the Census itself does.
 
     Raises:
         BadInput: There is no Census at the URI.

@@ -15,11 +15,7 @@ def hash_rows(columns: Sequence[pa.Array]) -> np.ndarray:
     Missing values are equal to each other and to nothing else. Rows that differ have the same hash by chance only: two
     of 63 million with a probability of 1 in 10,000, two of a billion of 3 %.
 
-    Args:
-        columns: Of equal length; text, or what Arrow can write as text.
-
-    Returns:
-        (n_rows,) uint64.
+    The columns are of equal length, and text or what Arrow can write as text. Returns (n_rows,) uint64.
     """
     from cxg_assets.ingest import loops
 

@@ -53,19 +53,11 @@ class ChunkEncoder:
         self.nnz += int(rows.indptr[-1])
 
     def finish(self, obs: pa.Table, chunk: str, fingerprint: str) -> bytes:
-        """Writes obs and closes the file.
-
-        Args:
-            obs: The chunk's rows of the subset, (n_obs, columns).
-            chunk: Its key.
-            fingerprint: Its fingerprint.
+        """Writes obs, the chunk's rows of the subset, and closes the file. Returns the bytes of the h5ad file.
 
         Raises:
             CxgError: A column of text, whole numbers or truth values misses some, which h5ad has no encoding for, or
                 a text has the character NUL in it.
-
-        Returns:
-            The bytes of the h5ad file.
         """
         indptr = np.concatenate(self._indptr)
         if len(indptr) - 1 != obs.num_rows:

@@ -49,16 +49,9 @@ def make_template(
     compression: str,
     chunk_size: int,
 ) -> Template:
-    """Encodes what the chunks share.
+    """Encodes what the chunks share: var, the types and categories of obs (of which no rows are needed), provenance.
 
-    Args:
-        var: The genes, (n_vars, columns).
-        obs: Any rows of the subset, also none: its types and categories count.
-        x_dtype: Type of X's values.
-        obs_columns: Those after soma_joinid.
-        provenance: What `uns` tells of the origin.
-        compression: Of numbers; text has none in HDF5.
-        chunk_size: Cells of the largest chunk, for the block size of obs.
+    `obs_columns` are those after soma_joinid. Only numbers are compressed; text cannot be in HDF5.
 
     Raises:
         CxgError: h5ad has no encoding for what a column of obs or var holds.
@@ -119,11 +112,7 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def refuse_nul(column: str, values: pa.Array) -> None:
-    """Refuses text that HDF5 would end before its end.
-
-    Raises:
-        CxgError: A value has the character NUL in it.
-    """
+    """Refuses (CxgError) text with the character NUL in it, where HDF5 would end it."""
     if not is_text(values.type):
         return
     # The functions by name: pyright does not know those that pyarrow makes when it is loaded.

@@ -113,7 +113,10 @@ def fill_array(dataset: h5py.Dataset, values: np.ndarray) -> None:
 
 
 def shuffle_deflate(values: np.ndarray) -> bytes:
-    """What HDF5's shuffle and deflate filters would make of one chunk: byte planes, then a zlib stream."""
+    """What HDF5's shuffle and deflate filters would make of one chunk: byte planes, then a zlib stream.
+
+    The same wherever and whenever it is made with this ISA-L on this kind of CPU (`ISAL_HEAD`).
+    """
     octets = np.ascontiguousarray(values).view(np.uint8).reshape(-1, values.dtype.itemsize)
     if values.dtype.itemsize == 4:
         from cxg_assets.ingest.loops import shuffle_4
@@ -122,15 +125,9 @@ def shuffle_deflate(values: np.ndarray) -> bytes:
         shuffle_4(octets.reshape(-1), planes.reshape(-1))
     else:
         planes = np.ascontiguousarray(octets.T)
-    return _deflate(planes.reshape(-1))
-
-
-def _deflate(octets: np.ndarray) -> bytes:
-    """A zlib stream of the bytes, the same wherever and whenever it is made with this ISA-L on this kind of CPU."""
-    packer = isal_zlib.compressobj(ISAL_LEVEL)
-    parts = [packer.compress(octets[:ISAL_HEAD]), packer.flush(isal_zlib.Z_SYNC_FLUSH)]
-    parts += [packer.compress(octets[ISAL_HEAD:]), packer.flush()]
-    return b"".join(parts)
+    plain, packer = planes.reshape(-1), isal_zlib.compressobj(ISAL_LEVEL)
+    parts = [packer.compress(plain[:ISAL_HEAD]), packer.flush(isal_zlib.Z_SYNC_FLUSH)]
+    return b"".join([*parts, packer.compress(plain[ISAL_HEAD:]), packer.flush()])
 
 
 def _filters(compression: str) -> dict[str, Any]:

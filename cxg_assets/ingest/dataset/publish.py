@@ -35,14 +35,8 @@ def publish(
     """Publishes a plan of which every chunk is stored.
 
     Write order: manifest.parquet, citations.csv, README.md into the plan's folder, then dataset.json. A reader that
-    starts at dataset.json never sees a dataset that is not whole.
-
-    Args:
-        store: The destination.
-        plan: The plan.
-        reports: One report for each chunk.
-        census: Where the release is; only `census_info/datasets` is read.
-        sizes: What lies at the destination, from `stored_sizes`; None looks.
+    starts at dataset.json never sees a dataset that is not whole. It takes one report for each chunk; of the Census
+    only `census_info/datasets` is read. Without `sizes` (`stored_sizes`) the destination is listed.
 
     Raises:
         BadInput: The Census is another build now, or the plan does not say what selected its cells; nothing was

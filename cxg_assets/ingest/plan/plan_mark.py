@@ -60,14 +60,8 @@ class PlanMark:
 def marked(locator: StoreLocator, subset_name: str, plan_id: str, run_id: str, work: Work) -> Iterator[None]:
     """Marks a plan inside the block. One PUT, another one for each `REFRESHED_EVERY`, and one DELETE.
 
-    Whoever reads the plan does it inside the block: it may have been removed before the mark was put.
-
-    Args:
-        locator: The destination.
-        subset_name: Name of the subset.
-        plan_id: The plan.
-        run_id: Whose mark it is. Runs have marks of their own, and may mark one plan together.
-        work: What the run does.
+    Whoever reads the plan does it inside the block: it may have been removed before the mark was put. Runs have marks
+    of their own, and may mark one plan together.
 
     Raises:
         StoreError: The mark could not be put. That it could not be refreshed or removed is no error: it ages out.
@@ -97,11 +91,7 @@ def marked(locator: StoreLocator, subset_name: str, plan_id: str, run_id: str, w
 
 
 def split_marks(objects: Mapping[str, Listed]) -> tuple[list[str], list[str]]:
-    """Marks among objects that were listed: of runs that go on, and of runs that were killed.
-
-    Args:
-        objects: What a listing says, by path.
-    """
+    """Marks among objects that were listed, by path: of runs that go on, and of runs that were killed."""
     oldest = datetime.now(UTC) - COUNTS_FOR
     marks = sorted(path for path in objects if is_mark(path))
     going_on = [path for path in marks if objects[path].modified > oldest]
@@ -109,12 +99,7 @@ def split_marks(objects: Mapping[str, Listed]) -> tuple[list[str], list[str]]:
 
 
 def writers(store: Store, objects: Mapping[str, Listed]) -> str:
-    """Who writes in a plan's folder, for a person; empty when nobody does.
-
-    Args:
-        store: The destination.
-        objects: What lies in the folder, by path.
-    """
+    """Who writes in a plan's folder, of which the objects were listed, for a person; empty when nobody does."""
     found = []
     for path in split_marks(objects)[0]:
         try:

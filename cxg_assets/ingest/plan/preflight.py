@@ -17,11 +17,7 @@ from cxg_assets.ingest.storage.store import Store
 def preflight(spec: SubsetSpec, census: CensusLocator, release: Release, index_store: Store | None) -> list[Finding]:
     """Whether a subset fits a Census, and what its filters overlook. Raises nothing for what it looks at.
 
-    Args:
-        spec: The subset.
-        census: Where the Census is.
-        release: Its build.
-        index_store: With an index of the release in it, where it is a folder, overlooked cells are counted.
+    With an index of the release in `index_store`, where that is a folder, overlooked cells are counted.
     """
     try:
         check_subset(spec, census)
@@ -34,10 +30,6 @@ def preflight(spec: SubsetSpec, census: CensusLocator, release: Release, index_s
 
 def check_subset(spec: SubsetSpec, census: CensusLocator) -> None:
     """Checks everything about a subset that can be known without making its index.
-
-    Args:
-        spec: The subset.
-        census: Where the Census is.
 
     Raises:
         BadInput: There is no Census; it has no such organism or layer; the filter, the obs columns or the genes do

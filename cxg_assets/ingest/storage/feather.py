@@ -146,11 +146,11 @@ class FeatherFile:
         numbers = range(self.n_batches) if numbers is None else numbers
         if self._ranged is None:
             for number in numbers:
-                yield self._decode(number)
+                yield self._reader.get_batch(number)
             return
         with contextlib.closing(self._ranged.fetch(self._layout, numbers, self._columns)) as fetched:
             for number in fetched:
-                yield self._decode(number)
+                yield self._reader.get_batch(number)
 
     def rows(self, start: int, stop: int) -> pa.Table:
         """Rows start … stop-1, with the columns asked for; only the batches they lie in are read."""
@@ -183,9 +183,6 @@ class FeatherFile:
             return self._reader.read_all()
         return pa.Table.from_batches(list(self.batches()))
 
-    def _decode(self, number: int) -> pa.RecordBatch:
-        return self._reader.get_batch(number)
-
     @cached_property
     def _layout(self) -> IpcLayout:
         return IpcLayout(self._read, self._file.size(), self.schema)
@@ -203,15 +200,7 @@ def _taken(batch: pa.RecordBatch, rows: np.ndarray) -> pa.RecordBatch:
 
 
 def count_labels(obs: FeatherSource, columns: Sequence[str]) -> dict[str, Counter[str]]:
-    """Counts cells by label, batch by batch.
-
-    Args:
-        obs: A subset's obs file, or a census index.
-        columns: Columns of text.
-
-    Returns:
-        For each of the columns that obs has, the cells of each label that occurs.
-    """
+    """Counts the cells of each label that occurs, batch by batch, in those columns (of text) that obs has."""
     with FeatherFile(obs) as whole:
         present = [column for column in columns if column in whole.schema.names]
     counts: dict[str, Counter[str]] = {column: Counter() for column in present}

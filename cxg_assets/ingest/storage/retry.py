@@ -27,17 +27,9 @@ class Patience:
     limit_seconds: float = 120.0
 
     def call(self, action: Callable[[], Result], is_transient: Callable[[BaseException], bool]) -> tuple[Result, int]:
-        """Does something, again and again while its errors are transient.
+        """Does something that does no harm done twice, again and again while its errors are transient.
 
-        Args:
-            action: What to do; it must do no harm done twice.
-            is_transient: Whether an error may be gone at the next attempt.
-
-        Returns:
-            What the action returned, and how often it was repeated.
-
-        Raises:
-            BaseException: What the action raised last.
+        Returns what the action returned, and how often it was repeated; raises what it raised last.
         """
         retrying = Retrying(
             retry=retry_if_exception(is_transient),

@@ -22,14 +22,9 @@ PART_BYTES = 16 * 2**20
 
 
 def s3_store(url: str, settings: S3Settings, patience: Patience, max_retries: int, **more: str | None) -> S3Store:
-    """Opens the store of a destination.
+    """Opens the store of a destination; obstore itself repeats a request as often and as long as is said.
 
-    Args:
-        url: The destination.
-        settings: How its S3 is reached.
-        patience: How long and with which waits obstore itself repeats a request.
-        max_retries: How often it does.
-        more: Options of obstore; those that are empty are left out.
+    Of `more` options of obstore those that are empty are left out.
     """
     parts = urlsplit(url)
     options = settings.obstore_options(parts.netloc)

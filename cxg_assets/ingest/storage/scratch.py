@@ -17,11 +17,8 @@ def scratch_folder(parent: Path | None = None, prefix: str = PREFIX) -> Iterator
     """A new folder; removed when the block ends.
 
     Whoever uses a folder holds a lock on it, which the kernel drops with the process. Folders without one are removed
-    first: a census index takes gigabytes, and runs that are killed for want of disk would make it worse each time.
-
-    Args:
-        parent: Where it is made; by default in the system's folder for temporary files (`TMPDIR`).
-        prefix: Begins its name. Nobody else may name folders so.
+    first: a census index takes gigabytes, and runs that are killed for want of disk would make it worse each time. By
+    default it is made in the system's folder for temporary files (`TMPDIR`). Nobody else may use the prefix.
     """
     parent = Path(tempfile.gettempdir()) if parent is None else parent
     _remove_abandoned(parent, prefix)

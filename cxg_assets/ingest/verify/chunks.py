@@ -52,16 +52,9 @@ class ChunkFindings(NamedTuple):
 def verify_chunks(
     plan: ChunkPlan, reports: Sequence[ChunkReport], sizes: Mapping[str, int], store: Store, census: CensusLocator
 ) -> ChunkFindings:
-    """Looks at all chunks of a plan by one listing, and into a few of them.
+    """Looks at all chunks of a plan by one listing (`stored_sizes`), and into a few of them.
 
-    Memory: one chunk of the sample at a time.
-
-    Args:
-        plan: The plan.
-        reports: Of chunks that were made, in any order.
-        sizes: Sizes in bytes of what lies at the destination, by chunk key.
-        store: The destination.
-        census: Where the release is.
+    Reports may be in any order. Memory: one chunk of the sample at a time.
 
     Raises:
         BadInput: The Census was replaced since.
@@ -129,12 +122,7 @@ def verify_chunks(
 
 
 def sampled_chunks(plan: ChunkPlan, sizes: Mapping[str, int]) -> tuple[Chunk, ...]:
-    """A few chunks by chance, in the order in which they were drawn; for a plan always the same.
-
-    Args:
-        plan: The plan; its id decides.
-        sizes: Sizes in bytes of the chunks that may be drawn, by key.
-    """
+    """A few of the chunks with a size (in bytes, by key), drawn by chance that the plan's id decides, in that order."""
     stored = [chunk for chunk in plan.chunks if chunk.key in sizes]
     n_bytes = 0
     sample: list[Chunk] = []

@@ -78,12 +78,7 @@ def verify(
 ) -> list[Finding]:
     """Compares every object of a dataset with plan and manifest, and every chunk with the Census when one is given.
 
-    Args:
-        store: The destination.
-        dataset: What is published there.
-        census: Read every cell of the subset again through `cellxgene_census.get_anndata` and compare; None leaves
-            that out.
-        on_chunk: Called after each chunk.
+    Then every cell of the subset is read again through `cellxgene_census.get_anndata`. `on_chunk` is called after each.
 
     Raises:
         StoreError: The store did not give what it has.
@@ -180,12 +175,8 @@ def _read_chunks(
 ) -> Iterator[tuple[Chunk, str, bytes | None]]:
     """Checks the chunks in plan order, several at once.
 
-    Args:
-        store: The destination.
-        plan: The plan.
-        rows: Rows of the manifest by chunk key; None where there is none to compare with.
-        sizes: What lies in the plan's folder.
-        keep: Give also the files of the chunks.
+    Rows of the manifest are by chunk key (None where there is none to compare with), sizes by path. With `keep` the
+    files of the chunks are given as well.
     """
     waiting: deque[tuple[Chunk, int, Future[tuple[str, bytes | None]]]] = deque()
     with ThreadPoolExecutor(N_DOWNLOADS) as pool:

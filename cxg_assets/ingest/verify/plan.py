@@ -12,11 +12,7 @@ from cxg_assets.ingest.verify.selection import read_joinids
 def verify_plan(plan: ChunkPlan, store: Store) -> Finding:
     """Whether every cell of the subset is in exactly one chunk, and each chunk has a fingerprint of its own.
 
-    Memory: 8 bytes a cell of the subset.
-
-    Args:
-        plan: The plan.
-        store: The destination; the subset's joinids are read from there.
+    The subset's joinids are read from the destination. Memory: 8 bytes a cell of the subset.
 
     Raises:
         FileNotFoundError: The subset's obs file is not there.

@@ -6,12 +6,7 @@ from cxg_assets.ingest.finding import Finding
 
 
 def verify_release(release: Release, *, is_public: bool, is_fresh: bool) -> Finding:
-    """Whether a release was retracted.
-
-    Args:
-        release: As it was observed.
-        is_public: It is a build of the public Census.
-        is_fresh: It was observed just now, and a retracted one would have been refused.
+    """Whether a release was retracted; one that is fresh was observed just now, and would have been refused.
 
     Raises:
         CxgError: The release directory cannot be read.

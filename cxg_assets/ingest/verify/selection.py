@@ -44,12 +44,7 @@ class SubsetFindings(NamedTuple):
 def verify_index(index: CensusIndex, store: Store, census: CensusLocator) -> Finding:
     """Whether an index has as many rows as the Census counts, in a file that is whole.
 
-    Only counts are read: obs' own from its array's metadata, the file's size from a listing.
-
-    Args:
-        index: What is known of the index.
-        store: The default store.
-        census: Where its release is.
+    Only counts are read: obs' own from its array's metadata, the file's size from a listing of the default store.
 
     Raises:
         BadInput: The Census cannot be opened, or does not have the organism any more.
@@ -74,18 +69,11 @@ def verify_index(index: CensusIndex, store: Store, census: CensusLocator) -> Fin
 
 
 def verify_subset(subset: Subset, name: str, store: Store, index: CensusIndex, index_store: Store) -> SubsetFindings:
-    """Compares the cells of a subset's obs file with the index.
+    """Compares the cells of a subset's obs file with the index; it is judged by the filter that selected it.
 
     Memory: 17 bytes a cell of the subset and a batch of the index, decoded. Of an index in S3 all joinids are fetched,
     and of what else is looked at the batches with a cell of the subset; what tells cells apart only where the index
     has one twice.
-
-    Args:
-        subset: What is known of the subset; it is judged by the filter that selected it.
-        name: Its name.
-        store: Its destination.
-        index: What is known of the index.
-        index_store: The default store.
 
     Raises:
         FileNotFoundError: A file is not there.
@@ -148,12 +136,8 @@ def _demands_primary(node: Node) -> bool:
 def _look_up(joinids: np.ndarray, index: FeatherSource, columns: list[str]) -> tuple[int, int, int]:
     """Finds cells in an index, batch by batch; batches without one of them are not decoded but for their joinids.
 
-    Memory: 9 bytes a cell and a batch.
-
-    Args:
-        joinids: (n_obs,) int64 in order.
-        index: Its file.
-        columns: What is looked up: `PRIMARY` and `CELL`, or what of them the index has.
+    Joinids are (n_obs,) int64 in order; columns are what the index has of `PRIMARY` and `CELL`, as far as it is looked
+    up. Memory: 9 bytes a cell and a batch.
 
     Returns:
         Cells that it does not have; cells that it has and that are not primary; cells whose `CELL` is another's too.
@@ -179,13 +163,9 @@ def _look_up(joinids: np.ndarray, index: FeatherSource, columns: list[str]) -> t
 def _hits(
     joinids: np.ndarray, is_found: np.ndarray, places: FeatherFile, looked_up: FeatherFile
 ) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
-    """For each batch of an index that has any of the cells, their rows and what is looked up.
+    """For each batch of an index (`places`: its joinids) that has any of the cells, their rows and what is looked up.
 
-    Args:
-        joinids: (n_obs,) int64 in order.
-        is_found: (n_obs,) bool, written.
-        places: The index with its joinids.
-        looked_up: The index with the columns that are looked up; may have none.
+    Writes (n_obs,) bool `is_found`.
     """
     for first in range(0, places.n_batches, BATCHES_AT_ONCE):
         numbers = range(first, min(first + BATCHES_AT_ONCE, places.n_batches))
@@ -201,10 +181,7 @@ def _hits(
 def _rows_of(joinids: np.ndarray, known: np.ndarray, is_found: np.ndarray) -> np.ndarray:
     """The rows of a batch of the index, each once, of the cells that are looked for and not found yet; marks them.
 
-    Args:
-        joinids: (n_obs,) int64 in order.
-        known: (n_rows,) int64, joinids of the batch; in order in every index that `write_index` wrote.
-        is_found: (n_obs,) bool, written.
+    `known` is (n_rows,) int64, the joinids of the batch; in order in every index that `write_index` wrote.
     """
     if not len(known):
         return np.empty(0, np.int64)
