@@ -80,9 +80,10 @@ def read_release(
     build: str = "",
     flags: tuple[str, ...] = (),
 ) -> Release:
-    """Opens a Census and reads which build it is; a local path may be relative.
+    """Opens a Census and reads which build it is.
 
-    The release directory may call the build by another name than the Census itself does.
+    A local path may be relative; a region is that of a public bucket, None for any other place. What the release
+    directory calls the build takes precedence over what the Census itself says.
 
     Raises:
         BadInput: There is no Census at the URI.

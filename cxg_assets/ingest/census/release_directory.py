@@ -52,11 +52,6 @@ class ReleaseAddress:
     region: str | None
     flags: tuple[str, ...]
 
-    @property
-    def is_alias(self) -> bool:
-        """Whether the name may lead to another build later."""
-        return self.name != self.build
-
 
 def resolve_release(name: str, mirror: str = "") -> ReleaseAddress:
     """Looks up an alias (`stable`, `V5`) or a build (`2025-11-08`), in the default mirror or another.

@@ -64,14 +64,7 @@ def report_fields(told: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class ChunkFailure:
-    """A chunk that could not be made.
-
-    Attributes:
-        chunk: Key of the chunk.
-        error: What went wrong, for a person.
-        worker: Host and process that tried.
-        attempt: Which attempt at the chunk this was, from 1.
-    """
+    """A chunk that could not be made, and why, for a person; worker and attempt are as in a report."""
 
     chunk: str
     error: str

@@ -35,15 +35,7 @@ Work = Literal["writes chunks", "publishes"]
 
 @dataclass(frozen=True, kw_only=True)
 class PlanMark:
-    """What a mark says.
-
-    Attributes:
-        run_id: The run.
-        work: What it does.
-        host: The machine it runs on.
-        pid: Its process there.
-        since: When it began, UTC, ISO 8601.
-    """
+    """What a mark says: which run does what, in which process of which machine, since when (UTC, ISO 8601)."""
 
     run_id: str
     work: Work

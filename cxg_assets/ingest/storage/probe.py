@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from cxg_assets.ingest.errors import BadInput, StoreError, Unreachable, shown_path
 from cxg_assets.ingest.finding import Finding
@@ -31,7 +30,7 @@ def probe(locator: StoreLocator) -> StoreLocator:
     Raises:
         BadInput: It cannot; the message has the reason.
     """
-    if locator.url.startswith("s3://"):
+    if locator.folder is None:
         with _named():
             locator.open(SHORT).sizes(_NAME)
     return probe_writing(locator)
@@ -39,9 +38,8 @@ def probe(locator: StoreLocator) -> StoreLocator:
 
 def probe_writing(locator: StoreLocator) -> StoreLocator:
     """The same without listing, for who lists anyway."""
-    parts = urlsplit(locator.url)
-    if parts.scheme == "file":
-        _probe_folder(Path(unquote(parts.path)))
+    if locator.folder is not None:
+        _probe_folder(locator.folder)
         return locator
     path = f"{_NAME}{uuid.uuid4().hex}"
     try:

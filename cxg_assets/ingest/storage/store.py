@@ -72,6 +72,12 @@ class StoreLocator:
         object.__setattr__(self, "url", as_url(self.url))
         check_url(self.url)
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder; None for S3."""
+        parts = urlsplit(self.url)
+        return Path(unquote(parts.path)) if parts.scheme == "file" else None
+
     def completed(self) -> "StoreLocator":
         """The same with what the environment says of S3 (`S3Settings.completed`), for workers that have another."""
         return replace(self, s3=self.s3.completed()) if self.url.startswith("s3://") else self
@@ -112,8 +118,7 @@ class Store:
         """Use `StoreLocator.open`."""
         locator = locator.completed()
         self.url, self.given = locator.url.rstrip("/"), locator.given
-        parts = urlsplit(self.url)
-        self.folder = Path(unquote(parts.path)) if parts.scheme == "file" else None
+        self.folder = locator.folder
         """The folder, for what is only in folders; None for S3."""
         self._locator = locator
         self._patience = patience

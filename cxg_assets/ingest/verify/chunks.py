@@ -92,32 +92,19 @@ def verify_chunks(
         raise CxgError(f"{what} of {plan.header.subset.name} cannot be read: {' '.join(str(error).split())}") from error
     if different:
         plan.header.subset.release.confirm(census)
-    n_chunks = len(plan.chunks)
-    listed: dict[str, Fact] = {"n_chunks": n_chunks, "n_stored": len(sizes), "n_bytes": sum(sizes.values())}
-    reported = totals(reports)
-    sums: dict[str, Fact] = {
-        "n_obs": reported["n_obs"],
-        "expected_n_obs": plan.header.subset.n_obs,
-        "nnz": reported["nnz"],
-    }
-    sampled: dict[str, Fact] = {
-        "n_chunks": n_chunks,
-        "n_looked_at": len(sample),
-        "looked_at": [chunk.key for chunk in sample],
-    }
-    cells_compared: dict[str, Fact] = {
-        "n_chunks": n_chunks,
-        "n_cells_compared": n_cells,
-        "looked_at": [chunk.key for chunk in compared],
-    }
+    n_chunks, reported = len(plan.chunks), totals(reports)
+    sums: dict[str, Fact] = {"n_obs": reported["n_obs"], "expected_n_obs": plan.header.subset.n_obs}
+    sampled: dict[str, Fact] = {"n_looked_at": len(sample), "looked_at": [chunk.key for chunk in sample]}
+    few: dict[str, Fact] = {"n_cells_compared": n_cells, "looked_at": [chunk.key for chunk in compared]}
+    listed = {"n_chunks": n_chunks, "n_stored": len(sizes), "n_bytes": sum(sizes.values())}
     again = "write the missing chunks, then publish again"
     mend = remedy(store, plan.header) if damaged or misordered or different else ""
     return ChunkFindings(
         stored=Finding.of(unlike_plan(plan, reports, sizes), again, listed),
-        sums=Finding.of(unlike_subset(plan, reports), again, sums),
-        checksums=Finding.of(damaged, mend, sampled),
-        gene_order=Finding.of(misordered, mend, sampled),
-        cells=Finding.of(different, mend, cells_compared),
+        sums=Finding.of(unlike_subset(plan, reports), again, sums | {"nnz": reported["nnz"]}),
+        checksums=Finding.of(damaged, mend, {"n_chunks": n_chunks} | sampled),
+        gene_order=Finding.of(misordered, mend, {"n_chunks": n_chunks} | sampled),
+        cells=Finding.of(different, mend, {"n_chunks": n_chunks} | few),
     )
 
 
