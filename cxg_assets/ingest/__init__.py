@@ -19,21 +19,47 @@ if TYPE_CHECKING:
     from cxg_assets.ingest.chunks.report import ChunkReport as ChunkReport
     from cxg_assets.ingest.chunks.worker import IngestJob as IngestJob
     from cxg_assets.ingest.chunks.worker import Worker as Worker
-    from cxg_assets.ingest.dataset.load import LoadedDataset as LoadedDataset
-    from cxg_assets.ingest.dataset.load import load_dataset as load_dataset
-    from cxg_assets.ingest.dataset.load import load_table as load_table
-    from cxg_assets.ingest.dataset.load import open_table as open_table
+    from cxg_assets.ingest.dataset.load import (
+        LoadedDataset as LoadedDataset,
+    )
+    from cxg_assets.ingest.dataset.load import (
+        load_dataset as load_dataset,
+    )
+    from cxg_assets.ingest.dataset.load import (
+        load_table as load_table,
+    )
+    from cxg_assets.ingest.dataset.load import (
+        open_table as open_table,
+    )
     from cxg_assets.ingest.dataset.manifest import IncompleteDataset as IncompleteDataset
     from cxg_assets.ingest.dataset.publish import publish as publish
-    from cxg_assets.ingest.errors import BadInput as BadInput
-    from cxg_assets.ingest.errors import CxgError as CxgError
-    from cxg_assets.ingest.errors import StoreError as StoreError
-    from cxg_assets.ingest.errors import Unreachable as Unreachable
-    from cxg_assets.ingest.plan.chunk_plan import Chunk as Chunk
-    from cxg_assets.ingest.plan.chunk_plan import ChunkPlan as ChunkPlan
-    from cxg_assets.ingest.plan.chunk_plan import PlanHeader as PlanHeader
-    from cxg_assets.ingest.plan.chunk_plan import load_plan as load_plan
-    from cxg_assets.ingest.plan.chunk_plan import stored_sizes as stored_sizes
+    from cxg_assets.ingest.errors import (
+        BadInput as BadInput,
+    )
+    from cxg_assets.ingest.errors import (
+        CxgError as CxgError,
+    )
+    from cxg_assets.ingest.errors import (
+        StoreError as StoreError,
+    )
+    from cxg_assets.ingest.errors import (
+        Unreachable as Unreachable,
+    )
+    from cxg_assets.ingest.plan.chunk_plan import (
+        Chunk as Chunk,
+    )
+    from cxg_assets.ingest.plan.chunk_plan import (
+        ChunkPlan as ChunkPlan,
+    )
+    from cxg_assets.ingest.plan.chunk_plan import (
+        PlanHeader as PlanHeader,
+    )
+    from cxg_assets.ingest.plan.chunk_plan import (
+        load_plan as load_plan,
+    )
+    from cxg_assets.ingest.plan.chunk_plan import (
+        stored_sizes as stored_sizes,
+    )
     from cxg_assets.ingest.plan.making import store_plan as store_plan
     from cxg_assets.ingest.plan.published import Dataset as Dataset
     from cxg_assets.ingest.plan.published import read_dataset as read_dataset
@@ -41,65 +67,55 @@ if TYPE_CHECKING:
     from cxg_assets.ingest.plan.spans import plan_spans as plan_spans
     from cxg_assets.ingest.sampling import Sample as Sample
     from cxg_assets.ingest.sampling import Split as Split
-    from cxg_assets.ingest.selection.index import CensusIndex as CensusIndex
-    from cxg_assets.ingest.selection.index import load_index as load_index
-    from cxg_assets.ingest.selection.index import make_index as make_index
-    from cxg_assets.ingest.selection.subset import Subset as Subset
-    from cxg_assets.ingest.selection.subset import load_subset as load_subset
-    from cxg_assets.ingest.selection.subset import make_subset as make_subset
+    from cxg_assets.ingest.selection.index import (
+        CensusIndex as CensusIndex,
+    )
+    from cxg_assets.ingest.selection.index import (
+        load_index as load_index,
+    )
+    from cxg_assets.ingest.selection.index import (
+        make_index as make_index,
+    )
+    from cxg_assets.ingest.selection.subset import (
+        Subset as Subset,
+    )
+    from cxg_assets.ingest.selection.subset import (
+        load_subset as load_subset,
+    )
+    from cxg_assets.ingest.selection.subset import (
+        make_subset as make_subset,
+    )
     from cxg_assets.ingest.spec import GeneSelection as GeneSelection
     from cxg_assets.ingest.spec import SubsetSpec as SubsetSpec
     from cxg_assets.ingest.storage.s3 import S3Settings as S3Settings
     from cxg_assets.ingest.storage.store import Store as Store
     from cxg_assets.ingest.storage.store import StoreLocator as StoreLocator
 
-_MODULES = {
-    "CxgError": "cxg_assets.ingest.errors",
-    "BadInput": "cxg_assets.ingest.errors",
-    "StoreError": "cxg_assets.ingest.errors",
-    "Unreachable": "cxg_assets.ingest.errors",
-    "SubsetSpec": "cxg_assets.ingest.spec",
-    "GeneSelection": "cxg_assets.ingest.spec",
-    "S3Settings": "cxg_assets.ingest.storage.s3",
-    "StoreLocator": "cxg_assets.ingest.storage.store",
-    "Store": "cxg_assets.ingest.storage.store",
-    "CensusLocator": "cxg_assets.ingest.census.census",
-    "Release": "cxg_assets.ingest.census.release",
-    "read_release": "cxg_assets.ingest.census.release",
-    "CensusIndex": "cxg_assets.ingest.selection.index",
-    "make_index": "cxg_assets.ingest.selection.index",
-    "load_index": "cxg_assets.ingest.selection.index",
-    "Subset": "cxg_assets.ingest.selection.subset",
-    "make_subset": "cxg_assets.ingest.selection.subset",
-    "load_subset": "cxg_assets.ingest.selection.subset",
-    "Sample": "cxg_assets.ingest.sampling",
-    "sample_cells": "cxg_assets.ingest.choice.sample",
-    "SampledCells": "cxg_assets.ingest.choice.sample",
-    "Split": "cxg_assets.ingest.sampling",
-    "split_cells": "cxg_assets.ingest.choice.split",
-    "SplitCells": "cxg_assets.ingest.choice.split",
-    "Chunk": "cxg_assets.ingest.plan.chunk_plan",
-    "PlanHeader": "cxg_assets.ingest.plan.chunk_plan",
-    "ChunkPlan": "cxg_assets.ingest.plan.chunk_plan",
-    "store_plan": "cxg_assets.ingest.plan.making",
-    "load_plan": "cxg_assets.ingest.plan.chunk_plan",
-    "stored_sizes": "cxg_assets.ingest.plan.chunk_plan",
-    "Span": "cxg_assets.ingest.plan.spans",
-    "plan_spans": "cxg_assets.ingest.plan.spans",
-    "IngestJob": "cxg_assets.ingest.chunks.worker",
-    "Worker": "cxg_assets.ingest.chunks.worker",
-    "ChunkReport": "cxg_assets.ingest.chunks.report",
-    "ChunkFailure": "cxg_assets.ingest.chunks.report",
-    "IncompleteDataset": "cxg_assets.ingest.dataset.manifest",
-    "Dataset": "cxg_assets.ingest.plan.published",
-    "publish": "cxg_assets.ingest.dataset.publish",
-    "read_dataset": "cxg_assets.ingest.plan.published",
-    "load_dataset": "cxg_assets.ingest.dataset.load",
-    "LoadedDataset": "cxg_assets.ingest.dataset.load",
-    "load_table": "cxg_assets.ingest.dataset.load",
-    "open_table": "cxg_assets.ingest.dataset.load",
+_NAMES = {
+    "errors": ("CxgError", "BadInput", "StoreError", "Unreachable"),
+    "spec": ("SubsetSpec", "GeneSelection"),
+    "storage.s3": ("S3Settings",),
+    "storage.store": ("StoreLocator", "Store"),
+    "census.census": ("CensusLocator",),
+    "census.release": ("Release", "read_release"),
+    "selection.index": ("CensusIndex", "make_index", "load_index"),
+    "selection.subset": ("Subset", "make_subset", "load_subset"),
+    "sampling": ("Sample", "Split"),
+    "choice.sample": ("sample_cells", "SampledCells"),
+    "choice.split": ("split_cells", "SplitCells"),
+    "plan.chunk_plan": ("Chunk", "PlanHeader", "ChunkPlan", "load_plan", "stored_sizes"),
+    "plan.making": ("store_plan",),
+    "plan.spans": ("Span", "plan_spans"),
+    "chunks.worker": ("IngestJob", "Worker"),
+    "chunks.report": ("ChunkReport", "ChunkFailure"),
+    "dataset.manifest": ("IncompleteDataset",),
+    "plan.published": ("Dataset", "read_dataset"),
+    "dataset.publish": ("publish",),
+    "dataset.load": ("load_dataset", "LoadedDataset", "load_table", "open_table"),
 }
-"""Each public name and where it is defined."""
+"""Public names by the module of the engine that defines them."""
+
+_MODULES = {name: f"{__name__}.{module}" for module, names in _NAMES.items() for name in names}
 
 __all__ = list(_MODULES)  # pyright: ignore[reportUnsupportedDunderAll] the imports above are for type checkers
 
