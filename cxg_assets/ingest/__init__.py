@@ -19,47 +19,21 @@ if TYPE_CHECKING:
     from cxg_assets.ingest.chunks.report import ChunkReport as ChunkReport
     from cxg_assets.ingest.chunks.worker import IngestJob as IngestJob
     from cxg_assets.ingest.chunks.worker import Worker as Worker
-    from cxg_assets.ingest.dataset.load import (
-        LoadedDataset as LoadedDataset,
-    )
-    from cxg_assets.ingest.dataset.load import (
-        load_dataset as load_dataset,
-    )
-    from cxg_assets.ingest.dataset.load import (
-        load_table as load_table,
-    )
-    from cxg_assets.ingest.dataset.load import (
-        open_table as open_table,
-    )
+    from cxg_assets.ingest.dataset.load import LoadedDataset as LoadedDataset
+    from cxg_assets.ingest.dataset.load import load_dataset as load_dataset
+    from cxg_assets.ingest.dataset.load import load_table as load_table
+    from cxg_assets.ingest.dataset.load import open_table as open_table
     from cxg_assets.ingest.dataset.manifest import IncompleteDataset as IncompleteDataset
     from cxg_assets.ingest.dataset.publish import publish as publish
-    from cxg_assets.ingest.errors import (
-        BadInput as BadInput,
-    )
-    from cxg_assets.ingest.errors import (
-        CxgError as CxgError,
-    )
-    from cxg_assets.ingest.errors import (
-        StoreError as StoreError,
-    )
-    from cxg_assets.ingest.errors import (
-        Unreachable as Unreachable,
-    )
-    from cxg_assets.ingest.plan.chunk_plan import (
-        Chunk as Chunk,
-    )
-    from cxg_assets.ingest.plan.chunk_plan import (
-        ChunkPlan as ChunkPlan,
-    )
-    from cxg_assets.ingest.plan.chunk_plan import (
-        PlanHeader as PlanHeader,
-    )
-    from cxg_assets.ingest.plan.chunk_plan import (
-        load_plan as load_plan,
-    )
-    from cxg_assets.ingest.plan.chunk_plan import (
-        stored_sizes as stored_sizes,
-    )
+    from cxg_assets.ingest.errors import BadInput as BadInput
+    from cxg_assets.ingest.errors import CxgError as CxgError
+    from cxg_assets.ingest.errors import StoreError as StoreError
+    from cxg_assets.ingest.errors import Unreachable as Unreachable
+    from cxg_assets.ingest.plan.chunk_plan import Chunk as Chunk
+    from cxg_assets.ingest.plan.chunk_plan import ChunkPlan as ChunkPlan
+    from cxg_assets.ingest.plan.chunk_plan import PlanHeader as PlanHeader
+    from cxg_assets.ingest.plan.chunk_plan import load_plan as load_plan
+    from cxg_assets.ingest.plan.chunk_plan import stored_sizes as stored_sizes
     from cxg_assets.ingest.plan.making import store_plan as store_plan
     from cxg_assets.ingest.plan.published import Dataset as Dataset
     from cxg_assets.ingest.plan.published import read_dataset as read_dataset
@@ -67,24 +41,12 @@ if TYPE_CHECKING:
     from cxg_assets.ingest.plan.spans import plan_spans as plan_spans
     from cxg_assets.ingest.sampling import Sample as Sample
     from cxg_assets.ingest.sampling import Split as Split
-    from cxg_assets.ingest.selection.index import (
-        CensusIndex as CensusIndex,
-    )
-    from cxg_assets.ingest.selection.index import (
-        load_index as load_index,
-    )
-    from cxg_assets.ingest.selection.index import (
-        make_index as make_index,
-    )
-    from cxg_assets.ingest.selection.subset import (
-        Subset as Subset,
-    )
-    from cxg_assets.ingest.selection.subset import (
-        load_subset as load_subset,
-    )
-    from cxg_assets.ingest.selection.subset import (
-        make_subset as make_subset,
-    )
+    from cxg_assets.ingest.selection.index import CensusIndex as CensusIndex
+    from cxg_assets.ingest.selection.index import load_index as load_index
+    from cxg_assets.ingest.selection.index import make_index as make_index
+    from cxg_assets.ingest.selection.subset import Subset as Subset
+    from cxg_assets.ingest.selection.subset import load_subset as load_subset
+    from cxg_assets.ingest.selection.subset import make_subset as make_subset
     from cxg_assets.ingest.spec import GeneSelection as GeneSelection
     from cxg_assets.ingest.spec import SubsetSpec as SubsetSpec
     from cxg_assets.ingest.storage.s3 import S3Settings as S3Settings
