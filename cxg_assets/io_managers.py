@@ -25,7 +25,6 @@ from cxg_assets import settings
 from cxg_assets.ingest.dataset.load import LoadedDataset, load_dataset, load_table, open_table
 from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.ingest.layout import index_path, subset_obs_path
-from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.instance.provenance import current_plan, version_on_record
 from cxg_assets.names import DESTINATION, census_index_key, dataset_key, filtered_subset_key, h5ad_chunks_key
@@ -91,7 +90,7 @@ def _chunks(context: dg.InputContext, store: Store, name: str) -> Any:
         )
     plan = current_plan(name, store, _instance(context))
     if plan is None:
-        raise BadInput(f"{name} has no chunk plan at {store.url}; {follow_up(store, 'ingest', name)} makes it")
+        raise BadInput(f"{name} has no chunk plan at {store.url}; {store.follow_up('ingest', name)} makes it")
     keys = list(context.asset_partition_keys)
     loaded = LoadedDataset(store=store, plan=plan).chunks(keys, lazy=lazy)
     return loaded[keys[0]] if context.has_partition_key and len(keys) == 1 else loaded

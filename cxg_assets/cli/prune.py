@@ -13,7 +13,6 @@ from cxg_assets.ingest.dataset.inventory import Entry, in_words, take_inventory
 from cxg_assets.ingest.dataset.prune import prune
 from cxg_assets.ingest.dataset.retention import RETENTION, SHORT_RETENTION_RISK
 from cxg_assets.ingest.quantities import counted, size
-from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.instance.provenance import latest_data_version
 from cxg_assets.names import chunk_plan_key, filtered_subset_key
 
@@ -43,7 +42,7 @@ def prune_subset(
         options = ["--keep", str(keep)]
         options += ["--older-than", _spelled(older_than)] if older_than != RETENTION else []
         options += ["--unreferenced"] if unreferenced else []
-        remove = follow_up(store, "prune", subset, *options, "--yes")
+        remove = store.follow_up("prune", subset, *options, "--yes")
         click.echo(f"{subset}: {_sum(inventory.going)} would go; {remove} removes them")
         return
     left = prune(store, inventory)

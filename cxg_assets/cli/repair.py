@@ -16,7 +16,6 @@ from cxg_assets.ingest.census.census import keep_open
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.plan.chunk_plan import load_plan
 from cxg_assets.ingest.plan.published import Dataset
-from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.instance.partitions import chunk_record
 from cxg_assets.instance.provenance import latest_data_version
@@ -83,7 +82,7 @@ def _require_on_record(store: Store, dataset: Dataset, instance: DagsterInstance
         BadInput: Another plan is on record, or none.
     """
     on_record, name, published = "", dataset.header.subset.name, dataset.header.plan_id
-    ingest = follow_up(store, "ingest", name)
+    ingest = store.follow_up("ingest", name)
     if instance is not None:
         with contextlib.suppress(dg.Failure):
             on_record = latest_data_version(instance, chunk_plan_key(name))

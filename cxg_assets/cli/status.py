@@ -17,7 +17,6 @@ from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.quantities import counted, size
 from cxg_assets.ingest.selection.subset import load_subset as load_stored
 from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.instance.partitions import ChunkRecord, chunk_record, last_writing_run
 from cxg_assets.instance.provenance import current_plan, latest_data_version
@@ -47,7 +46,7 @@ def show_status(subset: str | None, destination: str | None, links: bool, hours:
             store = default_store(destination).locator(url).open()
             plan = current_plan(name, store, instance)
             if plan is None:
-                click.echo(f"{name}: not planned yet; {follow_up(store, 'ingest', name)} makes it")
+                click.echo(f"{name}: not planned yet; {store.follow_up('ingest', name)} makes it")
                 continue
             stored = stored_sizes(store, plan)
             click.echo("\n".join(_describe(declared, plan, stored, store, instance)))

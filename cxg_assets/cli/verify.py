@@ -11,7 +11,6 @@ from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.finding import Finding
 from cxg_assets.ingest.plan.published import Dataset, read_dataset
 from cxg_assets.ingest.quantities import counted
-from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.ingest.verify.dataset import Repair, damaged_chunks, verify
 from cxg_assets.resources.census import CensusResource
@@ -57,7 +56,7 @@ def _verify(store: Store, subset: str, deep: bool) -> tuple[Dataset, list[Findin
     try:
         dataset = read_dataset(store, subset)
     except FileNotFoundError as error:
-        ingest = follow_up(store, "ingest", subset)
+        ingest = store.follow_up("ingest", subset)
         raise BadInput(f"{subset} is not published at {store.url}; {ingest} does that") from error
     census = CensusResource().locator(dataset.header.subset.release) if deep else None
     with tqdm(total=dataset.n_chunks, desc=f"verify {subset}", unit=" chunks") as bar:
@@ -79,8 +78,8 @@ def _advice(store: Store, subset: str, findings: list[Finding]) -> str:
     if _can_repair(findings):
         n_chunks = len(damaged_chunks(findings))
         makes = f"makes {counted(n_chunks, 'chunk')} again" if n_chunks else "publishes again"
-        advice += f"; {follow_up(store, 'verify', subset, '--repair')} {makes}"
+        advice += f"; {store.follow_up('verify', subset, '--repair')} {makes}"
     if any(finding.to_do is Repair.PRUNE for finding in findings):
-        prune = follow_up(store, "prune", subset, "--unreferenced")
+        prune = store.follow_up("prune", subset, "--unreferenced")
         advice += f"; {prune} lists what is unreferenced, and removes it with --yes"
     return advice

@@ -9,7 +9,6 @@ import pytest
 
 from cxg_assets.ingest.dataset.load import load_dataset
 from cxg_assets.ingest.errors import CxgError
-from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets_tests.cli.command import cxg_assets
 from cxg_assets_tests.cli.conftest import SUBSET, Finished
@@ -36,10 +35,10 @@ def test_a_command_is_told_as_a_shell_takes_it() -> None:
     given = "s3://bucket/a b;c"
     store = StoreLocator(url="file:///x", given=given).open()
 
-    assert follow_up(store, "verify", SUBSET, "--repair") == (
+    assert store.follow_up("verify", SUBSET, "--repair") == (
         f"cxg-assets verify {SUBSET} --repair --destination '{given}'"
     )
-    assert follow_up(StoreLocator(url="file:///x").open(), "ingest", SUBSET) == f"cxg-assets ingest {SUBSET}"
+    assert StoreLocator(url="file:///x").open().follow_up("ingest", SUBSET) == f"cxg-assets ingest {SUBSET}"
 
 
 def test_two_locators_of_one_place_are_one_however_it_was_named() -> None:

@@ -31,7 +31,7 @@ def in_s3(finished_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         server.use(monkeypatch, "cells")
         store = default_store().locator().open()
         for path in files_below(finished_home / "store"):
-            store.put_file(path, finished_home / "store" / path)
+            store.put(path, finished_home / "store" / path)
         yield server
 
 

@@ -119,7 +119,7 @@ def finished_in_s3(finished_home: Path, server: StrictS3, monkeypatch: pytest.Mo
     server.use(monkeypatch, uuid.uuid4().hex)
     store = default_store().locator().open()
     for path in files_below(finished_home / "store" / SUBSET):
-        store.put_file(f"{SUBSET}/{path}", finished_home / "store" / SUBSET / path)
+        store.put(f"{SUBSET}/{path}", finished_home / "store" / SUBSET / path)
 
 
 def test_links_to_a_bucket_are_good_for_anybody_and_give_the_chunks(

@@ -30,7 +30,7 @@ NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,62}", fullmatch=True) | st.sampled_from
 
 OPERATIONS: dict[str, Callable[[Store, str], Any]] = {
     "put": lambda store, path: store.put(path, b"new"),
-    "put_file": lambda store, path: store.put_file(path, Path(__file__)),
+    "put a file": lambda store, path: store.put(path, Path(__file__)),
     "put_chunk": lambda store, path: store.put_chunk(path, b"new", "f"),
     "get": lambda store, path: store.get(path),
     "get_range": lambda store, path: store.get_range(path, 0, 1),

@@ -16,7 +16,6 @@ from cxg_assets.ingest.finding import Finding
 from cxg_assets.ingest.plan.chunk_plan import Chunk, PlanHeader, stored_sizes
 from cxg_assets.ingest.plan.preflight import preflight
 from cxg_assets.ingest.quantities import counted
-from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.probe import SHORT, lacking, probe
 from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets.instance.mixed_builds import refuse_mixed_builds
@@ -145,7 +144,7 @@ def check_plan(subset: str, locator: StoreLocator, instance: DagsterInstance | N
         instance: The Dagster instance, if there is one.
     """
     store = locator.open(SHORT)
-    none = Finding(where="plan", what=f"{subset} is not planned yet; {follow_up(store, 'ingest', subset)} does that")
+    none = Finding(where="plan", what=f"{subset} is not planned yet; {store.follow_up('ingest', subset)} does that")
     try:
         plan = current_plan(subset, store, instance)
         if plan is None:

@@ -27,7 +27,6 @@ from cxg_assets.ingest.layout import manifest_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, load_plan, stored_sizes
 from cxg_assets.ingest.plan.published import read_dataset, remedy
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source
-from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store
 
 if TYPE_CHECKING:
@@ -166,7 +165,7 @@ class LoadedDataset:
         header = self.plan.header
         return BadInput(
             f"{header.subset.name}, plan {header.plan_id}: {have.format(named)} not stored at {self.store.url}; "
-            f"{follow_up(self.store, 'ingest', header.subset.name)} writes what is missing"
+            f"{self.store.follow_up('ingest', header.subset.name)} writes what is missing"
         )
 
 
@@ -184,7 +183,7 @@ def load_dataset(store: Store, subset_name: str) -> LoadedDataset:
     try:
         dataset = read_dataset(store, subset_name)
     except FileNotFoundError as error:
-        ingest = follow_up(store, "ingest", subset_name)
+        ingest = store.follow_up("ingest", subset_name)
         raise BadInput(
             f"{subset_name} is not published at {store.url} ({error}); {ingest} writes and publishes it"
         ) from error

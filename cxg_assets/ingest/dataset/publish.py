@@ -21,7 +21,6 @@ from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, PlanHeader, stored_size
 from cxg_assets.ingest.plan.published import Dataset, remedy
 from cxg_assets.ingest.records import encode
 from cxg_assets.ingest.storage.feather import feather_source
-from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store
 
 
@@ -88,7 +87,7 @@ def _refuse_damaged(store: Store, header: PlanHeader, reports: Sequence[ChunkRep
         raise IncompleteDataset(
             f"{store.uri(path)} is damaged, and this machine has no other record of the chunks to compare them with "
             f"({error}). Publish from the machine that made them; or delete it, publish again, and run "
-            f"{follow_up(store, 'verify', header.subset.name, '--deep', '--repair')}"
+            f"{store.follow_up('verify', header.subset.name, '--deep', '--repair')}"
         ) from error
     damaged = [
         f"chunk {report.chunk}: {other}"

@@ -24,7 +24,6 @@ from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION
 from cxg_assets.ingest.records import decode, encode
 from cxg_assets.ingest.selection.selection import genes_in_words
 from cxg_assets.ingest.selection.subset import Subset
-from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.local import Listed
 from cxg_assets.ingest.storage.store import Store
 
@@ -246,7 +245,7 @@ def require_plan(store: Store, subset_name: str, plan_id: str) -> None:
 def _removed(store: Store, subset_name: str, plan_id: str) -> FileNotFoundError:
     return FileNotFoundError(
         f"{store.uri(plan_path(subset_name, plan_id))} is not there: plan {plan_id} of {subset_name} was removed "
-        f"after it was made, by cxg-assets prune or by hand; {follow_up(store, 'ingest', subset_name)} plans again "
+        f"after it was made, by cxg-assets prune or by hand; {store.follow_up('ingest', subset_name)} plans again "
         "and writes the missing chunks"
     )
 

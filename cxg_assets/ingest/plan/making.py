@@ -124,5 +124,5 @@ def store_plan(spec: SubsetSpec, subset: Subset, store: Store) -> ChunkPlan:
     with scratch_folder() as folder:
         plan_file = folder / "plan.parquet"
         write_plan(plan, plan_file)
-        store.put_file(plan_path(spec.name, plan.header.plan_id), plan_file)
+        store.put(plan_path(spec.name, plan.header.plan_id), plan_file)
     return plan

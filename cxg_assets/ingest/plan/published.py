@@ -7,7 +7,6 @@ from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import dataset_path
 from cxg_assets.ingest.plan.chunk_plan import PlanHeader, upgraded_header
 from cxg_assets.ingest.records import decode
-from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store
 
 
@@ -47,7 +46,7 @@ def remedy(store: Store, header: PlanHeader) -> str:
     except (CxgError, FileNotFoundError):
         is_published = False
     if is_published:
-        return f"{follow_up(store, 'verify', header.subset.name, '--repair')} makes it again"
+        return f"{store.follow_up('verify', header.subset.name, '--repair')} makes it again"
     return "delete it and run again"
 
 

@@ -79,7 +79,7 @@ def make_index(census: CensusLocator, release: Release, organism: str, store: St
         index = write_index(opened, release, organism, file)
         # Minutes may have passed, and whoever finds this index takes it for this release's.
         release.confirm(census)
-        store.put_file(index_path(release.version, organism), file)
+        store.put(index_path(release.version, organism), file)
     store.put(json_path, encode(index))
     return index
 

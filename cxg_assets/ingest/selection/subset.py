@@ -206,8 +206,8 @@ def make_subset(
         obs_file, var_file = folder / "obs.feather", folder / "var.feather"
         index_source = feather_source(index_store, index_path(index.release.version, spec.organism))
         subset = write_subset(spec, index, index_source, var, layers, obs_file, var_file, warn)
-        store.put_file(subset_obs_path(spec.name, subset.fingerprint), obs_file)
-        store.put_file(subset_var_path(spec.name, subset.fingerprint), var_file)
+        store.put(subset_obs_path(spec.name, subset.fingerprint), obs_file)
+        store.put(subset_var_path(spec.name, subset.fingerprint), var_file)
     store.put(subset_json_path(spec.name, subset.fingerprint), encode(subset))
     return subset
 

@@ -146,11 +146,11 @@ class FeatherFile:
         numbers = range(self.n_batches) if numbers is None else numbers
         if self._ranged is None:
             for number in numbers:
-                yield self._reader.get_batch(number)
+                yield self._decode(number)
             return
         with contextlib.closing(self._ranged.fetch(self._layout, numbers, self._columns)) as fetched:
             for number in fetched:
-                yield self._reader.get_batch(number)
+                yield self._decode(number)
 
     def rows(self, start: int, stop: int) -> pa.Table:
         """Rows start … stop-1, with the columns asked for; only the batches they lie in are read."""
@@ -182,6 +182,9 @@ class FeatherFile:
         if self._ranged is None or not self.n_batches:
             return self._reader.read_all()
         return pa.Table.from_batches(list(self.batches()))
+
+    def _decode(self, number: int) -> pa.RecordBatch:
+        return self._reader.get_batch(number)
 
     @cached_property
     def _layout(self) -> IpcLayout:

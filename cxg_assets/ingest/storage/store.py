@@ -5,6 +5,7 @@ is whole.
 """
 
 import contextlib
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -133,6 +134,14 @@ class Store:
         """The full URI of an object."""
         return f"{self.url}/{path}"
 
+    def follow_up(self, command: str, subset_name: str, *options: str) -> str:
+        """The command line about a subset that a message says to run next, as a shell takes it.
+
+        Where a `--destination` overrode the YAML's, the next command has to be given it too.
+        """
+        destination = ["--destination", self.given] if self.given else []
+        return shlex.join(["cxg-assets", command, subset_name, *options, *destination])
+
     def put_chunk(self, path: str, data: bytes, fingerprint: str, *, replace: bool = False) -> Stored:
         """Stores a chunk, unless there is one already: its name says what is in it.
 
@@ -141,14 +150,14 @@ class Store:
         """
         if (folder := self.folder) is not None:
             if replace:
-                return Stored(created=True, retries=self._put(path, data, None))
+                return Stored(created=True, retries=self.put(path, data))
             return Stored(*self._do("write", path, lambda: create_file(folder, path, data, self._open(create=True))))
         attributes = {FINGERPRINT_ATTRIBUTE: fingerprint}
         if self._locator.storage_class:
             attributes["Storage-Class"] = self._locator.storage_class
         if replace or len(data) > s3_store.MULTIPART_BYTES or not self._locator.conditional_create:
             # obstore knows no conditional create in parts.
-            return Stored(created=True, retries=self._put(path, data, attributes))
+            return Stored(created=True, retries=self.put(path, data, attributes))
 
         def create() -> bool:
             try:
@@ -161,13 +170,14 @@ class Store:
 
         return Stored(*self._do("write", path, create))
 
-    def put(self, path: str, data: bytes) -> None:
-        """Stores a small object."""
-        self._put(path, data, None)
+    def put(self, path: str, data: bytes | Path, attributes: dict[str, str] | None = None) -> int:
+        """Stores bytes or a local file, whatever was there. Returns how often that was begun anew."""
 
-    def put_file(self, path: str, file: Path) -> None:
-        """Stores a local file."""
-        self._put(path, file, None)
+        def put() -> None:
+            store = self._open(create=True)
+            s3_store.put_object(store, self._patient or store, path, data, attributes)
+
+        return self._do("write", path, put)[1]
 
     def get(self, path: str) -> bytes:
         """Reads an object whole."""
@@ -245,15 +255,6 @@ class Store:
             server_side_encryption=locator.encryption,
             sse_kms_key_id=locator.kms_key_id,
         )
-
-    def _put(self, path: str, data: bytes | Path, attributes: dict[str, str] | None) -> int:
-        """Stores an object, whatever was there. Returns how often that was begun anew."""
-
-        def put() -> None:
-            store = self._open(create=True)
-            s3_store.put_object(store, self._patient or store, path, data, attributes)
-
-        return self._do("write", path, put)[1]
 
     def _open(self, *, create: bool = False) -> Any:
         """The obstore store; the one of a folder is made when it is first needed, the folder when it is written."""

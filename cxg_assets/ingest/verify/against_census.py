@@ -17,7 +17,6 @@ from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import subset_obs_path, subset_var_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan
 from cxg_assets.ingest.storage.feather import FeatherFile, feather_source
-from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store
 
 if TYPE_CHECKING:
@@ -130,7 +129,7 @@ def open_census_cells(store: Store, plan: ChunkPlan, census: CensusLocator) -> I
         FeatherFile(feather_source(store, obs_path), columns=("soma_joinid",)) as cells,
         census.open() as opened,
     ):
-        yield CensusCells(opened, cells, genes, follow_up(store, "ingest", header.subset.name))
+        yield CensusCells(opened, cells, genes, store.follow_up("ingest", header.subset.name))
 
 
 def _read(data: bytes) -> "AnnData":

@@ -24,7 +24,6 @@ from cxg_assets.ingest.layout import (
 )
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, load_plan, stored_sizes, unreferenced_paths
 from cxg_assets.ingest.plan.published import Dataset, read_dataset
-from cxg_assets.ingest.storage.follow_up import follow_up
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.ingest.verify.against_census import open_census_cells
 
@@ -67,7 +66,7 @@ def verify_published(store: Store, subset_name: str) -> tuple[str, Finding]:
     wrong = [other for row in rows if (other := other_size(row.uri, sizes.get(row.chunk), row.n_bytes))]
     sums = dataset.sums
     other = [f"the manifest has {other}" for other in other_sums(rows, sums, "dataset.json says")]
-    repair = follow_up(store, "verify", subset_name, "--repair")
+    repair = store.follow_up("verify", subset_name, "--repair")
     reported = totals(rows)
     facts = {"n_wrong": len(wrong)} | {name: reported[name] for name in ("n_obs", "n_bytes", "n_chunks")}
     return dataset.header.plan_id, Finding.of([*wrong, *other], f"{repair} writes the chunks again", facts)
@@ -95,7 +94,7 @@ def verify(
     except (CxgError, OSError, ValueError, pa.ArrowException) as error:
         uri = store.uri(plan_path(dataset.header.subset.name, dataset.header.plan_id))
         what = "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
-        ingest = follow_up(store, "ingest", dataset.header.subset.name)
+        ingest = store.follow_up("ingest", dataset.header.subset.name)
         return [_wrong(f"the plan {uri} {what}; {ingest} makes it again", Repair.INGEST)]
     sizes = store.sizes(plan_folder(dataset.header.subset.name, dataset.header.plan_id))
     rows, findings = _read_rows(store, plan, dataset)
@@ -166,7 +165,7 @@ def _missing_files(store: Store, plan: ChunkPlan, sizes: Mapping[str, int]) -> I
     for path in (subset_obs_path, subset_var_path, subset_json_path):
         name = path(header.subset.name, header.subset.fingerprint)
         if not store.exists(name):
-            ingest = follow_up(store, "ingest", header.subset.name)
+            ingest = store.follow_up("ingest", header.subset.name)
             yield _wrong(f"{store.uri(name)} is not there; {ingest} makes it again", Repair.INGEST)
 
 

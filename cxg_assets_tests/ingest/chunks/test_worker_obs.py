@@ -40,7 +40,7 @@ def plan_many(
     obs = pa.concat_tables([load_table(store, obs_path)] * TIMES)
     assert obs.num_rows > ROWS_PER_BATCH
     write_feather(folder / "obs", obs.combine_chunks().to_batches(), obs.schema, rows_per_batch)
-    store.put_file(obs_path, folder / "obs")
+    store.put(obs_path, folder / "obs")
     return make_plan(spec, replace(subset, n_obs=obs.num_rows), folder / "obs", feather_source(store, var_path))
 
 

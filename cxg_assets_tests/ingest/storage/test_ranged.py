@@ -39,7 +39,7 @@ def index_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def store(server: StrictS3, index_file: Path) -> Store:
     """A store in S3 with the index."""
     opened = server.locator().open(QUICKLY)
-    opened.put_file(INDEX, index_file)
+    opened.put(INDEX, index_file)
     server.obey(Rules())
     return opened
 
@@ -78,8 +78,8 @@ def select(
 
 
 def put(store: Store, subset: Subset, folder: Path) -> None:
-    store.put_file(subset_obs_path(SPEC.name, subset.fingerprint), folder / "obs")
-    store.put_file(subset_var_path(SPEC.name, subset.fingerprint), folder / "var")
+    store.put(subset_obs_path(SPEC.name, subset.fingerprint), folder / "obs")
+    store.put(subset_var_path(SPEC.name, subset.fingerprint), folder / "var")
 
 
 def look_at(server: StrictS3, store: Store, index_file: Path, folder: Path, value_filter: str | None) -> Subset:
@@ -117,7 +117,7 @@ def test_so_they_do_for_a_tissue_of_an_index_that_does_not_say_whether_it_has_ce
 ) -> None:
     rows = feather.read_table(index_file)
     write_feather(tmp_path / "index", rows.combine_chunks().to_batches(), rows.schema)
-    store.put_file(INDEX, tmp_path / "index")
+    store.put(INDEX, tmp_path / "index")
     server.obey(Rules())
 
     look_at(server, store, tmp_path / "index", tmp_path, a_tissue(index_file))
@@ -185,7 +185,7 @@ def test_files_of_any_equal_batches_and_any_codec_are_read(
     with pa.ipc.new_file(str(tmp_path / "file"), table.schema, options=options) as writer:
         writer.write_table(table.combine_chunks(), max_chunksize=rows_per_batch)
     store = server.locator().open(ONCE)
-    store.put_file("file", tmp_path / "file")
+    store.put("file", tmp_path / "file")
 
     for source in (feather_source(store, "file"), tmp_path / "file"):
         with FeatherFile(source, columns=("donor_id", "observation_joinid", "soma_joinid")) as opened:
@@ -202,7 +202,7 @@ def test_a_file_without_rows_and_its_categories_are_read(server: StrictS3, index
         schema, no_rows = opened.schema, opened.no_rows()
     write_feather(tmp_path / "none", iter(()), schema)
     store = server.locator().open(ONCE)
-    store.put_file("none", tmp_path / "none")
+    store.put("none", tmp_path / "none")
 
     assert no_rows.schema.equals(schema)
     assert no_rows["sex"].combine_chunks().dictionary.to_pylist() == ["sex 00000", "sex 00001", "sex 00002"]
@@ -234,7 +234,7 @@ def test_an_object_that_is_replaced_meanwhile_is_an_error_and_never_a_mix(
     with FeatherFile(feather_source(store, INDEX), columns=("nnz",)) as opened:
         opened.batch(0)
         write_big_index(tmp_path / "other", N_OBS, seed=1)
-        store.put_file(INDEX, tmp_path / "other")
+        store.put(INDEX, tmp_path / "other")
         with pytest.raises(StoreError, match=f"{store.uri(INDEX)} was replaced while it was read; run again"):
             opened.batch(1)
 

@@ -59,7 +59,7 @@ def test_a_file_is_put_and_copied_back(store: Store, tmp_path: Path) -> None:
     content = os.urandom(3_000_000)
     (tmp_path / "file").write_bytes(content)
 
-    store.put_file("x/file.bin", tmp_path / "file")
+    store.put("x/file.bin", tmp_path / "file")
 
     assert store.get("x/file.bin") == content
     with store.local_copy("x/file.bin") as copy:

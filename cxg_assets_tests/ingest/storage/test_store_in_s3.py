@@ -174,7 +174,7 @@ def test_a_large_file_is_stored_in_parts(server: StrictS3, tmp_path: Path) -> No
     (tmp_path / "file").write_bytes(content)
     store = server.locator().open(ONCE)
 
-    store.put_file("file", tmp_path / "file")
+    store.put("file", tmp_path / "file")
 
     assert len(server.requests("PUT")) == 2
     assert store.get("file") == content
