@@ -53,24 +53,19 @@ class BlockedArray:
         self._dataset: Any = dataset
         self._deflate = dataset.compression == "gzip"
         self._block: int = self._dataset.chunks[0]
-        self._waiting: list[np.ndarray] = []
-        self._n_waiting = 0
-        self._n_written = 0
-        self._n_allotted = 0
+        self._rest = np.empty(0, dataset.dtype)
+        self._n_written = self._n_allotted = 0
 
     def append(self, values: np.ndarray) -> None:
         """Adds values at the end; whole blocks are written at once."""
-        self._waiting.append(values)
-        self._n_waiting += len(values)
-        if self._n_waiting >= self._block:
-            values = self._take_waiting()
-            n_whole = len(values) - len(values) % self._block
-            for start in range(0, n_whole, self._block):
-                self._make_room()
-                self._write(values[start : start + self._block])
-            if n_whole < len(values):
-                # A copy, so that a short rest does not keep a large array alive.
-                self._waiting, self._n_waiting = [values[n_whole:].copy()], len(values) - n_whole
+        if len(self._rest):
+            values = np.concatenate([self._rest, values])
+        n_whole = len(values) - len(values) % self._block
+        for start in range(0, n_whole, self._block):
+            self._make_room()
+            self._write(values[start : start + self._block])
+        # A copy, so that a short rest does not keep a large array alive.
+        self._rest = values[n_whole:].copy()
 
     def close(self) -> None:
         """Sets the final length and writes what is left.
@@ -78,14 +73,9 @@ class BlockedArray:
         In this order: when HDF5 shortens a dataset it inflates a last block that sticks out, blanks the rest of it
         and deflates it again with zlib.
         """
-        self._dataset.id.set_extent((self._n_written + self._n_waiting,))
-        if self._n_waiting:
-            self._write(self._take_waiting())
-
-    def _take_waiting(self) -> np.ndarray:
-        values = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
-        self._waiting, self._n_waiting = [], 0
-        return values
+        self._dataset.id.set_extent((self._n_written + len(self._rest),))
+        if len(self._rest):
+            self._write(self._rest)
 
     def _make_room(self) -> None:
         """Lengthens the dataset for one more block; eightfold, since that costs more than a block of it."""
