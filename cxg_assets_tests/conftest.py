@@ -14,12 +14,12 @@
 | `server` | an S3 server that is as strict as Amazon's and obeys the rules a test gives it, with `no_aws` |
 | `public` | the public Census on this machine, and the environment of its clients, with `no_aws` |
 | `index_store` | the default store of the session: census indexes are made once |
-| `ingest` | a function: takes a spec to landed chunks, see `Ingest` and `ingested.Ingested` |
+| `ingest` | a function: takes a spec to stored chunks, see `Ingest` and `ingested.Ingested` |
 | `workers` | pools are of processes of this machine, which serve one pool after the other |
 | `ray_session` | a real Ray of two CPUs |
 | `blood` | one ingested subset that all tests read and none changes |
 | `stages` | a subset of six chunks on a Dagster instance, kept at each stage of its ingest |
-| `platform`, `prepared`, `landed`, `published` | a copy for one test: nothing made, a plan, all chunks, a dataset |
+| `platform`, `prepared`, `stored`, `published` | a copy for one test: nothing made, a plan, all chunks, a dataset |
 """
 
 import uuid
@@ -116,7 +116,7 @@ class Bucket:
 
 
 class Ingest(Protocol):
-    """Takes a spec to landed chunks, through release, index, subset, plan and worker."""
+    """Takes a spec to stored chunks, through release, index, subset, plan and worker."""
 
     def __call__(self, spec: SubsetSpec, store: str | StoreLocator, *, uri: str = "", n_workers: int = 1) -> Ingested:
         """Runs the engine.
@@ -329,8 +329,8 @@ def prepared(stages: Stages, workers: KeptWorkers) -> Iterator[Platform]:
 
 
 @pytest.fixture
-def landed(stages: Stages, workers: KeptWorkers) -> Iterator[Platform]:
-    with stages.at("landed") as copy:
+def stored(stages: Stages, workers: KeptWorkers) -> Iterator[Platform]:
+    with stages.at("stored") as copy:
         yield copy
 
 

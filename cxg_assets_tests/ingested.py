@@ -1,4 +1,4 @@
-"""The whole engine in one call: from a Census to landed chunks, the way the assets do it, without Dagster and Ray."""
+"""The whole engine in one call: from a Census to stored chunks, the way the assets do it, without Dagster and Ray."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Ingested:
         locator: The destination, as jobs get it.
         subset: What is known of its obs and var files.
         plan: Its chunks.
-        reports: Chunks that landed, in plan order.
+        reports: Chunks that are stored, in plan order.
         failures: Chunks that did not, in plan order.
     """
 

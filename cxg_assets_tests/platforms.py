@@ -35,7 +35,7 @@ OUR_STORAGE = {
 }
 """What the `dagster.yaml` says that the command writes."""
 
-Stage = Literal["empty", "prepared", "landed", "published"]
+Stage = Literal["empty", "prepared", "stored", "published"]
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _prepare(platform: Platform) -> None:
     assert platform.prepare().success
 
 
-def _land(platform: Platform) -> None:
+def _store_chunks(platform: Platform) -> None:
     assert platform.make_missing().success
 
 
@@ -142,8 +142,8 @@ def _publish(platform: Platform) -> None:
 
 _STEPS: dict[Stage, tuple[Stage, Callable[[Platform], None]]] = {
     "prepared": ("empty", _prepare),
-    "landed": ("prepared", _land),
-    "published": ("landed", _publish),
+    "stored": ("prepared", _store_chunks),
+    "published": ("stored", _publish),
 }
 """What a stage follows on, and what leads to it."""
 

@@ -51,17 +51,17 @@ def outcome(platform: Platform) -> dict[str, Any]:
     return {name: value.value for name, value in record.asset_observation.metadata.items()}
 
 
-def test_a_range_over_stored_chunks_says_so_of_each_and_keeps_its_time(landed: Platform) -> None:
-    before, written = latest_events(landed), files(landed)
+def test_a_range_over_stored_chunks_says_so_of_each_and_keeps_its_time(stored: Platform) -> None:
+    before, written = latest_events(stored), files(stored)
 
-    first = landed.make_range("00000", "00005")
-    second = landed.make_range("00000", "00005")
+    first = stored.make_range("00000", "00005")
+    second = stored.make_range("00000", "00005")
 
     assert first.success
     assert second.success
-    assert files(landed) == written
-    assert len(landed.chunk_events()) == 3 * len(KEYS)
-    for key, event in latest_events(landed).items():
+    assert files(stored) == written
+    assert len(stored.chunk_events()) == 3 * len(KEYS)
+    for key, event in latest_events(stored).items():
         metadata: dict[str, Any] = dict(event.metadata)
         assert metadata["already_stored"].value is True
         assert metadata["stored_at"] == before[key].metadata["stored_at"]
@@ -74,66 +74,66 @@ def test_a_range_over_stored_chunks_says_so_of_each_and_keeps_its_time(landed: P
         assert "already_stored" not in before[key].metadata
 
 
-def test_the_log_of_such_a_run_says_that_nothing_was_written(landed: Platform) -> None:
-    result = landed.make_range("00000", "00005")
+def test_the_log_of_such_a_run_says_that_nothing_was_written(stored: Platform) -> None:
+    result = stored.make_range("00000", "00005")
 
-    assert log_lines(landed, result.run_id)[:2] == [
+    assert log_lines(stored, result.run_id)[:2] == [
         "6 chunks requested: 6 already stored, 0 to write",
         "nothing was written: all 6 chunks requested were already stored",
     ]
-    times = {event.partition: event.metadata["stored_at"].value for event in landed.chunk_events()}
-    for key, line in zip(KEYS, event_lines(landed, result.run_id), strict=True):
+    times = {event.partition: event.metadata["stored_at"].value for event in stored.chunk_events()}
+    for key, line in zip(KEYS, event_lines(stored, result.run_id), strict=True):
         when = datetime.fromtimestamp(float(str(times[key])), UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         assert line == f"chunk {key} was already stored, at {when}; it was not written again"
 
 
-def test_the_outcome_of_such_a_run_says_that_nothing_was_written(landed: Platform) -> None:
-    assert landed.make_range("00001", "00001").success
+def test_the_outcome_of_such_a_run_says_that_nothing_was_written(stored: Platform) -> None:
+    assert stored.make_range("00001", "00001").success
 
-    told = outcome(landed)
+    told = outcome(stored)
     assert (told["n_files"], told["n_skipped"], told["n_failed"], told["n_obs"], told["total_bytes"]) == (0, 1, 0, 0, 0)
     assert "| Outcome | nothing was written: the chunk requested was already stored |" in told["summary"]
     assert "Throughput" not in told["summary"]
 
 
-def test_a_range_that_is_stored_in_part_tells_the_two_apart(landed: Platform) -> None:
-    gone = landed.plan.chunks[2]
-    written = files(landed)
-    landed.file(gone).unlink()
+def test_a_range_that_is_stored_in_part_tells_the_two_apart(stored: Platform) -> None:
+    gone = stored.plan.chunks[2]
+    written = files(stored)
+    stored.file(gone).unlink()
 
-    result = landed.make_range("00001", "00003")
+    result = stored.make_range("00001", "00003")
 
     assert result.success
-    assert log_lines(landed, result.run_id)[0] == "3 chunks requested: 2 already stored, 1 to write"
-    events = latest_events(landed)
+    assert log_lines(stored, result.run_id)[0] == "3 chunks requested: 2 already stored, 1 to write"
+    events = latest_events(stored)
     assert [key for key, event in events.items() if "already_stored" in event.metadata] == ["00001", "00003"]
     assert set(events["00002"].metadata) >= OF_THE_WRITING
-    assert {key: file for key, file in files(landed).items() if key != gone.key} == {
+    assert {key: file for key, file in files(stored).items() if key != gone.key} == {
         key: file for key, file in written.items() if key != gone.key
     }
-    told = outcome(landed)
+    told = outcome(stored)
     assert (told["n_files"], told["n_skipped"], told["n_obs"]) == (1, 2, gone.n_obs)
     assert "| Files | 1 written, 2 already stored, 0 failed |" in told["summary"]
     assert "Outcome" not in told["summary"]
 
 
-def test_partitions_that_were_stored_already_show_as_materialized_when_their_run_fails(landed: Platform) -> None:
+def test_partitions_that_were_stored_already_show_as_materialized_when_their_run_fails(stored: Platform) -> None:
     """Why such a run records them at all: without an event they would show as failed."""
-    doomed = landed.file(landed.plan.chunks[3])
+    doomed = stored.file(stored.plan.chunks[3])
     doomed.unlink()
     doomed.mkdir()
 
-    assert not landed.make_range("00000", "00005").success
+    assert not stored.make_range("00000", "00005").success
 
-    assert statuses(landed) == dict.fromkeys(KEYS, "MATERIALIZED") | {"00003": "FAILED"}
+    assert statuses(stored) == dict.fromkeys(KEYS, "MATERIALIZED") | {"00003": "FAILED"}
 
 
 def test_a_step_that_is_begun_again_does_not_tell_its_own_chunks_as_found(
-    landed: Platform, monkeypatch: pytest.MonkeyPatch
+    stored: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when Ray died after two of five chunks; the first was stored before."""
-    for chunk in landed.plan.chunks[1:]:
-        landed.file(chunk).unlink()
+    for chunk in stored.plan.chunks[1:]:
+        stored.file(chunk).unlink()
     record, n_written = ChunkRecorder.record, 0
 
     def record_two(self: ChunkRecorder, report: ChunkReport, *, already_stored: bool = False) -> None:
@@ -145,36 +145,36 @@ def test_a_step_that_is_begun_again_does_not_tell_its_own_chunks_as_found(
 
     monkeypatch.setattr(h5ad_chunks, "LAUNCH_RETRIES", dg.RetryPolicy(max_retries=1, delay=0))
     monkeypatch.setattr(ChunkRecorder, "record", record_two)
-    n_before = len(landed.chunk_events())
+    n_before = len(stored.chunk_events())
 
-    assert landed.make_range("00000", "00005").success
+    assert stored.make_range("00000", "00005").success
 
-    found = [event.partition for event in landed.chunk_events()[:-n_before] if "already_stored" in event.metadata]
+    found = [event.partition for event in stored.chunk_events()[:-n_before] if "already_stored" in event.metadata]
     # Which of the others the first try had stored without telling is for the store to say; the two it told of are not.
     assert found.count("00000") == 1
     assert not {"00001", "00002"} & set(found)
-    assert statuses(landed) == dict.fromkeys(KEYS, "MATERIALIZED")
+    assert statuses(stored) == dict.fromkeys(KEYS, "MATERIALIZED")
 
 
-def test_a_chunk_that_another_machine_stored_has_the_time_of_its_file(landed: Platform) -> None:
-    landed.instance.wipe_assets([h5ad_chunks_key(landed.spec.name)])
+def test_a_chunk_that_another_machine_stored_has_the_time_of_its_file(stored: Platform) -> None:
+    stored.instance.wipe_assets([h5ad_chunks_key(stored.spec.name)])
 
-    assert landed.make_missing().success
+    assert stored.make_missing().success
 
-    for chunk in landed.plan.chunks:
-        event = latest_events(landed)[chunk.key]
+    for chunk in stored.plan.chunks:
+        event = latest_events(stored)[chunk.key]
         assert event.metadata["already_stored"].value is True
-        assert event.metadata["stored_at"].value == pytest.approx(landed.file(chunk).stat().st_mtime, abs=1e-3)
+        assert event.metadata["stored_at"].value == pytest.approx(stored.file(chunk).stat().st_mtime, abs=1e-3)
         assert "figures_when_written" not in event.metadata
 
 
-def test_a_dataset_keeps_the_figures_of_the_writing_after_such_a_run(landed: Platform) -> None:
-    expected = sum(report_from(event.metadata).nnz_decoded for event in landed.chunk_events())
-    assert landed.make_range("00000", "00005").success
+def test_a_dataset_keeps_the_figures_of_the_writing_after_such_a_run(stored: Platform) -> None:
+    expected = sum(report_from(event.metadata).nnz_decoded for event in stored.chunk_events())
+    assert stored.make_range("00000", "00005").success
 
-    assert landed.publish().success
+    assert stored.publish().success
 
-    assert landed.dataset_events()[0].metadata["nnz_decoded"].value == expected > 0
+    assert stored.dataset_events()[0].metadata["nnz_decoded"].value == expected > 0
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -32,15 +32,15 @@ def test_a_range_is_one_run_that_records_each_chunk_once_with_its_figures(prepar
         assert metadata["read_seconds"] > 0
 
 
-def test_the_job_for_missing_chunks_makes_scattered_chunks_in_one_run(landed: Platform) -> None:
-    gone = [chunk for chunk in landed.plan.chunks if chunk.key in ("00001", "00004")]
-    kept = {chunk.key: landed.file(chunk).stat().st_mtime_ns for chunk in landed.plan.chunks if chunk not in gone}
+def test_the_job_for_missing_chunks_makes_scattered_chunks_in_one_run(stored: Platform) -> None:
+    gone = [chunk for chunk in stored.plan.chunks if chunk.key in ("00001", "00004")]
+    kept = {chunk.key: stored.file(chunk).stat().st_mtime_ns for chunk in stored.plan.chunks if chunk not in gone}
     for chunk in gone:
-        landed.file(chunk).unlink()
-    assert landed.make_missing().success
+        stored.file(chunk).unlink()
+    assert stored.make_missing().success
 
-    assert all(landed.file(chunk).is_file() for chunk in landed.plan.chunks)
-    assert kept == {key: landed.file(c).stat().st_mtime_ns for c in landed.plan.chunks if (key := c.key) in kept}
+    assert all(stored.file(chunk).is_file() for chunk in stored.plan.chunks)
+    assert kept == {key: stored.file(c).stat().st_mtime_ns for c in stored.plan.chunks if (key := c.key) in kept}
 
 
 def test_named_chunks_only_are_made(prepared: Platform) -> None:
@@ -78,37 +78,37 @@ def test_a_chunk_that_fails_for_good_leaves_the_others_stored_and_the_next_run_m
     assert others == {c.key: prepared.file(c).stat().st_mtime_ns for c in prepared.plan.chunks if c != doomed}
 
 
-def test_chunks_that_were_stored_unrecorded_are_recorded_from_their_files(landed: Platform) -> None:
-    made = {event.partition: event.metadata["sha256"].value for event in landed.chunk_events()}
-    landed.instance.wipe_assets([h5ad_chunks_key("blood_normal")])
-    assert landed.make_missing().success
+def test_chunks_that_were_stored_unrecorded_are_recorded_from_their_files(stored: Platform) -> None:
+    made = {event.partition: event.metadata["sha256"].value for event in stored.chunk_events()}
+    stored.instance.wipe_assets([h5ad_chunks_key("blood_normal")])
+    assert stored.make_missing().success
 
-    recorded = {event.partition: event.metadata["sha256"].value for event in landed.chunk_events()}
+    recorded = {event.partition: event.metadata["sha256"].value for event in stored.chunk_events()}
     assert recorded == made
-    assert {str(event.metadata["worker"].value) for event in landed.chunk_events()} == {""}
+    assert {str(event.metadata["worker"].value) for event in stored.chunk_events()} == {""}
 
 
-def test_a_range_over_stored_chunks_records_them_again_with_the_same_version(landed: Platform) -> None:
-    before = {event.partition: (event.tags or {})["dagster/data_version"] for event in landed.chunk_events()}
-    assert landed.make_range("00000", "00002").success
+def test_a_range_over_stored_chunks_records_them_again_with_the_same_version(stored: Platform) -> None:
+    before = {event.partition: (event.tags or {})["dagster/data_version"] for event in stored.chunk_events()}
+    assert stored.make_range("00000", "00002").success
 
-    again = landed.chunk_events()[:3]
+    again = stored.chunk_events()[:3]
     assert sorted(event.partition or "" for event in again) == KEYS[:3]
     assert all((event.tags or {})["dagster/data_version"] == before[event.partition] for event in again)
 
 
-def test_a_runs_summary_is_its_own_though_another_run_has_ended_since(landed: Platform) -> None:
-    first, second = (landed.make_missing().run_id for _ in range(2))
-    key = h5ad_chunks_key(landed.spec.name)
-    assert landed.instance.fetch_observations(key, limit=1).records[0].run_id == second
-    summary = summary_of(landed.instance, first)
+def test_a_runs_summary_is_its_own_though_another_run_has_ended_since(stored: Platform) -> None:
+    first, second = (stored.make_missing().run_id for _ in range(2))
+    key = h5ad_chunks_key(stored.spec.name)
+    assert stored.instance.fetch_observations(key, limit=1).records[0].run_id == second
+    summary = summary_of(stored.instance, first)
     assert summary is not None
-    assert (summary.n_files, summary.n_skipped) == (0, len(landed.plan.chunks))
-    assert summary_of(landed.instance, "11111111-1111-1111-1111-111111111111") is None
+    assert (summary.n_files, summary.n_skipped) == (0, len(stored.plan.chunks))
+    assert summary_of(stored.instance, "11111111-1111-1111-1111-111111111111") is None
 
 
-def test_a_run_leaves_its_summary_as_an_observation(landed: Platform) -> None:
-    [record] = landed.instance.fetch_observations(h5ad_chunks_key("blood_normal"), limit=1).records
+def test_a_run_leaves_its_summary_as_an_observation(stored: Platform) -> None:
+    [record] = stored.instance.fetch_observations(h5ad_chunks_key("blood_normal"), limit=1).records
     assert record.asset_observation is not None
     values: dict[str, Any] = {name: value.value for name, value in record.asset_observation.metadata.items()}
     assert (values["n_files"], values["n_obs"], values["n_failed"], values["n_skipped"]) == (6, 230, 0, 0)

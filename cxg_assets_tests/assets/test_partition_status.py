@@ -59,8 +59,8 @@ def test_a_chunk_that_failed_shows_so_until_it_was_made(prepared: Platform, way:
     assert stale_assets(prepared, KEYS).keys().isdisjoint(KEYS)
 
 
-def test_a_chunk_of_an_earlier_plan_that_fails_for_the_new_one_shows_so_until_it_was_made(landed: Platform) -> None:
-    edited = landed.changed(compression="lzf")
+def test_a_chunk_of_an_earlier_plan_that_fails_for_the_new_one_shows_so_until_it_was_made(stored: Platform) -> None:
+    edited = stored.changed(compression="lzf")
     assert edited.prepare().success
     doomed = edited.file(edited.plan.chunks[3])
     doomed.mkdir(parents=True)
@@ -154,7 +154,7 @@ def test_chunks_of_two_plans_with_the_same_fingerprint_are_not_taken_for_each_ot
 
 
 @pytest.mark.parametrize(
-    ("end", "landed", "others"),
+    ("end", "stored", "others"),
     [
         ("killed", "MATERIALIZING", "MATERIALIZING"),
         ("canceled", "MATERIALIZED", "UNMATERIALIZED"),
@@ -162,7 +162,7 @@ def test_chunks_of_two_plans_with_the_same_fingerprint_are_not_taken_for_each_ot
     ],
 )
 def test_a_range_that_was_planned_and_never_made_shows_how_its_run_ended_until_the_next_run(
-    prepared: Platform, end: str, landed: str, others: str
+    prepared: Platform, end: str, stored: str, others: str
 ) -> None:
     assert prepared.make_missing(["00000"]).success
     run = prepared.instance.create_run_for_job(
@@ -174,7 +174,7 @@ def test_a_range_that_was_planned_and_never_made_shows_how_its_run_ended_until_t
         prepared.instance.report_run_canceled(run)
     if end == "failed":
         prepared.instance.report_run_failed(run)
-    assert statuses(prepared) == dict.fromkeys(KEYS, others) | {"00000": landed}
+    assert statuses(prepared) == dict.fromkeys(KEYS, others) | {"00000": stored}
 
     assert prepared.make_missing().success
 

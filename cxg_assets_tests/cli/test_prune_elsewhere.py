@@ -79,20 +79,20 @@ def test_a_run_that_is_writing_loses_nothing_and_publishes(
 
 
 def test_a_run_that_publishes_keeps_its_plan(
-    landed: Platform, other_machine: None, monkeypatch: pytest.MonkeyPatch
+    stored: Platform, other_machine: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outcomes: list[Outcome] = []
 
     def verify_after_prune(*arguments: Any) -> ChunkFindings:
-        outcomes.append(prune_elsewhere(landed, *EVERYTHING))
+        outcomes.append(prune_elsewhere(stored, *EVERYTHING))
         return verify(*arguments)
 
     verify = dataset.verify_chunks
     monkeypatch.setattr(dataset, "verify_chunks", verify_after_prune)
 
-    assert landed.publish().success
+    assert stored.publish().success
     assert " publishes since 20" in outcomes[0].stdout
-    assert len(list(folder(landed).glob("*.h5ad"))) == 6
+    assert len(list(folder(stored).glob("*.h5ad"))) == 6
 
 
 def test_what_was_just_planned_stays_by_default_and_goes_only_when_the_risk_is_taken(
@@ -119,17 +119,17 @@ def test_what_was_just_planned_stays_by_default_and_goes_only_when_the_risk_is_t
 
 @pytest.mark.parametrize("step", ["make_missing", "publish"])
 def test_a_run_whose_plan_was_removed_before_it_says_so_and_what_to_do(
-    landed: Platform, other_machine: None, step: str
+    stored: Platform, other_machine: None, step: str
 ) -> None:
-    assert prune_elsewhere(landed, *EVERYTHING).exit_code == 0
+    assert prune_elsewhere(stored, *EVERYTHING).exit_code == 0
 
-    result = getattr(landed, step)()
+    result = getattr(stored, step)()
 
     assert not result.success
     said = failure_text(result)
     assert "was removed after it was made, by cxg-assets prune or by hand" in said
     assert said.endswith(f"cxg-assets ingest {NAME} plans again and writes the missing chunks")
-    assert landed.store.sizes(NAME) == {}
+    assert stored.store.sizes(NAME) == {}
 
 
 def test_a_run_of_which_the_mark_was_lost_says_at_its_end_what_happened(

@@ -258,7 +258,7 @@ def test_a_failed_chunk_shows_as_failed(failed: Launched, page: Page) -> None:
     open_partition(page, BLOCKED[0])
     expect(page.get_by_text("Failed (2)")).to_be_visible()
     expect(page.get_by_text("Materialized (1)")).to_be_visible()
-    # The chunk had landed before: Dagster goes on showing what is known of that, below this line.
+    # The chunk was stored before: Dagster goes on showing what is known of that, below this line.
     expect(page.get_by_text("failed, and did not materialize this asset")).to_be_visible()
 
 

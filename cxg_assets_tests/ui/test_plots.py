@@ -35,7 +35,7 @@ REPORT = ChunkReport(
 MANY = 100_000
 
 
-def landed(worker: str, *seconds: float) -> list[ChunkReport]:
+def stored(worker: str, *seconds: float) -> list[ChunkReport]:
     return [replace(REPORT, worker=worker, stored_at=BEGAN_AT + second) for second in seconds]
 
 
@@ -85,7 +85,7 @@ def _crossings(outline: np.ndarray, x: float) -> list[float]:
 
 
 def test_the_cells_under_the_throughput_are_those_of_each_worker() -> None:
-    reports = landed("a:1", 10, 20, 30) + landed("b:2", 60)
+    reports = stored("a:1", 10, 20, 30) + stored("b:2", 60)
 
     figure = plots.throughput(reports, BEGAN_AT)
 
@@ -100,7 +100,7 @@ def test_the_cells_under_the_throughput_are_those_of_each_worker() -> None:
 
 
 def test_of_many_workers_the_largest_are_drawn_and_the_others_together() -> None:
-    reports = [r for n in range(40) for r in landed(f"node:{n}", *range(1, 41 - n))]
+    reports = [r for n in range(40) for r in stored(f"node:{n}", *range(1, 41 - n))]
 
     figure = plots.throughput(reports, BEGAN_AT)
 
@@ -113,13 +113,13 @@ def test_of_many_workers_the_largest_are_drawn_and_the_others_together() -> None
 
 
 def test_a_worker_whose_clock_is_behind_is_drawn_from_the_beginning() -> None:
-    figure = plots.throughput(landed("a:1", -5, 60), BEGAN_AT)
+    figure = plots.throughput(stored("a:1", -5, 60), BEGAN_AT)
     assert heights(figure).sum() == pytest.approx(100)
 
 
 @pytest.mark.parametrize(("seconds", "unit"), [(100, "seconds"), (600, "minutes"), (9_000, "hours")])
 def test_the_time_has_the_unit_that_fits(seconds: float, unit: str) -> None:
-    assert f"Time ({unit})" in texts(plots.throughput(landed("a:1", seconds), BEGAN_AT))
+    assert f"Time ({unit})" in texts(plots.throughput(stored("a:1", seconds), BEGAN_AT))
 
 
 def test_file_sizes_are_counted_as_numpy_counts_them() -> None:
@@ -188,7 +188,7 @@ def n_like(seen: np.ndarray, colour: str) -> int:
 
 
 def test_pictures_of_one_chunk_and_of_a_hundred_thousand_are_small_and_show_something() -> None:
-    few, many = every_picture(landed("a:1", 3), 1), every_picture(many_reports(64), 900)
+    few, many = every_picture(stored("a:1", 3), 1), every_picture(many_reports(64), 900)
 
     for name in few:
         for png in (few[name], many[name]):
