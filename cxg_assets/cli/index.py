@@ -10,9 +10,8 @@ from cxg_assets.ingest.census.census import keep_open
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.layout import index_path
 from cxg_assets.ingest.quantities import counted
-from cxg_assets.ingest.selection.index import make_index
+from cxg_assets.ingest.selection.index import export_index, make_index
 from cxg_assets.ingest.selection.obs_rows import parse_obs_filter
-from cxg_assets.ingest.selection.subset import export_index
 from cxg_assets.ingest.storage.feather import feather_source
 from cxg_assets.resources.census import CensusResource
 

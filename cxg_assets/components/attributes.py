@@ -6,34 +6,52 @@ editors, the parameters of the scaffold and Dagster's own documentation of the c
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import dagster as dg
 from pydantic import Field, field_validator, model_validator
 
 from cxg_assets import settings
 from cxg_assets.ingest.errors import BadInput, shown, shown_text
-from cxg_assets.ingest.selection.gene_file import read_gene_file
+from cxg_assets.ingest.sampling import Order, Sample, Split
+from cxg_assets.ingest.selection.list_files import read_gene_file, read_values
 from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE, DEFAULT_OBS_COLUMNS, NAME_PATTERN, GeneSelection, SubsetSpec
 from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets.ingest.storage.url import as_url
 from cxg_assets.ui.descriptions import OwnersAndTags
 
 
-def _beside_the_yaml(context: dg.ResolutionContext, path: str | None) -> str | None:
-    """The gene file, which lies in the folder of its YAML or below, also when links are followed.
+def _gene_file(context: dg.ResolutionContext, path: str | None) -> str | None:
+    return None if path is None else _beside_the_yaml(context, path, "genes.file")
+
+
+def _held_out(context: dg.ResolutionContext, lists: dict[str, Any]) -> dict[str, list[str]]:
+    """The values of each part, of which some may be in files."""
+    values: dict[str, list[str]] = {}
+    for part, listed in lists.items():
+        attribute = f"split.held_out.{part}"
+        if isinstance(listed, dict) and listed.keys() == {"file"}:
+            file = _beside_the_yaml(context, str(context.resolve_value(listed["file"])), attribute)
+            values[part] = list(read_values(Path(file), attribute))
+        elif isinstance(listed, list) and all(isinstance(value, str) for value in listed):
+            values[part] = [str(context.resolve_value(value)) for value in listed]
+        else:
+            raise BadInput(f"{attribute}: {shown(listed)} is no list; write [value, ...] or {{file: name.txt}}")
+    return values
+
+
+def _beside_the_yaml(context: dg.ResolutionContext, path: str, attribute: str) -> str:
+    """A file, which lies in the folder of its YAML or below, also when links are followed.
 
     A subset is its folder: it works on another machine, and no YAML can make another file appear in messages.
     """
-    if path is None:
-        return None
     folder = context.resolve_source_relative_path(".").resolve()
     try:
         file = (folder / path).resolve()
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a NUL
-        raise BadInput(f"genes.file: {shown(path)} is not the name of a file: {shown_text(str(error))}") from error
+        raise BadInput(f"{attribute}: {shown(path)} is not the name of a file: {shown_text(str(error))}") from error
     if not file.is_relative_to(folder):
-        raise BadInput(f"genes.file: {shown(path)} is outside of the folder of its YAML, {folder}; put the file there")
+        raise BadInput(f"{attribute}: {shown(path)} is outside of the folder of its YAML, {folder}; put the file there")
     return str(file)
 
 
@@ -48,7 +66,7 @@ class Genes(dg.Model, dg.Resolvable):
         description="List of Ensembl ids as in var, without version.",
         examples=[["ENSG00000167286", "ENSG00000090382"]],
     )
-    file: Annotated[str | None, dg.Resolver(_beside_the_yaml, model_field_type=str)] = Field(
+    file: Annotated[str | None, dg.Resolver(_gene_file, model_field_type=str)] = Field(
         default=None,
         description="Instead of feature_ids: a text file with a feature_id on each line, or a CSV file with a column "
         "feature_id, in the folder of the YAML file or below.",
@@ -67,6 +85,70 @@ class Genes(dg.Model, dg.Resolvable):
         if self.file is not None:
             feature_ids = read_gene_file(Path(self.file))
         return GeneSelection(value_filter=self.value_filter, feature_ids=feature_ids)
+
+
+def _names(columns: list[str] | str) -> tuple[str, ...]:
+    return (columns,) if isinstance(columns, str) else tuple(columns)
+
+
+class SampleAttributes(dg.Model, dg.Resolvable):
+    """Which of the cells that pass the filter are kept. With one seed a smaller sample lies inside a larger one."""
+
+    by: list[str] | str = Field(
+        default=[], description="obs columns that make groups.", examples=[["cell_type", "tissue"]]
+    )
+    at_least: int | None = Field(default=None, description="Leave out groups with fewer cells.", examples=[100])
+    min_donors: int | None = Field(
+        default=None, description="Leave out groups with fewer distinct donor_id.", examples=[3]
+    )
+    at_most: int | None = Field(default=None, description="Keep this many cells of each group.", examples=[1000])
+    fraction: float | None = Field(
+        default=None, description="Keep this share of what is left, above 0 and up to 1.", examples=[0.1]
+    )
+    n_obs: int | None = Field(
+        default=None, description="Instead of fraction: keep this many cells of what is left.", examples=[1000000]
+    )
+    seed: int = Field(default=0, description="Decides which cells are drawn.", examples=[0])
+
+    def sample(self) -> Sample:
+        """The engine's value; raises BadInput where a value is outside what the attribute allows."""
+        values: dict[str, Any] = self.model_dump()
+        values["by"] = _names(self.by)
+        return Sample(**values)
+
+
+class SplitAttributes(dg.Model, dg.Resolvable):
+    """Into which parts the cells are divided, with no group in two of them: by shares, or by values held out."""
+
+    by: list[str] | str = Field(
+        default=[],
+        description="obs columns whose combined values stay together. Default: each cell is drawn by itself.",
+        examples=[["donor_id"]],
+    )
+    shares: dict[str, float] = Field(
+        default={},
+        description="Share of the cells of each part; they sum to 1.",
+        examples=[{"train": 0.8, "validation": 0.1, "test": 0.1}],
+    )
+    held_out: Annotated[dict[str, list[str]], dg.Resolver(_held_out, model_field_type=dict[str, Any])] = Field(
+        default={},
+        description="Instead of shares: values of the one column of by that make a part, as a list or as "
+        "{file: name.txt} with one on each line, in the folder of the YAML file or below. All other cells are train.",
+        examples=[{"test": ["donor_1", "donor_2"]}],
+    )
+    stratify: str | None = Field(
+        default=None,
+        description="obs column of which each part gets each value in the same shares.",
+        examples=["cell_type"],
+    )
+    seed: int = Field(default=0, description="Decides which groups or cells a part gets.", examples=[0])
+
+    def split(self) -> Split:
+        """The engine's value; raises BadInput where a value is outside what the attribute allows."""
+        values: dict[str, Any] = self.model_dump()
+        values["by"] = _names(self.by)
+        values["held_out"] = {part: tuple(listed) for part, listed in self.held_out.items()}
+        return Split(**values)
 
 
 class SubsetAttributes(dg.Model, dg.Resolvable):
@@ -94,6 +176,19 @@ class SubsetAttributes(dg.Model, dg.Resolvable):
         description="Limit to the first N cells, to try a subset quickly. null: all.",
         json_schema_extra={"minimum": 1},
     )
+    sample: SampleAttributes | None = Field(
+        default=None, description="Sample: which of the cells that pass are kept. Default: all."
+    )
+    split: SplitAttributes | None = Field(
+        default=None,
+        description="Split: into which parts the cells are divided; each chunk is of one part. Default: one whole.",
+    )
+    order: Literal["census", "shuffled"] = Field(
+        default="census",
+        description="Order of the cells, within a part: census (by soma_joinid) or shuffled (random tiles of the "
+        "Census, mixed in memory).",
+    )
+    seed: int = Field(default=0, description="Decides the order of shuffled cells.", json_schema_extra={"minimum": 0})
     layer: Literal["raw", "normalized"] = Field(default="raw", description="X layer of the Census: raw or normalized.")
     chunk_size: int = Field(
         default=DEFAULT_CHUNK_SIZE,
@@ -141,12 +236,22 @@ class SubsetAttributes(dg.Model, dg.Resolvable):
             BadInput: An attribute has a value that it cannot have.
         """
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(SubsetSpec)}
-        genes = None if self.genes is None else self.genes.selection()
-        return SubsetSpec(**values | {"obs_columns": tuple(self.obs_columns), "genes": genes})
+        own = {
+            "obs_columns": tuple(self.obs_columns),
+            "genes": None if self.genes is None else self.genes.selection(),
+            "sample": None if self.sample is None else self.sample.sample(),
+            "split": None if self.split is None else self.split.split(),
+            "order": Order(kind=self.order, seed=self.seed),
+        }
+        return SubsetSpec(**values | own)
 
     def owners_and_tags(self) -> OwnersAndTags:
         """Owners and tags; raises BadInput where Dagster would not take one of them."""
         return OwnersAndTags(owners=tuple(self.owners), tags=dict(self.tags))
+
+
+PARTS: dict[str, type[dg.Model]] = {"genes": Genes, "sample": SampleAttributes, "split": SplitAttributes}
+"""The attributes that have attributes of their own."""
 
 
 def description_of(attribute: str) -> str:

@@ -18,6 +18,7 @@ from cxg_assets.components.attributes import SubsetAttributes
 from cxg_assets.components.scaffolder import CensusSubsetScaffolder
 from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION
+from cxg_assets.ingest.sampling import CENSUS_ORDER
 from cxg_assets.ingest.selection.filter_spelling import plain_spelling
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.names import (
@@ -76,12 +77,15 @@ def subset_definitions(
         if spec.genes is None
         else [_spelling(spec.genes.value_filter), spec.genes.feature_ids and sorted(spec.genes.feature_ids)],
     }
+    choices = {"sample": spec.sample, "split": spec.split}
+    selection |= {name: repr(choice.canonical) for name, choice in choices.items() if choice is not None}
     # What selects is the subset's: of an edit of it, the plan knows by the subset's data version.
     files = {
         "layer": spec.layer,
         "chunk_size": spec.chunk_size,
         "compression": spec.compression,
         "encoding_version": ENCODING_VERSION,
+        **({} if spec.order.kind == CENSUS_ORDER else {"order": spec.order.in_words}),
     }
     name, organism = spec.name, spec.organism
     h5ad_chunks, missing_chunks = build_h5ad_chunks(name, destination, of_whom.tags)

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from cxg_assets.components.attributes import Genes, SubsetAttributes
+from cxg_assets.components.attributes import PARTS, SubsetAttributes
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.selection.filter_grammar import Source, parse_expression
 from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE, DEFAULT_ORGANISM, SubsetSpec
@@ -81,10 +81,11 @@ def _lines(model: type[BaseModel], values: Mapping[str, Any]) -> Iterator[str]:
     """Each attribute below its description, with its value or default; commented out where it has only an example."""
     for attribute, field in model.model_fields.items():
         yield from textwrap.wrap(field.description or "", _LINE, initial_indent="# ", subsequent_indent="# ")
-        if attribute == "genes":
-            yield "# genes:"
-            examples = {name: part.examples[0] for name, part in Genes.model_fields.items() if part.examples}
-            yield from (f"#   {line}" for line in _lines(Genes, examples))
+        if attribute in PARTS:
+            part = PARTS[attribute]
+            yield f"# {attribute}:"
+            examples = {name: field.examples[0] for name, field in part.model_fields.items() if field.examples}
+            yield from (f"#   {line}" for line in _lines(part, examples))
         elif field.examples and attribute not in values:
             yield f"# {attribute}: {_as_yaml(field.examples[0])}"
         else:
@@ -94,5 +95,7 @@ def _lines(model: type[BaseModel], values: Mapping[str, Any]) -> Iterator[str]:
 def _as_yaml(value: Any) -> str:
     """A value as YAML reads it back, on one line, whatever is in it."""
     style = '"' if isinstance(value, str) and not value.isidentifier() else None
-    text = yaml.safe_dump(value, default_style=style, default_flow_style=True, allow_unicode=True, width=float("inf"))
+    text = yaml.safe_dump(
+        value, default_style=style, default_flow_style=True, allow_unicode=True, width=float("inf"), sort_keys=False
+    )
     return text.removesuffix("...\n").strip()

@@ -10,10 +10,10 @@ import yaml
 from dagster.components.core.component_tree import ComponentTreeException
 from pydantic import ValidationError
 
-from cxg_assets.components.attributes import Genes, SubsetAttributes
+from cxg_assets.components.attributes import PARTS, SubsetAttributes
 from cxg_assets.ingest.errors import BadInput, shown, shown_text
 
-_FIELDS = {"": tuple(SubsetAttributes.model_fields), "genes": tuple(Genes.model_fields)}
+_FIELDS = {"": tuple(SubsetAttributes.model_fields)} | {name: tuple(part.model_fields) for name, part in PARTS.items()}
 """Names of the attributes, by the attribute that they are part of."""
 
 _HOW = "a subset has `type: cxg_assets.CensusSubset`, and its attributes below `attributes:`"
@@ -104,11 +104,11 @@ def _unknown(path: list[str]) -> tuple[str, str]:
     name = path[-1]
     if len(path) == 1:
         return name, f"there is no {shown(name)} beside type; the attributes go below `attributes:`"
-    parent = "genes" if "genes" in path[:-1] else ""
+    parent = next((part for part in PARTS if part in path[:-1]), "")
     names = _FIELDS[parent]
     close = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
-    owner = "genes can have" if parent else "a subset can have"
+    owner = f"{parent or 'a subset'} can have"
     attribute = f"{parent}.{name}" if parent else name
     return attribute, f"there is no attribute {shown(attribute)}; {hint}{owner} {', '.join(names)}"
 

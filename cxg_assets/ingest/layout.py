@@ -5,6 +5,7 @@
     <subset>/subset/<fingerprint>/var.feather          genes of the subset
     <subset>/subset/<fingerprint>/subset.json          what is known of the two
     <subset>/<plan id>/plan.parquet                    the chunk table
+    <subset>/<plan id>/obs.feather                     its cells in order, where that is not the subset's
     <subset>/<plan id>/<chunk>-<fingerprint>.h5ad      chunks
     <subset>/<plan id>/manifest.parquet, README.md, citations.csv
     <subset>/<plan id>/writing-<run id>.json           while a run writes chunks of the plan or publishes it
@@ -62,6 +63,11 @@ def plan_folder(subset_name: str, plan_id: str) -> str:
 def plan_path(subset_name: str, plan_id: str) -> str:
     """The chunk table."""
     return f"{plan_folder(subset_name, plan_id)}/plan.parquet"
+
+
+def plan_obs_path(subset_name: str, plan_id: str) -> str:
+    """The cells of a plan that orders them in a way of its own."""
+    return f"{plan_folder(subset_name, plan_id)}/obs.feather"
 
 
 def chunk_path(subset_name: str, plan_id: str, chunk: str, fingerprint: str) -> str:

@@ -3,11 +3,12 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from cxg_assets.ingest.errors import BadInput, shown
 
-ORDERS = ("census", "shuffled", "fully_shuffled")
+CENSUS_ORDER = "census"
+ORDERS = (CENSUS_ORDER, "shuffled")
 
 REST = "train"
 """The part of the cells that no list of `held_out` names."""
@@ -68,6 +69,17 @@ class Sample:
         """Columns of obs that are read."""
         donors = ("donor_id",) if self.min_donors is not None else ()
         return tuple(dict.fromkeys(("soma_joinid", *self.by, *donors)))
+
+    @property
+    def canonical(self) -> "Sample":
+        """The same for all that keep the same cells: where nothing is drawn, the seed is nobody's."""
+        is_drawn = self.at_most is not None or self.fraction is not None or self.n_obs is not None
+        return self if is_drawn else replace(self, seed=0)
+
+    @property
+    def in_words(self) -> str:
+        """What is given, like `by cell_type and tissue, at_most 1000, seed 0`."""
+        return _in_words(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +146,18 @@ class Split:
         strata = () if self.stratify is None else (self.stratify,)
         return tuple(dict.fromkeys(("soma_joinid", *self.by, *strata)))
 
+    @property
+    def canonical(self) -> "Split":
+        """The same for all that make the same parts: lists in one order, and no seed with them."""
+        if not self.held_out:
+            return self
+        return replace(self, seed=0, held_out={part: tuple(sorted(set(v))) for part, v in self.held_out.items()})
+
+    @property
+    def in_words(self) -> str:
+        """What is given, like `by cell_type and tissue, at_most 1000, seed 0`."""
+        return _in_words(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
@@ -141,20 +165,44 @@ class Order:
 
     Attributes:
         kind: `census`: by soma_joinid. `shuffled`: pools of random rows of X tiles, shuffled inside, so that each tile
-            is still read once. `fully_shuffled`: a random permutation.
+            is still read once.
         seed: Decides the order.
 
     Raises:
         BadInput: A value is outside what the attribute allows.
     """
 
-    kind: str = "census"
+    kind: str = CENSUS_ORDER
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in ORDERS:
             raise BadInput(f"order: {shown(self.kind)} is unknown; choose one of {', '.join(ORDERS)}")
         require_seed("seed", self.seed)
+
+    @property
+    def in_words(self) -> str:
+        """What is given, like `shuffled, seed 0`."""
+        return f"{self.kind}, seed {self.seed}"
+
+
+def _in_words(value: Sample | Split) -> str:
+    given = []
+    for name, item in asdict(value).items():
+        if name == "held_out":
+            item = {part: _some(values) for part, values in item.items()}
+        if isinstance(item, dict):
+            item = ", ".join(f"{part} {share}" for part, share in item.items())
+        elif isinstance(item, tuple):
+            item = " and ".join(item)
+        if item not in (None, ""):
+            given.append(f"{name} {item}")
+    return ", ".join(given)
+
+
+def _some(values: tuple[str, ...]) -> str:
+    more = len(values) - 3
+    return " and ".join(values[:3]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def require_seed(attribute: str, seed: int) -> None:

@@ -1,10 +1,11 @@
 """What a subset is: the attributes of its YAML, checked, as plain frozen values."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cxg_assets.ingest.errors import BadInput, shown, shown_names
+from cxg_assets.ingest.sampling import Order, Sample, Split
 
 DEFAULT_OBS_COLUMNS = (
     "assay",
@@ -21,6 +22,9 @@ DEFAULT_ORGANISM = "homo_sapiens"
 
 LAYERS = ("raw", "normalized")
 COMPRESSIONS = ("gzip", "lzf", "zstd", "none")
+
+SPLIT = "split"
+"""Column of a subset's obs file: the part of each cell, where there is a split."""
 
 RESERVED_NAMES = {
     "census": "the assets of the Census itself are in that group",
@@ -65,7 +69,11 @@ class SubsetSpec:
         value_filter: SOMA filter over obs; None keeps every cell.
         obs_columns: obs columns of the chunks, in this order after `soma_joinid`.
         genes: None keeps every gene.
-        max_obs: Keep only the first so many cells of the selection.
+        max_obs: Keep only the first so many cells of the selection, and of its sample.
+        sample: Which of the cells that pass are kept; None keeps all.
+        split: Into which parts the cells are divided; None is one whole. The subset's obs file then has a column
+            `split`, a dictionary of the parts in their order, and each chunk belongs to one part.
+        order: In which order the cells of a part go to its chunks.
         layer: X layer of the Census.
         chunk_size: Cells per chunk; the last chunk has the rest.
         compression: How the chunk files' arrays are compressed.
@@ -80,6 +88,9 @@ class SubsetSpec:
     obs_columns: tuple[str, ...] = DEFAULT_OBS_COLUMNS
     genes: GeneSelection | None = None
     max_obs: int | None = None
+    sample: Sample | None = None
+    split: Split | None = None
+    order: Order = field(default_factory=Order)
     layer: str = "raw"
     chunk_size: int = DEFAULT_CHUNK_SIZE
     compression: str = "gzip"
@@ -108,6 +119,8 @@ class SubsetSpec:
             raise BadInput(f"obs_columns: {shown_names(sorted(repeated))} is listed twice")
         if "soma_joinid" in self.obs_columns:
             raise BadInput("obs_columns: soma_joinid is always the first column; take it out of the list")
+        if self.split is not None and SPLIT in self.obs_columns:
+            raise BadInput(f"obs_columns: {SPLIT} is the column of the split's parts; take it out of the list")
 
 
 def _require_positive(attribute: str, value: Any) -> None:

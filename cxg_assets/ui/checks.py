@@ -106,6 +106,11 @@ NO_DUPLICATES = Check(
     "census index. The same cell in two datasets is not a duplicate: is_primary_data distinguishes them.",
     blocking=False,
 )
+SPLIT_KEEPS_GROUPS = Check(
+    name="split_keeps_groups",
+    description="If there is a split, no group (no donor, no dataset: what split.by names) is in two parts, and each "
+    "part has the cells that were counted. Reads these columns of the subset. Otherwise it passes.",
+)
 COVERS_SUBSET = Check(
     name="plan_covers_subset",
     description="Every soma_joinid of the subset is in exactly one chunk, each chunk starts and ends with the cells "
@@ -139,7 +144,7 @@ FILES_ARE_THERE = Check(
 
 RELEASE_CHECKS = (NOT_RETRACTED,)
 INDEX_CHECKS = (ROW_COUNT,)
-SUBSET_CHECKS = (NOT_EMPTY, PRIMARY_ONLY, NO_DUPLICATES)
+SUBSET_CHECKS = (NOT_EMPTY, PRIMARY_ONLY, NO_DUPLICATES, SPLIT_KEEPS_GROUPS)
 PLAN_CHECKS = (COVERS_SUBSET,)
 GATE = (ALL_STORED, MANIFEST_SUMS, CHECKSUMS, GENE_ORDER, EQUALS_CENSUS)
 """Run inside the step that publishes, before it does; so they hold however it is launched."""

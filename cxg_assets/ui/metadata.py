@@ -17,7 +17,7 @@ from cxg_assets.ingest.quantities import counted, duration, size
 from cxg_assets.ingest.records import decode, encode
 from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.selection import Selection, genes_in_words
-from cxg_assets.ingest.selection.subset import PLANNING_COLUMNS, Subset, subset_columns
+from cxg_assets.ingest.selection.subset import PLANNING_COLUMNS, Subset, part_field, subset_columns
 from cxg_assets.names import census_index_key, filtered_subset_key, h5ad_chunks_key
 from cxg_assets.ui.schemas import (
     chunk_obs_schema,
@@ -55,8 +55,8 @@ WHEN_WRITTEN = "figures_when_written"
 REPORT = "chunk_report"
 """Key of the whole report of a chunk, as JSON, for the program; all other keys are for people."""
 
-_MAY_BE_UNKNOWN = {"read_seconds", "encode_seconds", "upload_seconds", "nnz_decoded", "stored_at"}
-"""Fields of a chunk's report that are 0 when nobody knows them."""
+_MAY_BE_UNKNOWN = {"read_seconds", "encode_seconds", "upload_seconds", "nnz_decoded", "stored_at", "split"}
+"""Fields of a chunk's report that are 0 or None when nobody knows them, or it has none."""
 
 
 def release_metadata(release: Release) -> Metadata:
@@ -103,8 +103,9 @@ def subset_metadata(
         warnings: Labels that the filters overlook.
     """
     selection = subset.selection
-    columns = subset_columns(selection.obs_columns, index_schema)
-    schema = obs_schema(pa.schema([index_schema.field(name) for name in columns]))
+    columns = subset_columns(selection, index_schema)
+    written = pa.schema([index_schema.field(name) for name in columns])
+    schema = obs_schema(written if selection.split is None else written.append(part_field()))
     lineage = same_columns(census_index_key(selection.organism), columns)
     return {
         **_file(uri, subset.n_obs, schema, lineage, n_bytes),
@@ -113,6 +114,8 @@ def subset_metadata(
         "resolved_filter": _filter_of(selection),
         "gene_selection": genes_in_words(selection.genes, subset.n_vars),
         "max_obs": "no limit" if selection.max_obs is None else selection.max_obs,
+        **_sample_of(subset),
+        **_split_of(subset),
         "layers": list(subset.layers),
         "fingerprint": subset.fingerprint,
         "census_build": subset.release.build,
@@ -133,6 +136,9 @@ def plan_metadata(plan: ChunkPlan, uri: str) -> Metadata:
         "expected_nnz": sum(chunk.nnz for chunk in plan.chunks),
         "amplification": round(plan.amplification, 3),
         **_fields(header, "layer", "compression"),
+        "order": header.order_in_words,
+        **({} if header.mixing is None else {"datasets_per_512_cells": header.mixing.datasets}),
+        **_split_of(header.subset),
         "resolved_filter": _filter_of(header.subset.selection),
         "genes": genes_in_words(header.subset.selection.genes, header.subset.n_vars),
     }
@@ -235,6 +241,9 @@ def dataset_metadata(dataset: Dataset, uri: str) -> Metadata:
         "census_build": dataset.header.subset.release.build,
         "published_at": dataset.published_at,
         "resolved_filter": _filter_of(selection),
+        **_sample_of(dataset.header.subset),
+        **_split_of(dataset.header.subset),
+        "order": dataset.header.order_in_words,
         "genes": genes_in_words(selection.genes, dataset.header.subset.n_vars),
     }
 
@@ -251,6 +260,25 @@ def _file(
 
 def _fields(value: object, *names: str) -> Metadata:
     return {name: getattr(value, name) for name in names}
+
+
+def _sample_of(subset: Subset) -> Metadata:
+    """What the sample kept; nothing without one."""
+    if subset.selection.sample is None or subset.sampled is None:
+        return {}
+    return {
+        "sample": subset.selection.sample.in_words,
+        "n_obs_before_sample": subset.sampled.n_obs,
+        "groups": f"{subset.sampled.n_groups_kept:,} of {subset.sampled.n_groups:,} kept",
+    }
+
+
+def _split_of(subset: Subset) -> Metadata:
+    """The parts of the split with their shares; nothing without one."""
+    if subset.selection.split is None:
+        return {}
+    rows = {part: f"{n_obs:,} cells, {100 * n_obs / subset.n_obs:.1f} %" for part, n_obs in subset.parts.items()}
+    return {"split": subset.selection.split.in_words, "parts": _table(rows)}
 
 
 def _filter_of(selection: Selection) -> str:

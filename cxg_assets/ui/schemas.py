@@ -1,13 +1,13 @@
 """Tables as Dagster shows them: columns with type and meaning, and the columns that they come from."""
 
 from collections.abc import Iterable
-from dataclasses import fields
-from typing import Any, cast
+from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
-from cxg_assets.ingest.plan.chunk_plan import Chunk
+from cxg_assets.ingest.plan.chunk_plan import CHUNK_SCHEMA
+from cxg_assets.ingest.spec import SPLIT
 
 OBS_DESCRIPTIONS = {
     "soma_joinid": "The cell's number in this build of the Census; means nothing in another build",
@@ -30,6 +30,7 @@ OBS_DESCRIPTIONS = {
     "raw_mean_nnz": "Mean of the cell's counts that are not zero",
     "raw_variance_nnz": "Variance of the cell's counts that are not zero",
     "n_measured_vars": "Genes that the cell's dataset has measured",
+    SPLIT: "Part of the split",
 }
 """Of the obs columns of current builds (CELLxGENE Census schema 2)."""
 
@@ -37,19 +38,21 @@ _ONTOLOGY_SUFFIX = "_ontology_term_id"
 
 _CHUNK_DESCRIPTIONS = {
     "key": "Partition key",
-    "row_start": "First row in the subset's obs file",
+    "row_start": "First row in the plan's obs file, or the subset's where the plan has none",
     "row_stop": "One past the last row",
     "nnz": "Non-zeros that obs expects in X of all genes",
     "n_tiles": "Rows of X tiles that the cells lie in",
-    "first_joinid": "soma_joinid of the first cell",
-    "last_joinid": "soma_joinid of the last cell",
+    "first_joinid": "Least soma_joinid",
+    "last_joinid": "Greatest soma_joinid",
     "fingerprint": "SHA-256 over everything that decides the file's bytes",
+    "split": "Part of the split that all its cells belong to",
+    "pool": "Pool that it is read from together with others; none in census order",
 }
 
 _CHUNK_SOURCES = {"first_joinid": "soma_joinid", "last_joinid": "soma_joinid", "nnz": "nnz"}
 """Columns of the chunk table, and the column of the subset that each is made of."""
 
-_NEVER_NULL = {"soma_joinid", *_CHUNK_DESCRIPTIONS}
+_NEVER_NULL = {"soma_joinid", *_CHUNK_DESCRIPTIONS} - {"split", "pool"}
 
 
 def obs_schema(schema: pa.Schema) -> dg.TableSchema:
@@ -66,10 +69,7 @@ def chunk_obs_schema(obs_columns: Iterable[str]) -> dg.TableSchema:
 
 def chunk_table_schema() -> dg.TableSchema:
     """Columns of the chunk plan."""
-    # The types that plan.parquet has. Not from a row: for that Arrow imports pandas, a fifth of a second.
-    arrow = {str: pa.string(), int: pa.int64()}
-    schema = pa.schema([(field.name, arrow[cast(type, field.type)]) for field in fields(Chunk)])
-    return _table_schema(schema, _CHUNK_DESCRIPTIONS, unique={"key", "fingerprint"})
+    return _table_schema(CHUNK_SCHEMA, _CHUNK_DESCRIPTIONS, unique={"key", "fingerprint"})
 
 
 def same_columns(upstream: dg.AssetKey, names: Iterable[str]) -> dg.TableColumnLineage:

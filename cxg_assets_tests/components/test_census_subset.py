@@ -1,13 +1,15 @@
 """YAML files, loaded as Dagster loads them."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from cxg_assets.code_location import complete
-from cxg_assets.components.attributes import Genes
+from cxg_assets.components.attributes import PARTS
 from cxg_assets.components.census_subset import CensusSubset
+from cxg_assets.ingest.sampling import Order, Sample, Split
 from cxg_assets.ingest.spec import DEFAULT_OBS_COLUMNS, GeneSelection, SubsetSpec
 from cxg_assets.names import CENSUS_RELEASE, census_index_key, filtered_subset_key
 from cxg_assets.ui.descriptions import OwnersAndTags
@@ -23,6 +25,10 @@ attributes:
     value_filter: "nnz >= 3"
     feature_ids: [ENSMUSG00000000001]
   max_obs: 12
+  sample: {by: cell_type, at_most: 1000, at_least: 100, min_donors: 3, fraction: 0.5, seed: 4}
+  split: {by: [donor_id], shares: {train: 0.8, test: 0.2}, stratify: cell_type, seed: 5}
+  order: shuffled
+  seed: 6
   layer: normalized
   chunk_size: 34
   compression: lzf
@@ -43,6 +49,9 @@ def test_every_attribute_reaches_the_engine(tree: Callable[..., dg.ComponentTree
         obs_columns=("sex", "assay"),
         genes=GeneSelection(value_filter="nnz >= 3", feature_ids=("ENSMUSG00000000001",)),
         max_obs=12,
+        sample=Sample(by=("cell_type",), at_most=1000, at_least=100, min_donors=3, fraction=0.5, seed=4),
+        split=Split(by=("donor_id",), shares={"train": 0.8, "test": 0.2}, stratify="cell_type", seed=5),
+        order=Order(kind="shuffled", seed=6),
         layer="normalized",
         chunk_size=34,
         compression="lzf",
@@ -52,8 +61,32 @@ def test_every_attribute_reaches_the_engine(tree: Callable[..., dg.ComponentTree
         owners=("team:cell-models", "me@lab.org"), tags={"project": "lung"}
     )
     # Every declared attribute is above, so a newly added one fails here until it is.
-    assert set(CensusSubset.model_fields) == set(SubsetSpec.__dataclass_fields__) | {"destination", "owners", "tags"}
-    assert set(Genes.model_fields) == {"value_filter", "feature_ids", "file"}
+    others = {"destination", "owners", "tags", "seed"}
+    assert set(CensusSubset.model_fields) == set(SubsetSpec.__dataclass_fields__) | others
+    assert set(PARTS["genes"].model_fields) == {"value_filter", "feature_ids", "file"}
+    assert set(PARTS["sample"].model_fields) == set(Sample.__dataclass_fields__)
+    assert set(PARTS["split"].model_fields) == set(Split.__dataclass_fields__)
+
+
+HELD_OUT = """\
+type: cxg_assets.CensusSubset
+attributes:
+  name: lung_t
+  organism: mus_musculus
+  split: {by: dataset_id, held_out: {test: {file: test.txt}, validation: [d3]}}
+"""
+
+
+def test_values_that_are_held_out_are_read_from_a_file_beside_the_yaml(
+    tree: Callable[..., dg.ComponentTree], tmp_path: Path
+) -> None:
+    loaded = tree(lung_t=HELD_OUT)
+    [yaml] = tmp_path.glob("*/defs/lung_t/defs.yaml")
+    yaml.with_name("test.txt").write_text("\ufeff# held out\r\nd1\r\n\r\nd2 and more\r\nd1\r\n", encoding="utf-8")
+
+    split = loaded.load_component("lung_t", CensusSubset).spec().split
+
+    assert split == Split(by=("dataset_id",), held_out={"test": ("d1", "d2 and more"), "validation": ("d3",)})
 
 
 def test_what_is_left_out_has_the_defaults_of_the_engine(tree: Callable[..., dg.ComponentTree]) -> None:

@@ -44,6 +44,11 @@ class SplitCells:
         return (hash_rows(batch, self.split.seed, _PURPOSE)[:, None] > self._thresholds[groups]).sum(axis=1)
 
     @property
+    def n_obs_of_parts(self) -> dict[str, int]:
+        """The cells of each part by its name."""
+        return dict(zip(self.split.parts, self.n_obs.tolist(), strict=True))
+
+    @property
     def points_off(self) -> float:
         """By how many percentage points the share of a part is off at most; 0 for lists."""
         if not self.split.shares:

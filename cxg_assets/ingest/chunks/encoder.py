@@ -52,8 +52,10 @@ class ChunkEncoder:
         self._indptr.append(rows.indptr[1:] + self.nnz)
         self.nnz += int(rows.indptr[-1])
 
-    def finish(self, obs: pa.Table, chunk: str, fingerprint: str) -> bytes:
+    def finish(self, obs: pa.Table, chunk: str, fingerprint: str, split: str | None = None) -> bytes:
         """Writes obs, the chunk's rows of the subset, and closes the file. Returns the bytes of the h5ad file.
+
+        `split` is its part of the split, where the template has one.
 
         Raises:
             CxgError: A column of text, whole numbers or truth values misses some, which h5ad has no encoding for, or
@@ -72,6 +74,8 @@ class ChunkEncoder:
         self._fill_obs(obs)
         self._dataset(f"uns/{UNS_KEY}/chunk")[()] = chunk
         self._dataset(f"uns/{UNS_KEY}/fingerprint")[()] = fingerprint
+        if split is not None:
+            self._dataset(f"uns/{UNS_KEY}/split")[()] = split
         self._file.flush()
         image = self._file.id.get_file_image()
         self.close()

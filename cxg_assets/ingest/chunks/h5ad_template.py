@@ -48,10 +48,12 @@ def make_template(
     provenance: Mapping[str, str],
     compression: str,
     chunk_size: int,
+    has_split: bool = False,
 ) -> Template:
     """Encodes what the chunks share: var, the types and categories of obs (of which no rows are needed), provenance.
 
-    `obs_columns` are those after soma_joinid. Only numbers are compressed; text cannot be in HDF5.
+    `obs_columns` are those after soma_joinid, `chunk_size` the cells of the largest chunk. Only numbers are compressed;
+    text cannot be in HDF5. With `has_split` each chunk tells its part of a split.
 
     Raises:
         CxgError: h5ad has no encoding for what a column of obs or var holds.
@@ -67,7 +69,7 @@ def make_template(
         write_elem(file, "var", frame, dataset_kwargs=kwargs)
         # Sorted, as the fingerprint takes it: HDF5 lays things out in the order they come.
         write_elem(file, "uns", {UNS_KEY: dict(sorted(provenance.items()))})
-        for name in ("chunk", "fingerprint"):
+        for name in ("chunk", "fingerprint", *(("split",) if has_split else ())):
             _describe(file.create_dataset(f"uns/{UNS_KEY}/{name}", (), h5py.string_dtype()), "string")
         for name in ("obsm", "varm", "obsp", "varp", "layers"):
             write_elem(file, name, {})

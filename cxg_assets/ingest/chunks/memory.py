@@ -26,7 +26,8 @@ import os
 from pathlib import Path
 
 from cxg_assets.ingest.census.census import X_TILE_BYTES
-from cxg_assets.ingest.chunks.reader import BLOCK_NNZ, BUFFER_BYTES
+from cxg_assets.ingest.chunks.blocks import BLOCK_NNZ
+from cxg_assets.ingest.chunks.reader import BUFFER_BYTES
 from cxg_assets.ingest.chunks.worker import N_UPLOADS
 
 PROCESS_BYTES = 400 * 2**20

@@ -11,7 +11,9 @@ import pyarrow as pa
 
 from cxg_assets.ingest.census.distinct import n_distinct
 from cxg_assets.ingest.census.tiles import TILE
+from cxg_assets.ingest.chunks.blocks import Block, plan_blocks
 from cxg_assets.ingest.chunks.csr import CsrBuilder, CsrRows
+from cxg_assets.ingest.chunks.pools import PoolRows, tile_blocks
 from cxg_assets.ingest.errors import CxgError, Unreachable
 from cxg_assets.ingest.storage.retry import Patience
 from cxg_assets.ingest.storage.s3_errors import explain, is_transient
@@ -19,9 +21,6 @@ from cxg_assets.ingest.storage.s3_errors import explain, is_transient
 if TYPE_CHECKING:
     import tiledbsoma
 
-
-BLOCK_NNZ = 6_000_000
-"""Non-zeros read at once: one or two rows of X tiles, some 0.25 GiB of points and matrix with two blocks in flight."""
 
 BUFFER_BYTES = 32 * 2**20
 """Bytes TileDB holds for each of the three columns of a read."""
@@ -44,41 +43,6 @@ class ReadCounters:
 
     slow_downs: int
     nnz_decoded: int
-
-
-@dataclass(frozen=True)
-class Block:
-    """A run of consecutive rows, start … stop-1, that is read at once."""
-
-    start: int
-    stop: int
-
-
-def plan_blocks(joinids: np.ndarray, nnz: np.ndarray, budget: int = BLOCK_NNZ) -> Iterator[Block]:
-    """Cuts rows into blocks of at most `budget` non-zeros, at tile edges where it can.
-
-    Args:
-        joinids: (n_rows,) int64 soma_joinids in reading order.
-        nnz: (n_rows,) expected non-zeros of each row.
-        budget: Non-zeros of a block; a single row may have more.
-
-    Yields:
-        Blocks that cover all rows in order.
-    """
-    total = np.cumsum(nnz, dtype=np.int64)
-    tiles = joinids // TILE
-    start, n_rows = 0, len(joinids)
-    while start < n_rows:
-        read = total[start - 1] if start else 0
-        stop = max(int(np.searchsorted(total, read + budget, side="right")), start + 1)
-        if stop < n_rows:
-            # A tile that two blocks share is decoded twice: end this block where the tile of the next row begins.
-            edge = stop
-            while edge > start and tiles[edge - 1] == tiles[stop]:
-                edge -= 1
-            stop = edge if edge > start else stop
-        yield Block(start, stop)
-        start = stop
 
 
 class XReader:
@@ -191,14 +155,14 @@ class _ReadBlock:
         nnz_decoded: Non-zeros that TileDB decoded for it.
     """
 
-    rows: CsrRows
+    rows: CsrRows | PoolRows
     seconds: float
     retries: int
     nnz_decoded: int
 
 
 class RowFeed:
-    """Rows of X in the order of their joinids.
+    """Rows of X in the order that is asked for.
 
     Attributes:
         read_seconds: Spent reading the rows taken so far: each has an even share of its block's time.
@@ -207,7 +171,14 @@ class RowFeed:
         nnz_decoded: Non-zeros that TileDB decoded for the rows taken so far: each has an even share of its block's.
     """
 
-    def __init__(self, x: XReader, joinids: np.ndarray, nnz: np.ndarray, thread: ThreadPoolExecutor) -> None:
+    def __init__(
+        self,
+        x: XReader,
+        joinids: np.ndarray,
+        nnz: np.ndarray,
+        thread: ThreadPoolExecutor,
+        pools: Iterator[Block] | None = None,
+    ) -> None:
         """Begins to read the first block.
 
         Args:
@@ -215,13 +186,15 @@ class RowFeed:
             joinids: (n_rows,) int64 soma_joinids.
             nnz: (n_rows,) expected non-zeros of each row.
             thread: Reads; one block at a time.
+            pools: Blocks of shuffled cells that are in memory together; None where joinids are in order.
         """
         self.read_seconds = 0.0
         self.read_retries = 0
         self.nnz_decoded = 0.0
         self._x = x
-        self._joinids = joinids
-        self._blocks = plan_blocks(joinids, nnz)
+        self._joinids, self._nnz = joinids, nnz
+        self._blocks = plan_blocks(joinids, nnz) if pools is None else pools
+        self._read = self._read_in_order if pools is None else self._read_pool
         self._thread = thread
         self._next = self._read_next()
         self._block: _ReadBlock | None = None
@@ -249,7 +222,7 @@ class RowFeed:
             self._used = stop
             if stop == rows.n_rows:
                 self._block = None
-            yield rows.rows(start, stop)
+            yield from rows.cut(start, stop)
 
     def close(self) -> None:
         """Waits for a read under way and drops it."""
@@ -258,11 +231,14 @@ class RowFeed:
 
     def _read_next(self) -> Future[_ReadBlock] | None:
         block = next(self._blocks, None)
-        return None if block is None else self._thread.submit(self._read, self._joinids[block.start : block.stop])
+        if block is None:
+            return None
+        rows = slice(block.start, block.stop)
+        return self._thread.submit(self._read_block, self._joinids[rows], self._nnz[rows])
 
-    def _read(self, joinids: np.ndarray) -> _ReadBlock:
+    def _read_block(self, joinids: np.ndarray, nnz: np.ndarray) -> _ReadBlock:
         began, before = time.perf_counter(), self._x.counters
-        rows, retries = PATIENCE.call(lambda: self._x.read(joinids), lambda error: isinstance(error, Unreachable))
+        rows, retries = self._read(joinids, nnz)
         after = self._x.counters
         return _ReadBlock(
             rows=rows,
@@ -270,3 +246,15 @@ class RowFeed:
             retries=retries + after.slow_downs - before.slow_downs,
             nnz_decoded=after.nnz_decoded - before.nnz_decoded,
         )
+
+    def _read_in_order(self, joinids: np.ndarray, _nnz: np.ndarray) -> tuple[CsrRows, int]:
+        """Rows, and how often reading them was begun anew."""
+        return PATIENCE.call(lambda: self._x.read(joinids), lambda error: isinstance(error, Unreachable))
+
+    def _read_pool(self, joinids: np.ndarray, nnz: np.ndarray) -> tuple[PoolRows, int]:
+        in_order = np.argsort(joinids)
+        joinids, nnz = joinids[in_order], nnz[in_order]
+        read = [self._read_in_order(joinids[block.start : block.stop], nnz) for block in tile_blocks(joinids, nnz)]
+        order = np.empty_like(in_order)
+        order[in_order] = np.arange(len(order))
+        return PoolRows([rows for rows, _ in read], order), sum(retries for _, retries in read)

@@ -32,6 +32,7 @@ class ChunkReport:
             chunk's share of its blocks. 0 when it is not known.
         stored_at: When it had been stored, by the worker's clock, in seconds since 1970; of a chunk that was read back
             from its file, by the store's. 0 when it is not known.
+        split: Part of the split that its cells belong to; None without a split.
     """
 
     chunk: str
@@ -54,6 +55,7 @@ class ChunkReport:
     upload_retries: int = 0
     nnz_decoded: int = 0
     stored_at: float = 0.0
+    split: str | None = None
 
 
 def report_fields(told: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import h5py
 from cxg_assets.ingest.chunks.h5ad_template import UNS_KEY
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.errors import CxgError
-from cxg_assets.ingest.layout import chunk_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, PlanHeader
 from cxg_assets.ingest.plan.published import remedy
 from cxg_assets.ingest.storage.store import Store
@@ -23,7 +22,7 @@ def read_report(store: Store, header: PlanHeader, chunk: Chunk) -> ChunkReport:
         FileNotFoundError: The chunk is not stored.
         CxgError: The file is not the chunk that the plan means.
     """
-    data = store.get(chunk_path(header.subset.name, header.plan_id, chunk.key, chunk.fingerprint))
+    data = store.get(header.path(chunk))
     nnz = require_chunk(io.BytesIO(data), store, header, chunk)
     return report_on(data, store, header, chunk, nnz=nnz, worker="", attempt=0)
 
@@ -35,7 +34,7 @@ def report_on(
     return ChunkReport(
         chunk=chunk.key,
         fingerprint=chunk.fingerprint,
-        uri=store.uri(chunk_path(header.subset.name, header.plan_id, chunk.key, chunk.fingerprint)),
+        uri=store.uri(header.path(chunk)),
         n_obs=chunk.n_obs,
         n_vars=header.subset.n_vars,
         nnz=nnz,
@@ -43,6 +42,7 @@ def report_on(
         sha256=hashlib.sha256(data).hexdigest(),
         first_joinid=chunk.first_joinid,
         last_joinid=chunk.last_joinid,
+        split=chunk.split,
         worker=worker,
         attempt=attempt,
         **measured,
@@ -58,7 +58,7 @@ def require_chunk(source: io.BytesIO | Path, store: Store, header: PlanHeader, c
     Returns:
         Its non-zeros.
     """
-    uri = store.uri(chunk_path(header.subset.name, header.plan_id, chunk.key, chunk.fingerprint))
+    uri = store.uri(header.path(chunk))
     try:
         with h5py.File(source, "r") as opened:
             file: Any = opened

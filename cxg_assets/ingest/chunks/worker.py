@@ -17,15 +17,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cxg_assets.ingest.census.census import CensusLocator
+from cxg_assets.ingest.census.tiles import cell_nnz
 from cxg_assets.ingest.chunks.csr import warm_up
 from cxg_assets.ingest.chunks.encoder import ChunkEncoder
 from cxg_assets.ingest.chunks.h5ad_template import Template, make_template
+from cxg_assets.ingest.chunks.pools import pool_blocks
 from cxg_assets.ingest.chunks.reader import BUFFER_BYTES, RowFeed, XReader
 from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
 from cxg_assets.ingest.chunks.stored_chunk import read_report, report_on
 from cxg_assets.ingest.errors import BadInput, CxgError, Unreachable
-from cxg_assets.ingest.layout import chunk_path, subset_obs_path, subset_var_path
-from cxg_assets.ingest.plan.chunk_plan import Chunk, PlanHeader, cell_nnz
+from cxg_assets.ingest.layout import subset_var_path
+from cxg_assets.ingest.plan.chunk_plan import Chunk, PlanHeader
 from cxg_assets.ingest.plan.spans import Span
 from cxg_assets.ingest.storage.feather import FeatherFile, feather_source
 from cxg_assets.ingest.storage.store import Store, StoreLocator
@@ -148,7 +150,8 @@ class Worker:
         """Reads and encodes chunks in order; each is yielded when it is whole."""
         opened = self._open()
         obs = opened.obs.pieces([(chunk.row_start, chunk.row_stop) for chunk in chunks])
-        rows = RowFeed(opened.x, obs["soma_joinid"].to_numpy(), cell_nnz(obs) * opened.x.share, opened.reading)
+        nnz, pools = cell_nnz(obs) * opened.x.share, pool_blocks(chunks, self._job.header.pool_obs)
+        rows = RowFeed(opened.x, obs["soma_joinid"].to_numpy(), nnz, opened.reading, pools)
         with contextlib.closing(rows):
             start = 0
             for chunk in chunks:
@@ -161,7 +164,7 @@ class Worker:
                         encoder.append(piece)
                         encode_seconds += time.perf_counter() - began
                     began = time.perf_counter()
-                    image = encoder.finish(obs.slice(start, chunk.n_obs), chunk.key, chunk.fingerprint)
+                    image = encoder.finish(obs.slice(start, chunk.n_obs), chunk.key, chunk.fingerprint, chunk.split)
                     encode_seconds += time.perf_counter() - began
                 start += chunk.n_obs
                 yield _Encoded(
@@ -176,8 +179,7 @@ class Worker:
     def _store_chunk(self, chunk: Chunk, attempt: int, encoded: "_Encoded") -> ChunkReport | ChunkFailure:
         """Stores one chunk."""
         header = self._job.header
-        path = chunk_path(header.subset.name, header.plan_id, chunk.key, chunk.fingerprint)
-        store = self._open().store
+        path, store = header.path(chunk), self._open().store
         began = time.perf_counter()
         try:
             stored = store.put_chunk(path, encoded.image, chunk.fingerprint, replace=self._job.replace)
@@ -247,11 +249,9 @@ class _Opened:
 
 def _open_job(job: IngestJob, stack: ExitStack) -> _Opened:
     reading, uploading = (stack.enter_context(_started_threads(n)) for n in (1, N_UPLOADS))
-    header = job.header
-    store = job.store.open()
-    obs_path = subset_obs_path(header.subset.name, header.subset.fingerprint)
+    header, store = job.header, job.store.open()
     var_path = subset_var_path(header.subset.name, header.subset.fingerprint)
-    obs = stack.enter_context(FeatherFile(feather_source(store, obs_path)))
+    obs = stack.enter_context(FeatherFile(feather_source(store, header.obs_path)))
     with store.local_copy(var_path) as path, FeatherFile(path) as file:
         var = file.read()
     warm_up()
@@ -271,6 +271,7 @@ def _open_job(job: IngestJob, stack: ExitStack) -> _Opened:
         provenance=header.provenance,
         compression=header.compression,
         chunk_size=header.cells_of_first,
+        has_split=bool(header.subset.parts),
     )
     return _Opened(store, obs, x, template, reading, uploading)
 

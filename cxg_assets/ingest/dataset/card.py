@@ -2,6 +2,7 @@
 
 import io
 from collections import Counter
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.csv
@@ -25,7 +26,7 @@ _CARD = """\
 | Census build | {build} (schema {schema_version}) |
 | Census URI | `{uri}` |
 | Cells | {n_obs:,}{limit}, filter `{value_filter}` |
-| Genes | {genes} |
+{choices}| Genes | {genes} |
 | Layer | X/{layer}, {nnz:,} non-zeros |
 | Files | {n_chunks:,} of at most {at_most}, {n_bytes}, arrays compressed with {compression} |
 | Plan | `{plan_id}` |
@@ -59,6 +60,7 @@ def dataset_card(header: PlanHeader, dataset: Dataset) -> bytes:
         uri=header.subset.release.uri,
         limit="" if selection.max_obs is None else f" (limited to the first {selection.max_obs:,})",
         value_filter=selection.value_filter or "none",
+        choices="".join(f"| {name} | {text} |\n" for name, text in _choices(header)),
         genes=genes_in_words(selection.genes, header.subset.n_vars),
         layer=header.layer,
         compression=header.compression,
@@ -72,6 +74,19 @@ def dataset_card(header: PlanHeader, dataset: Dataset) -> bytes:
         n_bytes=size(dataset.n_bytes),
     )
     return text.encode()
+
+
+def _choices(header: PlanHeader) -> Iterator[tuple[str, str]]:
+    """What was done with the cells that passed the filter, and what came of it."""
+    subset = header.subset
+    if subset.selection.sample is not None and subset.sampled is not None:
+        groups = f", {subset.sampled.n_groups_kept:,} of {subset.sampled.n_groups:,} groups"
+        yield "Sample", f"{subset.selection.sample.in_words}: of {subset.sampled.n_obs:,} cells{groups}"
+    if subset.selection.split is not None:
+        parts = ", ".join(f"{part} {n_obs:,}" for part, n_obs in subset.parts.items())
+        yield "Split", f"{subset.selection.split.in_words}: {parts} cells; column `split` of the manifest"
+    if header.pool_obs is not None:
+        yield "Order", header.order_in_words
 
 
 def citations_csv(obs: FeatherSource, datasets: pa.Table) -> bytes:

@@ -12,7 +12,7 @@ import io
 import resource
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from cxg_assets.ingest.chunks.stored_chunk import require_chunk
 from cxg_assets.ingest.dataset.manifest import checksum, other_checksum, read_manifest
-from cxg_assets.ingest.errors import BadInput, CxgError, shown_names
+from cxg_assets.ingest.errors import BadInput, CxgError, shown, shown_names
 from cxg_assets.ingest.layout import manifest_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, load_plan, stored_sizes
 from cxg_assets.ingest.plan.published import read_dataset, remedy
@@ -169,15 +169,16 @@ class LoadedDataset:
         )
 
 
-def load_dataset(store: Store, subset_name: str) -> LoadedDataset:
+def load_dataset(store: Store, subset_name: str, split: str | None = None) -> LoadedDataset:
     """What `dataset.json` points to, whatever runs have made since. Only the plan is read now.
 
     Args:
         store: The destination.
         subset_name: Name of the subset.
+        split: Only the chunks of this part of its split; None loads all.
 
     Raises:
-        BadInput: Nothing of the subset is published there, or its plan was removed.
+        BadInput: Nothing of the subset is published there, its plan was removed, or it has no such part.
         CxgError: dataset.json or the plan cannot be read.
     """
     try:
@@ -188,9 +189,16 @@ def load_dataset(store: Store, subset_name: str) -> LoadedDataset:
             f"{subset_name} is not published at {store.url} ({error}); {ingest} writes and publishes it"
         ) from error
     try:
-        return LoadedDataset(store=store, plan=load_plan(store, subset_name, dataset.header.plan_id))
+        plan = load_plan(store, subset_name, dataset.header.plan_id)
     except FileNotFoundError as error:
         raise BadInput(str(error)) from error
+    if split is not None:
+        parts = plan.header.subset.parts
+        if split not in parts:
+            has = f"it has {', '.join(parts)}" if parts else "it was made without a split"
+            raise BadInput(f"split: {shown(split)} is no part of {subset_name}; {has}")
+        plan = replace(plan, chunks=tuple(chunk for chunk in plan.chunks if chunk.split == split))
+    return LoadedDataset(store=store, plan=plan)
 
 
 def load_table(store: Store, path: str, columns: Sequence[str] | None = None) -> pa.Table:

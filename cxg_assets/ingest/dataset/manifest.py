@@ -24,6 +24,7 @@ SCHEMA = pa.schema(
         ("n_bytes", pa.int64()),
         ("sha256", pa.string()),
         ("fingerprint", pa.string()),
+        ("split", pa.string()),
     ]
 )
 
@@ -70,6 +71,10 @@ def unlike_subset(plan: ChunkPlan, reports: Sequence[ChunkReport]) -> list[str]:
     """Where reports do not add up to the subset, each in words."""
     subset = plan.header.subset
     wrong = [f"the chunks have {other}" for other in other_sums(reports, {"n_obs": subset.n_obs}, "the subset")]
+    for part, n_obs in subset.parts.items():
+        of_part = [report for report in reports if report.split == part]
+        others = other_sums(of_part, {"n_obs": n_obs}, "the subset")
+        wrong += [f"the chunks of {part} have {other}" for other in others]
     others = [report.chunk for report in reports if report.n_vars != subset.n_vars]
     if others:
         wrong.append(f"chunk {others[0]} has another number of genes than the subset, {subset.n_vars:,}")
@@ -133,7 +138,10 @@ def read_manifest(data: bytes) -> list[ChunkReport]:
     """
     try:
         # Not of BytesIO: pyarrow reads Python files ahead in threads, and a process that ends at once is aborted.
-        rows = pq.read_table(pa.BufferReader(data)).select(SCHEMA.names).cast(SCHEMA).to_pylist()
+        table = pq.read_table(pa.BufferReader(data))
+        if "split" not in table.schema.names:  # of an earlier version
+            table = table.append_column("split", pa.nulls(table.num_rows, pa.string()))
+        rows = table.select(SCHEMA.names).cast(SCHEMA).to_pylist()
     except (pa.ArrowException, OSError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise CxgError(f"it is not a manifest of this version of cxg_assets: {reason}") from error

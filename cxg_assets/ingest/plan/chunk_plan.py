@@ -1,15 +1,14 @@
 """The chunk plan: which cells go to which chunk."""
 
+import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cxg_assets.ingest.census.tiles import NNZ_PER_CELL, TILE
+from cxg_assets.ingest.census.tiles import TILE
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.layout import (
     card_path,
@@ -18,10 +17,15 @@ from cxg_assets.ingest.layout import (
     is_mark,
     manifest_path,
     plan_folder,
+    plan_obs_path,
     plan_path,
+    subset_obs_path,
 )
+from cxg_assets.ingest.plan.earlier_versions import upgraded_header
 from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION
+from cxg_assets.ingest.plan.mixing import Mixing
 from cxg_assets.ingest.records import decode, encode
+from cxg_assets.ingest.sampling import Order
 from cxg_assets.ingest.selection.selection import genes_in_words
 from cxg_assets.ingest.selection.subset import Subset
 from cxg_assets.ingest.storage.local import Listed
@@ -36,13 +40,15 @@ class Chunk:
 
     Attributes:
         key: Partition key, five digits.
-        row_start: First row in the subset's obs file.
+        row_start: First row in the plan's obs file, which may be the subset's.
         row_stop: One past the last row.
         nnz: Non-zeros that obs expects in X of all genes.
         n_tiles: Rows of X tiles that these cells lie in.
-        first_joinid: soma_joinid of the first cell.
-        last_joinid: soma_joinid of the last cell.
+        first_joinid: Least soma_joinid.
+        last_joinid: Greatest soma_joinid.
         fingerprint: SHA-256 (hex) over everything that decides the file's bytes.
+        split: Part of the split that all its cells belong to; None without a split.
+        pool: Number of the pool that it is read from, with others of that pool; None in census order.
     """
 
     key: str
@@ -53,11 +59,18 @@ class Chunk:
     first_joinid: int
     last_joinid: int
     fingerprint: str
+    split: str | None = None
+    pool: int | None = None
 
     @property
     def n_obs(self) -> int:
         """Cells of the chunk."""
         return self.row_stop - self.row_start
+
+
+_TEXTS = ("key", "fingerprint", "split")
+CHUNK_SCHEMA = pa.schema([(field.name, pa.string() if field.name in _TEXTS else pa.int64()) for field in fields(Chunk)])
+"""Of plan.parquet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +85,9 @@ class PlanHeader:
         compression: Compression of the chunk files.
         chunk_size: Cells per chunk asked for.
         encoding_version: Version of the chunk format that the fingerprints stand for.
+        order: Of the cells of a part.
+        pool_obs: Cells of a pool; None in census order.
+        mixing: How well the cells are mixed, where they are shuffled and obs tells their datasets.
     """
 
     plan_id: str
@@ -81,6 +97,33 @@ class PlanHeader:
     compression: str
     chunk_size: int
     encoding_version: int
+    order: Order = field(default_factory=Order)
+    pool_obs: int | None = None
+    mixing: Mixing | None = None
+
+    @property
+    def has_own_obs(self) -> bool:
+        """Whether its rows are in another order than the subset's."""
+        return self.pool_obs is not None or bool(self.subset.parts)
+
+    @property
+    def obs_path(self) -> str:
+        """Where the obs file is that the rows of its chunks are of, relative to the destination."""
+        if self.has_own_obs:
+            return plan_obs_path(self.subset.name, self.plan_id)
+        return subset_obs_path(self.subset.name, self.subset.fingerprint)
+
+    def path(self, chunk: Chunk) -> str:
+        """Where one of its chunks lies, relative to the destination."""
+        return chunk_path(self.subset.name, self.plan_id, chunk.key, chunk.fingerprint)
+
+    @property
+    def order_in_words(self) -> str:
+        """The order of the cells and how well it mixes them, for a person."""
+        if self.pool_obs is None:
+            return "by soma_joinid"
+        mixed = "" if self.mixing is None else f": {self.mixing.in_words}"
+        return f"{self.order.in_words}, in pools of {self.pool_obs:,} cells{mixed}"
 
     @property
     def cells_of_first(self) -> int:
@@ -89,12 +132,14 @@ class PlanHeader:
         The bytes of a chunk go by this and not by `chunk_size`: a subset that fits into one chunk is the same file at
         any size that holds it, and has the same fingerprint.
         """
-        return min(self.chunk_size, self.subset.n_obs)
+        return min(self.chunk_size, max(self.subset.parts.values(), default=self.subset.n_obs))
 
     @property
     def provenance(self) -> dict[str, str]:
         """What every chunk's `uns` tells of its origin."""
         release, selection = self.subset.release, self.subset.selection
+        order = None if self.pool_obs is None else self.order
+        choices = {"sample": selection.sample, "split_by": selection.split, "order": order}
         return {
             "subset": self.subset.name,
             "census_build": release.build,
@@ -109,6 +154,7 @@ class PlanHeader:
             "value_filter": selection.value_filter or "",
             "genes": genes_in_words(selection.genes, self.subset.n_vars),
             "encoding_version": str(self.encoding_version),
+            **{name: choice.in_words for name, choice in choices.items() if choice is not None},
         }
 
 
@@ -123,16 +169,20 @@ class ChunkPlan:
     def amplification(self) -> float:
         """Cells in the X tiles that a pass decodes, for each cell selected: 1.0 at best.
 
-        A tile that two neighbouring chunks share counts once.
+        A tile that two neighbouring chunks share counts once; of a pool, those of its most scattered chunk.
         """
-        n_tiles = sum(chunk.n_tiles for chunk in self.chunks)
-        for before, after in zip(self.chunks, self.chunks[1:], strict=False):
+        pools: dict[int | None, int] = {}
+        for chunk in self.chunks:
+            pools[chunk.pool] = max(pools.get(chunk.pool, 0), chunk.n_tiles)
+        in_order = [chunk for chunk in self.chunks if chunk.pool is None]
+        n_tiles = sum(chunk.n_tiles for chunk in in_order) + sum(pools.values()) - pools.get(None, 0)
+        for before, after in itertools.pairwise(in_order):
             n_tiles -= before.last_joinid // TILE == after.first_joinid // TILE
         return n_tiles * TILE / self.header.subset.n_obs
 
     def path(self, chunk: Chunk) -> str:
-        """Where the chunk lies, relative to the destination."""
-        return chunk_path(self.header.subset.name, self.header.plan_id, chunk.key, chunk.fingerprint)
+        """Where a chunk lies, relative to the destination."""
+        return self.header.path(chunk)
 
     def require_known_format(self) -> None:
         """Refuses a plan of which no chunk can be made: it cannot say what ours would, or stands for other bytes.
@@ -166,7 +216,7 @@ class ChunkPlan:
 
 def write_plan(plan: ChunkPlan, path: Path) -> None:
     """Writes a plan as parquet: a row a chunk, the header as JSON in the schema's metadata."""
-    table = pa.Table.from_pylist([asdict(chunk) for chunk in plan.chunks])
+    table = pa.Table.from_pylist([asdict(chunk) for chunk in plan.chunks], schema=CHUNK_SCHEMA)
     pq.write_table(table.replace_schema_metadata({_HEADER: encode(plan.header)}), path)
 
 
@@ -187,34 +237,6 @@ def _plan_of(table: pa.Table, name: str) -> ChunkPlan:
     except (KeyError, TypeError) as error:
         raise CxgError(f"{name} is not a chunk plan of this version of cxg_assets; {remedy}") from error
     return ChunkPlan(header=decode(PlanHeader, text, path=name, remedy=remedy, upgrade=upgraded_header), chunks=chunks)
-
-
-def upgraded_header(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a plan's header, of which earlier versions told name, parts and size of the subset one by one."""
-    if isinstance(fields.get("subset"), dict):
-        return fields
-    fields = {"encoding_version": 3, **fields}  # the last one that plans did not tell
-    if "selection" not in fields:
-        fields["selection"] = {
-            "organism": fields.pop("organism", None),
-            "value_filter": fields.pop("value_filter", None) or None,
-            "genes": None,
-            "obs_columns": fields.pop("obs_columns", ()),
-            "max_obs": None,
-            "is_complete": False,
-        }
-        fields.pop("genes", None)  # in words
-    parts = {name: fields.pop(name) for name in ("release", "selection", "n_obs", "n_vars") if name in fields}
-    name, fingerprint = fields.pop("subset", None), fields.pop("subset_fingerprint", None)
-    unknown = {"n_obs_before": 0, "n_vars_before": 0, "layers": {}}
-    return {**fields, "subset": {"name": name, "fingerprint": fingerprint, **parts, **unknown}}
-
-
-def cell_nnz(obs: pa.RecordBatch | pa.Table) -> np.ndarray:
-    """Expected non-zeros of each cell, (n_obs,) int64: obs tells it in current builds, else `NNZ_PER_CELL`."""
-    if "nnz" not in obs.schema.names:
-        return np.full(obs.num_rows, NNZ_PER_CELL, dtype=np.int64)
-    return obs["nnz"].to_numpy().astype(np.int64)
 
 
 def load_plan(store: Store, subset_name: str, plan_id: str) -> ChunkPlan:
@@ -273,5 +295,5 @@ def unreferenced_paths(plan: ChunkPlan, sizes: Mapping[str, object]) -> list[str
     """
     subset, plan_id = plan.header.subset.name, plan.header.plan_id
     own = {path(subset, plan_id) for path in (plan_path, manifest_path, card_path, citations_path)}
-    own |= {plan.path(chunk) for chunk in plan.chunks}
+    own |= {plan.path(chunk) for chunk in plan.chunks} | {plan.header.obs_path}
     return sorted(path for path in set(sizes) - own if not is_mark(path))

@@ -48,14 +48,17 @@ class ChunkFingerprints:
         self._shared = hashlib.sha256(json.dumps(shared, sort_keys=True).encode())
         self._shared.update(gene_joinids.astype("<i8").tobytes())
 
-    def of(self, chunk: str, joinids: np.ndarray) -> str:
+    def of(self, chunk: str, joinids: np.ndarray, split: str | None = None) -> str:
         """The fingerprint of one chunk.
 
         Args:
             chunk: Its key; the chunk carries it.
+            split: Its part of the split, if there is one; the chunk carries it.
             joinids: (n_obs,) int64 soma_joinids of its cells in order.
         """
         digest = self._shared.copy()
         digest.update(json.dumps(chunk).encode())
+        if split is not None:
+            digest.update(json.dumps({"split": split}).encode())
         digest.update(joinids.astype("<i8").tobytes())
         return digest.hexdigest()

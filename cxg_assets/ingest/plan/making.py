@@ -1,19 +1,22 @@
 """Makes the chunk plan of a subset."""
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from cxg_assets.ingest.census.census import layer_uri
 from cxg_assets.ingest.census.distinct import n_distinct
-from cxg_assets.ingest.census.tiles import TILE
+from cxg_assets.ingest.census.tiles import TILE, cell_nnz
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.layout import N_DIGITS, plan_path, subset_obs_path, subset_var_path
-from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, PlanHeader, cell_nnz, write_plan
+from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, PlanHeader, write_plan
 from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION, ChunkFingerprints
+from cxg_assets.ingest.plan.mixing import measure_mixing
+from cxg_assets.ingest.plan.ordering import Pools, write_ordered_obs
 from cxg_assets.ingest.quantities import counted
+from cxg_assets.ingest.sampling import CENSUS_ORDER
 from cxg_assets.ingest.selection.subset import Subset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source
@@ -24,10 +27,10 @@ MAX_CHUNKS = 100_000
 """Dagster's recommended limit of partitions of one asset."""
 
 
-def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: FeatherSource) -> ChunkPlan:
-    """Cuts a subset into chunks of `spec.chunk_size` cells, in the order of its obs file.
+def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: FeatherSource, ordered: Path) -> ChunkPlan:
+    """Cuts a subset into chunks of `spec.chunk_size` cells, part by part of its split, in the order of the spec.
 
-    Memory: one chunk's joinids and the chunk table.
+    Memory: one chunk's joinids and the chunk table; see `ordering` for a split and an order.
 
     Args:
         spec: The subset. Its layer, chunk_size and compression decide the files; what selected the cells is the
@@ -35,6 +38,7 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
         subset: What its obs file says of itself.
         obs: The subset's obs file; its joinids and nnz are read.
         var: The subset's var file.
+        ordered: Where the plan's own obs file is written, if it needs one.
 
     Raises:
         BadInput: The spec selects something else than the subset has; there would be more than `MAX_CHUNKS` chunks;
@@ -51,7 +55,17 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
         compression=spec.compression,
         chunk_size=spec.chunk_size,
         encoding_version=ENCODING_VERSION,
+        order=spec.order,
     )
+    pools = None
+    if spec.order.kind != CENSUS_ORDER:
+        pools = Pools.of(subset.n_obs, _nnz(obs), spec.chunk_size)
+        header = replace(header, pool_obs=pools.n_obs)
+    if header.has_own_obs:
+        write_ordered_obs(header, obs, ordered)
+        obs = ordered
+    if pools is not None:
+        header = replace(header, mixing=measure_mixing(obs))
     with FeatherFile(var, columns=("soma_joinid",)) as genes:
         gene_joinids = genes.read()["soma_joinid"].to_numpy()
     fingerprints = ChunkFingerprints(
@@ -62,22 +76,29 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
         gene_joinids=gene_joinids,
     )
     chunks: list[Chunk] = []
-    with FeatherFile(obs) as whole:
-        columns = [name for name in ("soma_joinid", "nnz") if name in whole.schema.names]
-    with FeatherFile(obs, columns=columns) as cells:
-        for joinids, nnz in _cut(cells, spec.chunk_size):
-            key, start = f"{len(chunks):05d}", len(chunks) * spec.chunk_size
-            chunk = Chunk(
-                key=key,
-                row_start=start,
-                row_stop=start + len(joinids),
-                nnz=int(nnz.sum()),
-                n_tiles=n_distinct(joinids // TILE),
-                first_joinid=int(joinids[0]),
-                last_joinid=int(joinids[-1]),
-                fingerprint=fingerprints.of(key, joinids),
-            )
-            chunks.append(chunk)
+    start = n_pools = 0
+    with FeatherFile(obs, columns=_columns(obs)) as cells:
+        rows = _Rows(cells)
+        for part, n_obs in (subset.parts or {None: subset.n_obs}).items():
+            for in_part in range(0, n_obs, spec.chunk_size):
+                joinids, nnz = rows.take(min(spec.chunk_size, n_obs - in_part))
+                key = f"{len(chunks):05d}"
+                chunk = Chunk(
+                    key=key,
+                    row_start=start,
+                    row_stop=start + len(joinids),
+                    nnz=int(nnz.sum()),
+                    n_tiles=n_distinct(joinids // TILE),
+                    first_joinid=int(joinids.min()),
+                    last_joinid=int(joinids.max()),
+                    fingerprint=fingerprints.of(key, joinids, part),
+                    split=part,
+                    pool=None if pools is None else n_pools + int(pools.number(np.array([in_part]))[0]),
+                )
+                chunks.append(chunk)
+                start += len(joinids)
+            if pools is not None:
+                n_pools += int(pools.number(np.array([n_obs - 1]))[0]) + 1
     digest = hashlib.sha256("".join(chunk.fingerprint for chunk in chunks).encode()).hexdigest()
     return ChunkPlan(header=replace(header, plan_id=digest[:N_DIGITS]), chunks=tuple(chunks))
 
@@ -96,18 +117,34 @@ def check_n_chunks(spec: SubsetSpec, n_obs: int) -> None:
         )
 
 
-def _cut(obs: FeatherFile, chunk_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """One chunk after the other: its joinids and its cells' nnz, each (n_obs,) int64."""
-    joinids, nnz = np.empty(0, np.int64), np.empty(0, np.int64)
-    for batch in obs.batches():
-        joinids = np.append(joinids, batch["soma_joinid"].to_numpy())
-        nnz = np.append(nnz, cell_nnz(batch))
-        n_whole = len(joinids) - len(joinids) % chunk_size
-        for start in range(0, n_whole, chunk_size):
-            yield joinids[start : start + chunk_size], nnz[start : start + chunk_size]
-        joinids, nnz = joinids[n_whole:], nnz[n_whole:]
-    if len(joinids):
-        yield joinids, nnz
+def _columns(obs: FeatherSource) -> list[str]:
+    with FeatherFile(obs) as whole:
+        return [name for name in ("soma_joinid", "nnz") if name in whole.schema.names]
+
+
+def _nnz(obs: FeatherSource) -> int:
+    with FeatherFile(obs, columns=_columns(obs)) as cells:
+        return sum(int(cell_nnz(batch).sum()) for batch in cells.batches())
+
+
+class _Rows:
+    """The rows of an obs file, some after the other."""
+
+    def __init__(self, obs: FeatherFile) -> None:
+        self._batches = obs.batches()
+        self._joinids, self._nnz = np.empty(0, np.int64), np.empty(0, np.int64)
+
+    def take(self, n_obs: int) -> tuple[np.ndarray, np.ndarray]:
+        """The next cells: their joinids and nnz, each (n_obs,) int64."""
+        joinids, nnz = [self._joinids], [self._nnz]
+        n_there = len(self._joinids)
+        while n_there < n_obs and (batch := next(self._batches, None)) is not None:
+            joinids.append(batch["soma_joinid"].to_numpy())
+            nnz.append(cell_nnz(batch))
+            n_there += batch.num_rows
+        all_joinids, all_nnz = np.concatenate(joinids), np.concatenate(nnz)
+        self._joinids, self._nnz = all_joinids[n_obs:], all_nnz[n_obs:]
+        return all_joinids[:n_obs], all_nnz[:n_obs]
 
 
 def store_plan(spec: SubsetSpec, subset: Subset, store: Store) -> ChunkPlan:
@@ -120,9 +157,11 @@ def store_plan(spec: SubsetSpec, subset: Subset, store: Store) -> ChunkPlan:
     obs, var = (
         feather_source(store, path(spec.name, subset.fingerprint)) for path in (subset_obs_path, subset_var_path)
     )
-    plan = make_plan(spec, subset, obs, var)
     with scratch_folder() as folder:
-        plan_file = folder / "plan.parquet"
+        plan_file, obs_file = folder / "plan.parquet", folder / "obs.feather"
+        plan = make_plan(spec, subset, obs, var, obs_file)
+        if plan.header.has_own_obs:
+            store.put(plan.header.obs_path, obs_file)
         write_plan(plan, plan_file)
         store.put(plan_path(spec.name, plan.header.plan_id), plan_file)
     return plan

@@ -5,7 +5,8 @@ from typing import Any
 
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import dataset_path
-from cxg_assets.ingest.plan.chunk_plan import PlanHeader, upgraded_header
+from cxg_assets.ingest.plan.chunk_plan import PlanHeader
+from cxg_assets.ingest.plan.earlier_versions import upgraded_header
 from cxg_assets.ingest.records import decode
 from cxg_assets.ingest.storage.store import Store
 

@@ -1,5 +1,6 @@
 """Spans: which chunks a worker reads together, in a single pass over the Census."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,20 +31,23 @@ def plan_spans(chunks: Sequence[Chunk], n_workers: int, budget: int = SPAN_NNZ) 
     A worker's memory does not depend on the span: it holds blocks (see `reader.plan_blocks`), not spans.
 
     Args:
-        chunks: The chunks to make, in plan order; they need not be neighbours.
+        chunks: The chunks to make, in plan order; they need not be neighbours. Those of a pool stay together.
         n_workers: Workers that will share the spans.
         budget: Non-zeros of a span; it may have up to a chunk more.
 
     Returns:
         Spans that cover the chunks in order; every span has at least one.
     """
+    together = itertools.groupby(chunks, key=lambda chunk: chunk.key if chunk.pool is None else chunk.pool)
+    pools = [list(pool) for _, pool in together]
     total = sum(chunk.nnz for chunk in chunks)
     n_useful = max(n_workers, min(n_workers * SPANS_PER_WORKER, total // SHORT_SPAN_NNZ))
     n_spans = max(n_useful, -(-total // budget))
     taken: dict[int, list[Chunk]] = {}
     nnz = 0
-    for chunk in chunks:
-        # The span in whose even share of the work the middle of the chunk lies.
-        taken.setdefault((2 * nnz + chunk.nnz) * n_spans // max(2 * total, 1), []).append(chunk)
-        nnz += chunk.nnz
+    for pool in pools:
+        of_pool = sum(chunk.nnz for chunk in pool)
+        # The span in whose even share of the work the middle of the chunk, or of the pool, lies.
+        taken.setdefault((2 * nnz + of_pool) * n_spans // max(2 * total, 1), []).extend(pool)
+        nnz += of_pool
     return [Span(tuple(span)) for span in taken.values()]

@@ -1,15 +1,20 @@
 """The census index: all obs metadata of one organism of a release, as one feather file."""
 
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import pyarrow as pa
 
 from cxg_assets.ingest.census.census import Census, CensusLocator
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.census.repeated_cells import RepeatedCells
-from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.layout import index_json_path, index_path
 from cxg_assets.ingest.records import decode, encode
-from cxg_assets.ingest.storage.feather import write_feather
+from cxg_assets.ingest.selection.obs_rows import parse_obs_filter, selected_rows, take_rows
+from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, write_feather
 from cxg_assets.ingest.storage.scratch import scratch_folder
 from cxg_assets.ingest.storage.store import Store
 
@@ -120,3 +125,44 @@ def read_index(store: Store, json_path: str) -> CensusIndex:
     """
     remedy = "delete it and materialize census_index again"
     return decode(CensusIndex, store.get(json_path), path=store.uri(json_path), remedy=remedy)
+
+
+def export_index(
+    index_source: FeatherSource,
+    value_filter: str | None,
+    columns: Sequence[str] | None,
+    output: Path,
+    warn: Callable[[str], None] | None = None,
+) -> int:
+    """Copies a part of a census index to a feather file of one's own; the file appears when it is whole.
+
+    Args:
+        index_source: A census index.
+        value_filter: SOMA filter over obs; None keeps every cell.
+        columns: Columns in order; None keeps all.
+        output: Written.
+        warn: Told of labels that the filter overlooks, see `label_traps`.
+
+    Raises:
+        BadInput: The filter is wrong or selects no cell, a column does not exist, or the output cannot be written.
+
+    Returns:
+        Rows written.
+    """
+    with FeatherFile(index_source) as file:
+        schema = file.schema
+    parsed = parse_obs_filter(value_filter, columns or (), schema, attribute="columns")
+    rows, warnings = selected_rows(index_source, parsed, None)
+    if warn is not None:
+        for warning in warnings:
+            warn(warning)
+    names = list(columns or schema.names)
+    unfinished = output.with_name(f".{output.name}.{os.getpid()}")
+    try:
+        with FeatherFile(index_source, columns=names) as file:
+            n_obs = write_feather(unfinished, take_rows(file, rows, names), pa.schema([schema.field(n) for n in names]))
+        unfinished.replace(output)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise BadInput(f"output: {output} cannot be written: {error}") from error
+    return n_obs

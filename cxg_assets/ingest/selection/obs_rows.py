@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,9 @@ from cxg_assets.ingest.errors import BadInput, shown, shown_names
 from cxg_assets.ingest.selection.filter_watch import FilterWatch
 from cxg_assets.ingest.selection.filters import ValueFilter, parse_filter
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource
+
+Rows: TypeAlias = list[np.ndarray]
+"""For each batch of an index the positions (int32) of rows in it."""
 
 
 def parse_obs_filter(
@@ -34,7 +38,7 @@ def parse_obs_filter(
 
 def selected_rows(
     index_source: FeatherSource, value_filter: ValueFilter | None, max_obs: int | None, organism: str = ""
-) -> tuple[list[np.ndarray], list[str]]:
+) -> tuple[Rows, list[str]]:
     """For each batch of the index the positions (int32) that pass, at most max_obs in all; and what is overlooked.
 
     Only the filter's columns are decoded here, and `take_rows` skips batches without a hit.
@@ -47,7 +51,7 @@ def selected_rows(
     columns = tuple(value_filter.columns)
     watch = FilterWatch(value_filter)
     left = max_obs
-    rows: list[np.ndarray] = []
+    rows: Rows = []
     with FeatherFile(index_source, columns=columns) as file, contextlib.closing(file.batches()) as batches:
         for batch in batches:
             positions = np.flatnonzero(np.asarray(value_filter.mask(batch))).astype(np.int32)
@@ -63,7 +67,7 @@ def selected_rows(
     return rows, watch.warnings()
 
 
-def _first_rows(index_source: FeatherSource, max_obs: int | None) -> list[np.ndarray]:
+def _first_rows(index_source: FeatherSource, max_obs: int | None) -> Rows:
     """For each batch of the index the positions (int32) of its rows, at most max_obs in all; no batch is read."""
     with FeatherFile(index_source) as file:
         size, n_rows = file.rows_per_batch, file.n_rows
@@ -71,7 +75,17 @@ def _first_rows(index_source: FeatherSource, max_obs: int | None) -> list[np.nda
     return [np.arange(min(size, wanted - start), dtype=np.int32) for start in range(0, wanted, size)] if wanted else []
 
 
-def take_rows(file: FeatherFile, rows: list[np.ndarray], columns: list[str]) -> Iterator[pa.RecordBatch]:
+def first_of(rows: Rows, max_obs: int | None) -> Rows:
+    """The first so many of rows, or all."""
+    kept: Rows = []
+    for positions in rows:
+        kept.append(positions[:max_obs])
+        if max_obs is not None:
+            max_obs -= len(kept[-1])
+    return kept
+
+
+def take_rows(file: FeatherFile, rows: Rows, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """Those rows, batch by batch, as `selected_rows` gave them; batches without one are not read."""
     hits = [number for number, positions in enumerate(rows) if len(positions)]
     with contextlib.closing(file.batches(hits)) as batches:

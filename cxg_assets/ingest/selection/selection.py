@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.sampling import Sample, Split
 from cxg_assets.ingest.selection.filter_grammar import Source, parse_expression
 from cxg_assets.ingest.selection.filter_spelling import columns_of, plain_spelling
 from cxg_assets.ingest.selection.filters import ValueFilter, parse_filter
@@ -33,6 +34,8 @@ class Selection:
             gene.
         obs_columns: obs columns of the chunks, in this order after `soma_joinid`.
         max_obs: At most so many cells, the first that pass; None for no limit.
+        sample: `Sample.canonical` of the sample; None keeps all cells that pass.
+        split: `Split.canonical` of the split; None is one whole.
         obs_types: `ValueFilter.column_types` of the filter over obs.
         var_types: The same of the filter over var.
         is_complete: False where a plan or dataset was made before selections were kept: it tells organism, filter (as
@@ -47,6 +50,8 @@ class Selection:
     obs_types: Mapping[str, str] = field(default_factory=dict)
     var_types: Mapping[str, str] = field(default_factory=dict)
     is_complete: bool = True
+    sample: Sample | None = None
+    split: Split | None = None
 
     @classmethod
     def of(cls, spec: SubsetSpec, obs_filter: ValueFilter | None, var_filter: ValueFilter | None) -> "Selection":
@@ -69,6 +74,8 @@ class Selection:
             max_obs=spec.max_obs,
             obs_types={} if obs_filter is None else obs_filter.column_types,
             var_types={} if var_filter is None else var_filter.column_types,
+            sample=None if spec.sample is None else spec.sample.canonical,
+            split=None if spec.split is None else spec.split.canonical,
         )
 
     def require_complete(self, subset_name: str) -> None:
@@ -123,6 +130,10 @@ class Selection:
         yield from _list_differences("obs_columns", self.obs_columns, spec.obs_columns)
         if self.max_obs != spec.max_obs:
             yield f"max_obs was {_number(self.max_obs)}, is now {_number(spec.max_obs)}"
+        for attribute in ("sample", "split"):
+            was, now = getattr(self, attribute), getattr(spec, attribute)
+            if was != (now and now.canonical):
+                yield f"{attribute} was {_in_words(was)}, is now {_in_words(now)}"
 
 
 def genes_in_words(genes: GeneSelection | None, n_vars: int) -> str:
@@ -202,6 +213,10 @@ def _shown(text: str | None, other: str | None) -> str:
         start = max(0, n_equal - SHOWN_CHARACTERS // 3)
     piece = text[start : start + SHOWN_CHARACTERS]
     return f"`{'…' if start else ''}{piece}{'…' if start + len(piece) < len(text) else ''}`"
+
+
+def _in_words(value: Sample | Split | None) -> str:
+    return "not given" if value is None else f"`{value.in_words}`"
 
 
 def _number(value: int | None) -> str:

@@ -2,33 +2,52 @@
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.release import Release
-from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.ingest.layout import index_path, subset_json_path, subset_obs_path, subset_var_path
 from cxg_assets.ingest.records import decode, encode
+from cxg_assets.ingest.sampling import Sample, Split
 from cxg_assets.ingest.selection.genes import parse_gene_filter, select_genes
 from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.label_traps import gene_name_warnings
-from cxg_assets.ingest.selection.obs_rows import parse_obs_filter, selected_rows, take_rows
+from cxg_assets.ingest.selection.obs_rows import Rows, first_of, parse_obs_filter, selected_rows, take_rows
 from cxg_assets.ingest.selection.selection import Selection
-from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.spec import SPLIT, SubsetSpec
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source, write_feather
 from cxg_assets.ingest.storage.scratch import scratch_folder
 from cxg_assets.ingest.storage.store import Store
+
+if TYPE_CHECKING:
+    from cxg_assets.ingest.choice.split import SplitCells
 
 PLANNING_COLUMNS = ("nnz", "dataset_id")
 """Columns carried in the subset besides the spec's: nnz sizes spans, dataset_id makes the citations."""
 
 ROWS_PER_BATCH = 16_384
 """Of a subset's obs. A worker reads whole batches: with larger ones most of what it reads would be of other spans."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampledFrom:
+    """What a sample was taken from.
+
+    Attributes:
+        n_obs: Cells that passed the filter.
+        n_groups: Groups of them; 1 where the sample has none.
+        n_groups_kept: Groups that are not left out as too small.
+    """
+
+    n_obs: int
+    n_groups: int
+    n_groups_kept: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +64,8 @@ class Subset:
         n_vars: Genes that passed.
         n_vars_before: Genes of var; 0 like `n_obs_before`.
         layers: URIs of all X layers of the organism, by name: a plan may take any.
+        sampled: What the sample was taken from; None without one.
+        parts: Cells of each part of the split, in its order; empty without one.
     """
 
     name: str
@@ -56,17 +77,18 @@ class Subset:
     n_vars: int
     n_vars_before: int
     layers: dict[str, str]
+    sampled: SampledFrom | None = None
+    parts: Mapping[str, int] = field(default_factory=dict)
 
 
-def subset_columns(obs_columns: Sequence[str], schema: pa.Schema) -> list[str]:
-    """Columns of a subset's obs file.
+def subset_columns(selection: Selection, schema: pa.Schema) -> list[str]:
+    """Columns of a subset's obs file that are the census index's, whose schema is given.
 
-    Args:
-        obs_columns: obs columns of its chunks.
-        schema: Schema of the census index.
+    Besides those of the chunks: what planning needs, and what a split goes by, so that it can be checked.
     """
-    planning = [name for name in PLANNING_COLUMNS if name in schema.names and name not in obs_columns]
-    return ["soma_joinid", *obs_columns, *planning]
+    split = () if selection.split is None else selection.split.columns
+    planning = [name for name in PLANNING_COLUMNS if name in schema.names]
+    return list(dict.fromkeys(["soma_joinid", *selection.obs_columns, *planning, *split]))
 
 
 def write_subset(
@@ -87,81 +109,113 @@ def write_subset(
         index_source: Its file.
         var: All genes of the organism.
         layers: URIs of the X layers of the organism, by name.
-        obs_path: Written: soma_joinid, the spec's obs columns and `PLANNING_COLUMNS`, in soma_joinid order.
+        obs_path: Written: soma_joinid, the spec's obs columns, `PLANNING_COLUMNS` and the part of a split, in
+            soma_joinid order.
         var_path: Written: all var columns of the genes that are kept, in var's order.
-        warn: Told of labels that the filters overlook, see `label_traps`.
+        warn: Told of labels that the filters overlook, see `label_traps`, and of shares that groups do not allow.
 
     Raises:
-        BadInput: The spec does not fit this Census, or selects no cell or no gene.
+        BadInput: The spec does not fit this Census, or selects no cell or no gene, or leaves a part without a cell.
     """
     genes = select_genes(var, spec.genes)
     with FeatherFile(index_source) as file:
         schema = file.schema
     value_filter = parse_obs_filter(spec.value_filter, spec.obs_columns, schema)
-    rows, warnings = selected_rows(index_source, value_filter, spec.max_obs, spec.organism)
-    n_obs = sum(len(positions) for positions in rows)
+    _require_columns_of(spec, schema)
+    limit = spec.max_obs if spec.sample is None else None
+    rows, warnings = selected_rows(index_source, value_filter, limit, spec.organism)
+    sampled = None
+    if spec.sample is not None:
+        rows, sampled = _sampled(spec.sample, index_source, rows)
+        rows = first_of(rows, spec.max_obs)
+    split = None if spec.split is None else _split(spec.split, index_source, rows)
+    if split is not None and (warning := split.warning()):
+        warnings = [*warnings, warning]
     if warn is not None:
         for warning in (*warnings, *gene_name_warnings(spec.genes, var, genes)):
             warn(warning)
     selection = Selection.of(spec, value_filter, parse_gene_filter(spec.genes, var.schema))
-    columns = subset_columns(selection.obs_columns, schema)
+    columns = subset_columns(selection, schema)
     subset = Subset(
         name=spec.name,
         release=index.release,
         selection=selection,
         fingerprint=_fingerprint(selection, index.release, genes, columns),
-        n_obs=n_obs,
+        n_obs=sum(len(positions) for positions in rows),
         n_obs_before=index.n_obs,
         n_vars=genes.num_rows,
         n_vars_before=var.num_rows,
         layers=layers,
+        sampled=sampled,
+        parts={} if split is None else split.n_obs_of_parts,
     )
     with FeatherFile(index_source, columns=columns) as file:
-        selected_schema = pa.schema([schema.field(name) for name in columns])
-        write_feather(obs_path, take_rows(file, rows, columns), selected_schema, ROWS_PER_BATCH)
+        batches = take_rows(file, rows, columns)
+        written = pa.schema([schema.field(name) for name in columns])
+        if split is not None:
+            batches, written = _with_parts(batches, split), written.append(part_field())
+        write_feather(obs_path, batches, written, ROWS_PER_BATCH)
     write_feather(var_path, genes.to_batches(), genes.schema)
     return subset
 
 
-def export_index(
-    index_source: FeatherSource,
-    value_filter: str | None,
-    columns: Sequence[str] | None,
-    output: Path,
-    warn: Callable[[str], None] | None = None,
-) -> int:
-    """Copies a part of a census index to a feather file of one's own; the file appears when it is whole.
-
-    Args:
-        index_source: A census index.
-        value_filter: SOMA filter over obs; None keeps every cell.
-        columns: Columns in order; None keeps all.
-        output: Written.
-        warn: Told of labels that the filter overlooks, see `label_traps`.
+def _require_columns_of(spec: SubsetSpec, schema: pa.Schema) -> None:
+    """Makes sure that obs has what sample and split read.
 
     Raises:
-        BadInput: The filter is wrong or selects no cell, a column does not exist, or the output cannot be written.
-
-    Returns:
-        Rows written.
+        BadInput: It does not, or has a column where the part of each cell is to be.
     """
-    with FeatherFile(index_source) as file:
-        schema = file.schema
-    parsed = parse_obs_filter(value_filter, columns or (), schema, attribute="columns")
-    rows, warnings = selected_rows(index_source, parsed, None)
-    if warn is not None:
-        for warning in warnings:
-            warn(warning)
-    names = list(columns or schema.names)
-    unfinished = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
-        with FeatherFile(index_source, columns=names) as file:
-            n_obs = write_feather(unfinished, take_rows(file, rows, names), pa.schema([schema.field(n) for n in names]))
-        unfinished.replace(output)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise BadInput(f"output: {output} cannot be written: {error}") from error
-    return n_obs
+    for attribute in ("sample", "split"):
+        value: Sample | Split | None = getattr(spec, attribute)
+        for column in () if value is None else value.columns:
+            if column not in schema.names:
+                where = next((name for name in ("by", "stratify") if column in (getattr(value, name, None) or ())), "")
+                where = f"{attribute}.{where or 'min_donors'}"
+                raise BadInput(f"{where}: obs has no {shown(column)}; it has {', '.join(schema.names)}")
+    if spec.split is not None and SPLIT in schema.names:
+        raise BadInput(f"split: obs of this Census has a column {SPLIT} already; take split out")
+
+
+def _sampled(sample: Sample, index_source: FeatherSource, rows: Rows) -> tuple[Rows, SampledFrom]:
+    """The rows that a sample keeps, of those that passed the filter."""
+    from cxg_assets.ingest.choice.sample import sample_cells
+
+    batches = _batches_of(index_source, rows, sample.columns)
+    cells = sample_cells(sample, batches)
+    masks = (cells.mask(batch) for batch in batches())
+    kept = [positions[next(masks)] if len(positions) else positions for positions in rows]
+    n_kept = int((cells.n_kept > 0).sum())
+    return kept, SampledFrom(n_obs=int(cells.n_before.sum()), n_groups=len(cells.n_before), n_groups_kept=n_kept)
+
+
+def _split(split: Split, index_source: FeatherSource, rows: Rows) -> "SplitCells":
+    from cxg_assets.ingest.choice.split import split_cells
+
+    return split_cells(split, _batches_of(index_source, rows, split.columns))
+
+
+def _batches_of(
+    index_source: FeatherSource, rows: Rows, columns: Sequence[str]
+) -> Callable[[], Iterator[pa.RecordBatch]]:
+    def batches() -> Iterator[pa.RecordBatch]:
+        with FeatherFile(index_source, columns=columns) as file:
+            yield from take_rows(file, rows, list(columns))
+
+    return batches
+
+
+def part_field() -> pa.Field:
+    """The column `split` of a subset's obs file."""
+    return pa.field(SPLIT, pa.dictionary(pa.int8(), pa.string()))
+
+
+def _with_parts(batches: Iterator[pa.RecordBatch], split: "SplitCells") -> Iterator[pa.RecordBatch]:
+    """The same rows with the part of each; its categories are all parts in their order."""
+    parts = pa.array(split.split.parts)
+    for batch in batches:
+        codes = pa.array(split.part(batch).astype("int8"))
+        part = pa.DictionaryArray.from_arrays(codes, parts)
+        yield batch.append_column(part_field(), part)
 
 
 def _fingerprint(selection: Selection, release: Release, genes: pa.Table, columns: list[str]) -> str:
@@ -176,6 +230,9 @@ def _fingerprint(selection: Selection, release: Release, genes: pa.Table, column
     if selection.genes is not None:
         # Not only the genes that it kept: what chunks tell of their origin comes from the selection.
         inputs["genes"] = asdict(selection.genes)
+    for attribute in ("sample", "split"):
+        if (value := getattr(selection, attribute)) is not None:
+            inputs[attribute] = asdict(value)
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
 
 

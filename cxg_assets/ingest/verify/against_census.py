@@ -5,7 +5,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import h5py
 import numpy as np
@@ -14,12 +14,13 @@ import pyarrow as pa
 from cxg_assets.ingest.census.census import Census, CensusLocator
 from cxg_assets.ingest.chunks.h5ad_template import UNS_KEY
 from cxg_assets.ingest.errors import CxgError
-from cxg_assets.ingest.layout import subset_obs_path, subset_var_path
+from cxg_assets.ingest.layout import subset_var_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan
 from cxg_assets.ingest.storage.feather import FeatherFile, feather_source
 from cxg_assets.ingest.storage.store import Store
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
 
 SHOWN_CHARACTERS = 80
@@ -63,6 +64,7 @@ class CensusCells:
         import pandas as pd
 
         header = plan.header
+        joinids = self._joinids(plan, chunk, rows)
         with warnings.catch_warnings():
             # tiledbsoma 2.3.0 hands AnnData an integer obs index, of which AnnData warns at every call.
             warnings.filterwarnings("ignore", message="Transforming to str index")
@@ -70,23 +72,26 @@ class CensusCells:
                 self.census.root,
                 header.subset.selection.organism,
                 X_name=header.layer,
-                obs_coords=self._joinids(plan, chunk, rows),
+                obs_coords=joinids,
                 var_coords=self.genes,
                 obs_column_names=["soma_joinid", *header.subset.selection.obs_columns],
             )
-        for axis in ("obs", "var"):
-            mine, theirs = getattr(adata, axis).reset_index(drop=True), getattr(expected, axis).reset_index(drop=True)
+        # The Census returns cells by their joinids, whatever order they are asked for in.
+        places = np.searchsorted(np.sort(joinids), joinids)
+        cells, matrix = cast("pd.DataFrame", expected.obs).iloc[places], cast("Any", expected.X)[places]
+        for axis, census_has in (("obs", cells), ("var", cast("pd.DataFrame", expected.var))):
+            mine, theirs = getattr(adata, axis).reset_index(drop=True), census_has.reset_index(drop=True)
             try:
                 pd.testing.assert_frame_equal(mine, theirs)
             except AssertionError as error:
                 yield f"{axis} differs from the Census: {' '.join(str(error).split())}"
-        if adata.obs_names.tolist() != expected.obs["soma_joinid"].astype(str).tolist():
+        if adata.obs_names.tolist() != cells["soma_joinid"].astype(str).tolist():
             yield "obs_names are not the soma_joinids of the cells"
         if adata.shape != expected.shape:
             yield f"X has shape {adata.shape}, the Census gives {expected.shape}"
             return
         for part in ("indptr", "indices", "data"):
-            if not np.array_equal(getattr(adata.X, part), getattr(expected.X, part)):
+            if not np.array_equal(getattr(adata.X, part), getattr(matrix, part)):
                 yield f"X differs from the Census in its {part}"
         told = adata.uns[UNS_KEY]
         if told["census_uri"] != self.census.uri:
@@ -104,10 +109,7 @@ class CensusCells:
             return found["soma_joinid"].to_numpy()
         except (pa.ArrowException, OSError) as error:
             header = plan.header
-            raise CxgError(
-                f"{subset_obs_path(header.subset.name, header.subset.fingerprint)} is damaged ({error}); "
-                f"{self.ingest} makes it again"
-            ) from error
+            raise CxgError(f"{header.obs_path} is damaged ({error}); {self.ingest} makes it again") from error
 
 
 @contextlib.contextmanager
@@ -120,13 +122,11 @@ def open_census_cells(store: Store, plan: ChunkPlan, census: CensusLocator) -> I
         CxgError: The Census cannot be opened.
     """
     header = plan.header
-    obs_path, var_path = (
-        path(header.subset.name, header.subset.fingerprint) for path in (subset_obs_path, subset_var_path)
-    )
+    var_path = subset_var_path(header.subset.name, header.subset.fingerprint)
     # var is a few megabytes: in memory it needs no room on a disk that may be full.
     genes = pa.ipc.open_file(pa.BufferReader(store.get(var_path))).read_all()["soma_joinid"].to_numpy()
     with (
-        FeatherFile(feather_source(store, obs_path), columns=("soma_joinid",)) as cells,
+        FeatherFile(feather_source(store, header.obs_path), columns=("soma_joinid",)) as cells,
         census.open() as opened,
     ):
         yield CensusCells(opened, cells, genes, store.follow_up("ingest", header.subset.name))

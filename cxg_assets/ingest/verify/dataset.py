@@ -162,8 +162,9 @@ def _missing_files(store: Store, plan: ChunkPlan, sizes: Mapping[str, int]) -> I
         name = path(header.subset.name, header.plan_id)
         if name not in sizes:
             yield _wrong(f"{store.uri(name)} is not there", Repair.PUBLISH)
-    for path in (subset_obs_path, subset_var_path, subset_json_path):
-        name = path(header.subset.name, header.subset.fingerprint)
+    of_subset = (subset_obs_path, subset_var_path, subset_json_path)
+    names = [path(header.subset.name, header.subset.fingerprint) for path in of_subset]
+    for name in dict.fromkeys([*names, header.obs_path]):
         if not store.exists(name):
             ingest = store.follow_up("ingest", header.subset.name)
             yield _wrong(f"{store.uri(name)} is not there; {ingest} makes it again", Repair.INGEST)

@@ -2,7 +2,6 @@
 
 from cxg_assets.ingest.census.distinct import n_repeated, sort_cells
 from cxg_assets.ingest.finding import Finding
-from cxg_assets.ingest.layout import subset_obs_path
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
 from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.storage.store import Store
@@ -19,14 +18,14 @@ def verify_plan(plan: ChunkPlan, store: Store) -> Finding:
         CxgError: It cannot be read.
     """
     header, chunks = plan.header, plan.chunks
-    joinids = read_joinids(store, subset_obs_path(header.subset.name, header.subset.fingerprint))
+    joinids = read_joinids(store, header.obs_path)
     n_in_none, n_in_several = _coverage(plan, len(joinids))
     n_beyond = sum(max(chunk.row_stop - len(joinids), 0) for chunk in chunks)
     misplaced = ""
     for chunk in chunks:
         cells = joinids[chunk.row_start : chunk.row_stop]
-        if not len(cells) or (int(cells[0]), int(cells[-1])) != (chunk.first_joinid, chunk.last_joinid):
-            misplaced = f"chunk {chunk.key} does not start and end with the cells of its rows"
+        if not len(cells) or (int(cells.min()), int(cells.max())) != (chunk.first_joinid, chunk.last_joinid):
+            misplaced = f"chunk {chunk.key} does not have the least and greatest soma_joinid of its rows"
             break
     sort_cells(joinids)  # which no chunk is compared with any more
     n_twice = n_repeated(joinids)

@@ -19,6 +19,7 @@ from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.subset import Subset
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source
 from cxg_assets.ingest.storage.store import Store
+from cxg_assets.ingest.verify.split import verify_split
 
 PRIMARY = "is_primary_data"
 BATCHES_AT_ONCE = 64
@@ -34,11 +35,13 @@ class SubsetFindings(NamedTuple):
         contents: As many cells and genes as it says, all of them in the index.
         primary: Primary cells only, where its filter asks for them.
         duplicates: No cell twice.
+        split: No group in two parts.
     """
 
     contents: Finding
     primary: Finding
     duplicates: Finding
+    split: Finding
 
 
 def verify_index(index: CensusIndex, store: Store, census: CensusLocator) -> Finding:
@@ -79,7 +82,8 @@ def verify_subset(subset: Subset, name: str, store: Store, index: CensusIndex, i
         FileNotFoundError: A file is not there.
         CxgError: The subset's obs file cannot be read.
     """
-    joinids = read_joinids(store, subset_obs_path(name, subset.fingerprint))
+    obs_path = subset_obs_path(name, subset.fingerprint)
+    joinids = read_joinids(store, obs_path)
     sort_cells(joinids)
     source = feather_source(index_store, index_path(index.release.version, index.organism))
     with FeatherFile(source) as opened:
@@ -93,6 +97,7 @@ def verify_subset(subset: Subset, name: str, store: Store, index: CensusIndex, i
         contents=_contents(subset, len(joinids), n_unknown),
         primary=_primary(subset.selection.value_filter, n_not_primary if PRIMARY in names else None),
         duplicates=_duplicates(joinids, n_same_cell if names.issuperset(CELL) else None),
+        split=verify_split(subset, feather_source(store, obs_path)),
     )
 
 

@@ -41,7 +41,8 @@ def plan_many(
     assert obs.num_rows > ROWS_PER_BATCH
     write_feather(folder / "obs", obs.combine_chunks().to_batches(), obs.schema, rows_per_batch)
     store.put(obs_path, folder / "obs")
-    return make_plan(spec, replace(subset, n_obs=obs.num_rows), folder / "obs", feather_source(store, var_path))
+    subset, var = replace(subset, n_obs=obs.num_rows), feather_source(store, var_path)
+    return make_plan(spec, subset, folder / "obs", var, folder / "ordered")
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def plan_of(
         obs_path, var_path = Path(folder) / "obs.feather", Path(folder) / "var.feather"
         write_feather(obs_path, obs.to_batches(), obs.schema)
         write_feather(var_path, var.to_batches(), var.schema)
-        return make_plan(spec, subset, obs_path, var_path)
+        return make_plan(spec, subset, obs_path, var_path, Path(folder) / "ordered.feather")
 
 
 def fingerprints(plan: ChunkPlan) -> list[str]:
@@ -86,7 +86,7 @@ def assert_partitions(plan: ChunkPlan, joinids: np.ndarray, nnz: np.ndarray, chu
     assert [chunk.key for chunk in plan.chunks] == [f"{number:05d}" for number in range(len(plan.chunks))]
     for chunk in plan.chunks:
         rows = slice(chunk.row_start, chunk.row_stop)
-        assert (chunk.first_joinid, chunk.last_joinid) == (joinids[rows][0], joinids[rows][-1])
+        assert (chunk.first_joinid, chunk.last_joinid) == (joinids[rows].min(), joinids[rows].max())
         assert chunk.nnz == nnz[rows].sum()
         assert chunk.n_tiles == len(set(joinids[rows] // TILE))
     assert plan.header.subset.n_obs == len(joinids)

@@ -16,8 +16,8 @@ from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.errors import BadInput, WrongRecord
 from cxg_assets.ingest.layout import subset_json_path
 from cxg_assets.ingest.records import encode
-from cxg_assets.ingest.selection.index import CensusIndex, write_index
-from cxg_assets.ingest.selection.subset import Subset, export_index, load_subset, write_subset
+from cxg_assets.ingest.selection.index import CensusIndex, export_index, write_index
+from cxg_assets.ingest.selection.subset import Subset, load_subset, write_subset
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
 from cxg_assets.ingest.storage.feather import FeatherFile
 from cxg_assets.ingest.storage.store import StoreLocator

@@ -50,7 +50,7 @@ def test_rows_of_random_chunks_are_counted_as_one_by_one(tmp_path: Path, seed: i
     assert found.facts["n_in_several_chunks"] == (in_chunks > 1).sum()
     n_beyond = int(np.maximum(stops - N, 0).sum())
     assert (f"chunks have {counted(n_beyond, 'row')} that the subset does not have" in found.what) is (n_beyond > 0)
-    assert "does not start and end with the cells of its rows" in found.what
+    assert "does not have the least and greatest soma_joinid of its rows" in found.what
 
 
 @pytest.mark.parametrize("kind", ["neighbours", "far apart", "many", "unsorted"])

@@ -1,4 +1,4 @@
-"""Reads the genes of a subset from a text file, as people write it or a spreadsheet saves it."""
+"""Reads lists that lie beside a YAML, genes or values of obs, as people write them or a spreadsheet saves them."""
 
 import codecs
 import csv
@@ -30,7 +30,7 @@ def read_gene_file(path: Path) -> tuple[str, ...]:
     """
     lines = [
         (number, text)
-        for number, line in enumerate(_text_of(path).splitlines(), 1)
+        for number, line in enumerate(_text_of(path, "genes.file").splitlines(), 1)
         if (text := line.split("#", 1)[0].strip())
     ]
     header = _header(lines[0][1]) if lines else None
@@ -41,7 +41,24 @@ def read_gene_file(path: Path) -> tuple[str, ...]:
     return tuple(genes)
 
 
-def _text_of(path: Path) -> str:
+def read_values(path: Path, attribute: str) -> tuple[str, ...]:
+    """Reads values of an obs column from a text file: one a line, blank lines and lines that begin with # left out.
+
+    Args:
+        path: The file, in UTF-8 with or without a byte order mark, or in UTF-16 with one.
+        attribute: What the user calls it, for the message.
+
+    Raises:
+        BadInput: The file cannot be read as text, or has no values.
+    """
+    lines = (line.strip() for line in _text_of(path, attribute).splitlines())
+    values = tuple(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
+    if not values:
+        raise BadInput(f"{attribute}: {shown_path(path)} has no values; write one on each line")
+    return values
+
+
+def _text_of(path: Path, attribute: str) -> str:
     """Text of a file.
 
     Raises:
@@ -49,10 +66,10 @@ def _text_of(path: Path) -> str:
     """
     try:
         if path.exists() and not path.is_file():
-            raise BadInput(f"genes.file: cannot read {shown_path(path)}: it is not a file")
+            raise BadInput(f"{attribute}: cannot read {shown_path(path)}: it is not a file")
         content = path.read_bytes()
     except OSError as error:
-        raise BadInput(f"genes.file: cannot read {shown_path(path)}: {error.strerror or error}") from error
+        raise BadInput(f"{attribute}: cannot read {shown_path(path)}: {error.strerror or error}") from error
     encoding = "utf-16" if content.startswith(_UTF_16) else "utf-8-sig"
     try:
         return content.decode(encoding)
@@ -60,8 +77,8 @@ def _text_of(path: Path) -> str:
         line = content[: error.start].count(b"\n") + 1
         name = encoding.removesuffix("-sig").upper()
         raise BadInput(
-            f"genes.file: cannot read {shown_path(path)}: line {line} is not text in {name}; save it as text or CSV in "
-            "UTF-8"
+            f"{attribute}: cannot read {shown_path(path)}: line {line} is not text in {name}; save it as text or CSV "
+            "in UTF-8"
         ) from error
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cxg_assets.ingest.errors import MAX_SHOWN, BadInput
-from cxg_assets.ingest.selection.gene_file import read_gene_file
+from cxg_assets.ingest.selection.list_files import read_gene_file
 
 GENES = ("ENSG00000081237", "ENSG00000156738", "ERCC-00002")
 
