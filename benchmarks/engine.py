@@ -24,6 +24,7 @@ from cxg_assets.ingest.chunks.worker_environment import WORKER_ENVIRONMENT
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
 from cxg_assets.ingest.plan.making import store_plan
 from cxg_assets.ingest.plan.spans import Span, plan_spans
+from cxg_assets.ingest.sampling import CENSUS_ORDER, ORDERS, Order
 from cxg_assets.ingest.selection.index import make_index
 from cxg_assets.ingest.selection.subset import make_subset
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
@@ -42,6 +43,7 @@ def make_plan(options: argparse.Namespace, store: StoreLocator) -> tuple[ChunkPl
         max_obs=options.max_obs,
         chunk_size=options.chunk_size,
         genes=GeneSelection(feature_ids=genes) if genes else None,
+        order=Order(kind=options.order),
     )
     index = make_index(census, release, spec.organism, opened)
     return store_plan(spec, make_subset(spec, index, opened, census, opened), opened), census
@@ -78,6 +80,7 @@ def main() -> None:
     parser.add_argument("--n-chunks", type=int, help="make whole spans with so many chunks at least; default: all")
     parser.add_argument("--destination", required=True, help="a folder or s3://bucket/prefix")
     parser.add_argument("--genes", default="")
+    parser.add_argument("--order", choices=ORDERS, default=CENSUS_ORDER)
     parser.add_argument("--json", type=Path, required=True)
     options = parser.parse_args()
     store = StoreLocator(url=options.destination)

@@ -9,6 +9,7 @@ import dagster as dg
 
 from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.ingest.layout import dataset_path
+from cxg_assets.ingest.sampling import CENSUS_ORDER
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.names import chunk_plan_key, dataset_key, filtered_subset_key, h5ad_chunks_key
 from cxg_assets.ui.schemas import chunk_obs_schema, chunk_table_schema, place_metadata, same_columns
@@ -63,20 +64,25 @@ def described(
 def _descriptions(spec: SubsetSpec, destination: str) -> Mapping[dg.AssetKey, str]:
     cells = f"pass `{spec.value_filter}`" if spec.value_filter else "there are; no filter is given"
     limit = f" The first {spec.max_obs:,} of them are taken." if spec.max_obs is not None else ""
+    sample = f"- **Sample**: {spec.sample.in_words}.\n" if spec.sample is not None else ""
+    split = f"- **Split**: {spec.split.in_words}.\n" if spec.split is not None else ""
+    order = "soma_joinid" if spec.order.kind == CENSUS_ORDER else f"a seed ({spec.order.in_words})"
+    parts = "part by part of the split, " if spec.split is not None else ""
     columns = ", ".join(f"`{name}`" for name in ("soma_joinid", *spec.obs_columns))
     place = f"`{destination}`" if destination else "the default store (`CXG_STORE_URL`)"
     return {
         filtered_subset_key(spec.name): (
             f"The cells and genes of **{spec.name}**.\n\n"
             f"- **Cells**: all `{spec.organism}` cells that {cells}.{limit}\n"
+            f"{sample}{split}"
             f"- **Genes**: {_genes(spec)}.\n\n"
             f"Two feather files at {place}: obs with {columns}, and var of the genes. The filter is applied to the "
             "census index, not to the Census itself."
         ),
         chunk_plan_key(spec.name): (
-            f"Assigns the cells of **{spec.name}** to files: {spec.chunk_size:,} cells per file, in the order of "
-            f"soma_joinid, with a fingerprint of everything that determines a file. One parquet row per chunk, which "
-            f"becomes a partition of `{spec.name}/h5ad_chunks`."
+            f"Assigns the cells of **{spec.name}** to files: {spec.chunk_size:,} cells per file, {parts}in the "
+            f"order of {order}, with a fingerprint of everything that determines a file. One parquet row per chunk, "
+            f"which becomes a partition of `{spec.name}/h5ad_chunks`."
         ),
         h5ad_chunks_key(spec.name): (
             f"The cells of **{spec.name}** as h5ad files of {spec.chunk_size:,} cells at {place}, one a partition, "

@@ -19,7 +19,9 @@ from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.finding import Finding
 from cxg_assets.ingest.layout import index_json_path
 from cxg_assets.ingest.plan.making import MAX_CHUNKS
+from cxg_assets.ingest.plan.ordering import POOL_NNZ
 from cxg_assets.ingest.quantities import counted, size
+from cxg_assets.ingest.sampling import CENSUS_ORDER
 from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE
 from cxg_assets.ingest.storage.probe import SHORT
 from cxg_assets.ingest.storage.store import StoreLocator
@@ -58,6 +60,7 @@ class WorkerLoad:
         n_vars: Genes.
         compression: Of the chunk files.
         known_from: Where these are from, in words.
+        pool_nnz: Non-zeros of a pool of shuffled cells; 0 in census order.
     """
 
     n_chunks: int
@@ -66,6 +69,7 @@ class WorkerLoad:
     n_vars: int
     compression: str
     known_from: str
+    pool_nnz: int = 0
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ def check_memory(load: WorkerLoad, nodes: Sequence[Node]) -> Finding:
     useful = [node for node in nodes if node.n_cpus]
     if not useful:
         return Finding.warned("memory", "not checked, as no machine of the cluster has CPUs yet")
-    each = worker_bytes(load.chunk_nnz, load.n_vars, load.compression)
+    each = worker_bytes(load.chunk_nnz, load.n_vars, load.compression, load.pool_nnz)
     tightest = min(useful, key=lambda node: node.memory / node.n_cpus)
     n_workers = min(tightest.n_cpus, load.n_chunks)
     text = (
@@ -139,7 +143,7 @@ def check_memory(load: WorkerLoad, nodes: Sequence[Node]) -> Finding:
     if n_fitting:
         advice = f"cxg-assets ingest -d {n_fitting} starts that many"
         return Finding.warned("memory", f"{text}: {n_fitting} fit", advice)
-    nnz = largest_chunk_nnz(max(node.memory for node in useful), load.n_vars, load.compression)
+    nnz = largest_chunk_nnz(max(node.memory for node in useful), load.n_vars, load.compression, load.pool_nnz)
     smaller = load.chunk_size * nnz // max(load.chunk_nnz, 1)
     advice = "use a machine with more memory, or stop what else runs there"
     if smaller >= 1:
@@ -217,6 +221,7 @@ def worker_load(subset: Subset | None, planned: Planned | None) -> WorkerLoad:
             chunk_size=header.chunk_size,
             n_vars=header.subset.n_vars,
             compression=header.compression,
+            pool_nnz=0 if header.pool_obs is None else POOL_NNZ,
             known_from=f"plan {header.plan_id}, {counted(header.chunk_size, 'cell')} a file",
         )
     chunk_size = DEFAULT_CHUNK_SIZE if subset is None else subset.spec.chunk_size
@@ -226,6 +231,7 @@ def worker_load(subset: Subset | None, planned: Planned | None) -> WorkerLoad:
         chunk_size=chunk_size,
         n_vars=N_VARS,
         compression="gzip" if subset is None else subset.spec.compression,
+        pool_nnz=0 if subset is None or subset.spec.order.kind == CENSUS_ORDER else POOL_NNZ,
         known_from=f"no plan yet, {counted(chunk_size, 'cell')} a file",
     )
 

@@ -39,6 +39,9 @@ POINT_BYTES = 20
 ROW_BYTES = 8
 """A non-zero of a row: an int32 column and a float32."""
 
+PACKED_BYTES = 4
+"""A non-zero of a pool of shuffled cells: column and count in 16 bits each."""
+
 FILES_IN_MEMORY = N_UPLOADS + 1
 """Whole files that a worker holds: those being stored, and the one being made. That one is copied at its end, but then
 no block is at its largest: 2.9 files were measured beside an idle process where storing took a minute."""
@@ -56,17 +59,19 @@ def file_bytes(chunk_nnz: int, n_vars: int, compression: str) -> int:
     return round(chunk_nnz * BYTES_PER_NNZ[compression]) + n_vars * BYTES_PER_GENE[compression]
 
 
-def worker_bytes(chunk_nnz: int, n_vars: int, compression: str) -> int:
+def worker_bytes(chunk_nnz: int, n_vars: int, compression: str, pool_nnz: int = 0) -> int:
     """What a worker takes at most, in bytes: its process, TileDB, two blocks, and the files that it holds.
 
-    Not all of that is reached at once, so a worker peaks lower (the table above). `chunk_nnz` is of the largest chunk.
+    Not all of that is reached at once, so a worker peaks lower (the table above). `chunk_nnz` is of the largest chunk,
+    `pool_nnz` of a pool of shuffled cells, of which it holds two.
     """
-    return _FIXED_BYTES + FILES_IN_MEMORY * file_bytes(chunk_nnz, n_vars, compression)
+    pools = 2 * pool_nnz * PACKED_BYTES
+    return _FIXED_BYTES + FILES_IN_MEMORY * file_bytes(chunk_nnz, n_vars, compression) + pools
 
 
-def largest_chunk_nnz(available: int, n_vars: int, compression: str) -> int:
+def largest_chunk_nnz(available: int, n_vars: int, compression: str, pool_nnz: int = 0) -> int:
     """Non-zeros of the largest chunk with which a worker fits; 0 or less where it would not fit even without cells."""
-    left = available - worker_bytes(0, n_vars, compression)
+    left = available - worker_bytes(0, n_vars, compression, pool_nnz)
     return int(left / (FILES_IN_MEMORY * BYTES_PER_NNZ[compression]))
 
 

@@ -13,7 +13,7 @@ from cxg_assets.ingest.census.distinct import n_distinct
 from cxg_assets.ingest.census.tiles import TILE
 from cxg_assets.ingest.chunks.blocks import Block, plan_blocks
 from cxg_assets.ingest.chunks.csr import CsrBuilder, CsrRows
-from cxg_assets.ingest.chunks.pools import PoolRows, tile_blocks
+from cxg_assets.ingest.chunks.pools import PoolRows, packed, tile_blocks
 from cxg_assets.ingest.errors import CxgError, Unreachable
 from cxg_assets.ingest.storage.retry import Patience
 from cxg_assets.ingest.storage.s3_errors import explain, is_transient
@@ -254,7 +254,11 @@ class RowFeed:
     def _read_pool(self, joinids: np.ndarray, nnz: np.ndarray) -> tuple[PoolRows, int]:
         in_order = np.argsort(joinids)
         joinids, nnz = joinids[in_order], nnz[in_order]
-        read = [self._read_in_order(joinids[block.start : block.stop], nnz) for block in tile_blocks(joinids, nnz)]
+        pieces, n_retries = [], 0
+        for block in tile_blocks(joinids, nnz):
+            rows, retries = self._read_in_order(joinids[block.start : block.stop], nnz)
+            pieces.append(packed(rows))
+            n_retries += retries
         order = np.empty_like(in_order)
         order[in_order] = np.arange(len(order))
-        return PoolRows([rows for rows, _ in read], order), sum(retries for _, retries in read)
+        return PoolRows(pieces, order, self._x.dtype), n_retries

@@ -18,8 +18,9 @@ from cxg_assets.ingest.selection.subset import ROWS_PER_BATCH
 from cxg_assets.ingest.spec import SPLIT
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, write_feather
 
-POOL_NNZ = 24_000_000
-"""Non-zeros of a pool: 190 MB of matrix, of which a worker holds two. Not a setting: it decides the order."""
+POOL_NNZ = 50_000_000
+"""Non-zeros of a pool, about 30,000 cells: 200 MB of counts as a worker holds them, and it holds two pools. Not a
+setting: it decides the order."""
 
 ROWS_PER_FILE = 1_000_000
 """Rows that are sorted in memory at once; a subset with more goes through so many more temporary files."""
