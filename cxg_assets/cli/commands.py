@@ -114,6 +114,18 @@ def doctor(subset: str | None) -> None:
     run_doctor(subset)
 
 
+@commands.command("count")
+@click.argument("subset")
+@CENSUS_URI
+@CENSUS_VERSION
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
+def count(**options: Any) -> None:
+    """Counts what SUBSET would be, before anything is made: cells, donors, datasets, parts, files, bytes, time."""
+    from cxg_assets.cli.index import count_subset
+
+    count_subset(**options)
+
+
 @commands.command("index")
 @click.argument("organism")
 @click.argument("output", type=click.Path(path_type=Path, dir_okay=False))

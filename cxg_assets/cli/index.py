@@ -1,19 +1,25 @@
-"""`cxg-assets index`: the obs metadata of a release as a feather file of one's own."""
+"""`cxg-assets index` and `count`: the obs metadata of a release as a file of one's own, and what it answers."""
 
+import os
 from pathlib import Path
 
 import click
+from pydantic_core import to_json
 
-from cxg_assets.cli.project import default_store
+from cxg_assets.cli.project import default_store, load_subset
 from cxg_assets.cli.warn import warn
 from cxg_assets.ingest.census.census import keep_open
+from cxg_assets.ingest.dataset.estimate import estimate
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.layout import index_path
-from cxg_assets.ingest.quantities import counted
+from cxg_assets.ingest.plan.preflight import check_subset
+from cxg_assets.ingest.quantities import counted, duration, size
 from cxg_assets.ingest.selection.index import export_index, make_index
 from cxg_assets.ingest.selection.obs_rows import parse_obs_filter
 from cxg_assets.ingest.storage.feather import feather_source
 from cxg_assets.resources.census import CensusResource
+
+_PLURALS = {"donor_id": "donors", "dataset_id": "datasets", "cell_type": "cell types"}
 
 
 @keep_open()
@@ -38,3 +44,30 @@ def write_index(
     index_source = feather_source(store, index_path(release.version, organism))
     n_obs = export_index(index_source, value_filter, names, output, warn)
     click.echo(f"{output}: {counted(n_obs, 'cell')} of {organism}, Census build {release.build}")
+
+
+@keep_open()
+def count_subset(subset: str, census_uri: str, census_version: str, as_json: bool) -> None:
+    """Prints what a subset would be, from the census index; makes the index where there is none.
+
+    Raises:
+        BadInput: There is no such subset, or it does not fit this Census; nothing was written.
+    """
+    spec = load_subset(subset).spec
+    census = CensusResource(uri=census_uri, version=census_version)
+    release, store = census.release(), default_store().locator().open()
+    locator = census.locator(release)
+    check_subset(spec, locator)
+    found = estimate(spec, make_index(locator, release, spec.organism, store), store, locator, warn)
+    if as_json:
+        click.echo(to_json(found).decode())
+        return
+    n_workers = os.cpu_count() or 1
+    distinct = ", ".join(f"{number:,} {_PLURALS[name]}" for name, number in found.n_distinct.items())
+    click.echo(f"{subset}: {counted(found.n_obs, 'cell')} of {spec.organism}, {counted(found.n_vars, 'gene')}")
+    click.echo(f"  of {distinct}; Census build {release.build}")
+    for part, n_obs in found.parts.items():
+        click.echo(f"  {part}: {counted(n_obs, 'cell')}, {100 * n_obs / found.n_obs:.1f} %")
+    made = f"{counted(found.n_files, 'file')}, {size(found.n_bytes)} without obs"
+    took = f"{duration(found.worker_seconds / n_workers)} with {counted(n_workers, 'worker')} here"
+    click.echo(f"  about {made}, {took} once they have started")

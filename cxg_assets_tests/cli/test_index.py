@@ -1,5 +1,6 @@
 """`cxg-assets index`: the obs metadata as `cellxgene_census.get_obs` returns it."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 import tiledbsoma as soma
 
-from cxg_assets_tests.cli.command import cxg_assets
+from cxg_assets_tests.cli.command import cxg_assets, declare
 
 BLOOD = "tissue_general == 'blood' and is_primary_data == True"
 COLUMNS = ["soma_joinid", "cell_type", "disease", "donor_id", "nnz", "is_primary_data"]
@@ -77,3 +78,39 @@ def test_an_output_folder_that_is_not_there_is_named(home: Path, tmp_path: Path)
     assert outcome.exit_code == 2
     assert outcome.stderr == f"cxg-assets: output: {tmp_path / 'nowhere'} is not a folder; create it first\n"
     assert list(tmp_path.iterdir()) == []
+
+
+CHOSEN = {
+    "value_filter": "is_primary_data == True",
+    "sample": {"by": "cell_type", "at_least": 20},
+    "split": {"by": "donor_id", "shares": {"train": 0.7, "test": 0.3}},
+    "chunk_size": 150,
+}
+
+
+def test_a_count_tells_what_the_ingest_makes_of_a_sample_and_a_split(
+    home: Path, defs: Path, census: soma.Collection
+) -> None:
+    declare(defs, **CHOSEN)
+    columns = ["soma_joinid", "cell_type", "donor_id", "dataset_id"]
+    obs = expected_obs(census, "homo_sapiens", "is_primary_data == True", columns)
+    obs = obs[obs.groupby("cell_type", observed=True).soma_joinid.transform("size") >= 20]
+
+    counted = cxg_assets("count", "sample", "--json")
+    told = cxg_assets("count", "sample")
+
+    assert (counted.exit_code, told.exit_code) == (0, 0), counted.stderr + told.stderr
+    found = json.loads(counted.stdout)
+    assert found["n_obs"] == len(obs)
+    assert found["n_distinct"] == {name: obs[name].nunique() for name in ("donor_id", "dataset_id", "cell_type")}
+    assert sum(found["parts"].values()) == len(obs)
+    assert told.stdout.startswith(f"sample: {len(obs):,} cells of homo_sapiens, ")
+    assert f"  test: {found['parts']['test']:,} cells, " in told.stdout
+    assert not (home / "store" / "sample").exists()
+    made = cxg_assets("ingest", "sample", "-p", "local")
+    assert made.exit_code == 0, made.stderr
+    [manifest] = (home / "store" / "sample").rglob("manifest.parquet")
+    rows = pd.read_parquet(manifest)
+    assert rows.groupby("split").n_obs.sum().to_dict() == found["parts"]
+    assert len(rows) == found["n_files"]
+    assert rows.n_bytes.sum() == pytest.approx(found["n_bytes"], rel=0.2)
