@@ -2,20 +2,31 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import cellxgene_census
 import pytest
 import tiledbsoma as soma
 
 from cxg_assets.cli.project import Subset, load_subset
+from cxg_assets.ingest.census.release import Release
+from cxg_assets.ingest.dataset.estimate import Estimate, estimate
+from cxg_assets.ingest.sampling import Sample
 from cxg_assets.ingest.selection.filters import ValueFilter, parse_filter
 from cxg_assets.ingest.selection.genes import select_genes
+from cxg_assets.ingest.selection.index import make_index
 from cxg_assets.ingest.selection.obs_rows import parse_obs_filter
-from cxg_assets.ingest.spec import GeneSelection
+from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
+from cxg_assets.ingest.storage.store import Store
 from cxg_assets_tests.cli.command import use_defs
 
 RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
 NAMES = sorted(path.parent.name for path in RECIPES.glob("*/defs.yaml"))
+
+CHUNK_SIZES = {"tahoe_x1": 100_000, "sctab": 20_000, "bionemo_geneformer": 20_000}
+"""Of those that are not scGPT's."""
 
 TISSUES = ("heart", "blood", "brain", "lung", "kidney", "intestine", "pancreas")
 
@@ -39,9 +50,9 @@ def obs_filter(subset: Subset, census: soma.Collection) -> ValueFilter:
     return parsed
 
 
-def test_there_are_the_nine_queries_of_scgpt_and_the_one_of_tahoe_x1() -> None:
+def test_there_are_the_nine_queries_of_scgpt_and_one_of_each_other() -> None:
     scgpt = [f"scgpt_{query}" for query in (*TISSUES, "others", "pan_cancer")]
-    assert sorted([*scgpt, "tahoe_x1"]) == NAMES
+    assert sorted([*scgpt, *CHUNK_SIZES]) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -49,7 +60,7 @@ def test_a_recipe_loads_under_the_name_of_its_folder(copied: Path, name: str) ->
     subset = load_subset(name)
     assert subset.spec.name == name
     assert subset.destination == ""
-    assert subset.spec.chunk_size == (100_000 if name == "tahoe_x1" else 200_000)
+    assert subset.spec.chunk_size == CHUNK_SIZES.get(name, 200_000)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -102,3 +113,51 @@ def test_tahoe_x1_takes_a_gene_list_beside_its_yaml_when_the_line_is_let_in(copi
 def test_the_readme_lists_every_recipe() -> None:
     listed = re.findall(r"^\| `(\w+)` \|", (RECIPES / "README.md").read_text(), re.MULTILINE)
     assert sorted(listed) == NAMES
+
+
+PROTOCOLS = (
+    "10x 5' v2",
+    "10x 3' v3",
+    "10x 3' v2",
+    "10x 5' v1",
+    "10x 3' v1",
+    "10x 3' transcription profiling",
+    "10x 5' transcription profiling",
+)
+
+
+def made(spec: SubsetSpec, release: Release, index_store: Store) -> tuple[Any, Estimate]:
+    """The cells of obs that a recipe's filter keeps, by the Census's own client, and what it would be."""
+    columns = ["soma_joinid", "cell_type", "donor_id", "dataset_id"]
+    locator = release.locator({})
+    with cellxgene_census.open_soma(uri=release.uri) as census:
+        obs = cellxgene_census.get_obs(census, spec.organism, value_filter=spec.value_filter, column_names=columns)
+    index = make_index(locator, release, spec.organism, index_store)
+    return obs, estimate(spec, index, index_store, locator)
+
+
+def test_sctabs_cell_types_have_enough_cells_and_donors_and_its_donors_are_in_one_part(
+    copied: Path, release: Release, index_store: Store
+) -> None:
+    spec = load_subset("sctab").spec
+    assert spec.sample == Sample(by=("cell_type",), at_least=5000, min_donors=30)
+    assert all(repr(protocol) in (spec.value_filter or "") for protocol in PROTOCOLS)
+    # The demo census has no cell type with 5,000 cells.
+    smaller = replace(spec, sample=Sample(by=("cell_type",), at_least=40, min_donors=3))
+
+    obs, found = made(smaller, release, index_store)
+
+    groups = obs.groupby("cell_type", observed=True)
+    kept = obs[(groups.soma_joinid.transform("size") >= 40) & (groups.donor_id.transform("nunique") >= 3)]
+    assert 0 < len(kept) < len(obs)
+    assert found.n_obs == len(kept) == sum(found.parts.values())
+    assert found.n_distinct["cell_type"] == kept.cell_type.nunique()
+    assert list(found.parts) == ["train", "val", "test"]
+
+
+def test_bionemos_held_out_cells_are_whole_datasets(copied: Path, release: Release, index_store: Store) -> None:
+    obs, found = made(load_subset("bionemo_geneformer").spec, release, index_store)
+
+    assert found.n_obs == len(obs)
+    sizes = obs.dataset_id.value_counts()
+    assert found.parts["test"] in set(sizes)
