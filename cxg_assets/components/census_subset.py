@@ -17,9 +17,9 @@ from cxg_assets.components import known_previews
 from cxg_assets.components.attributes import SubsetAttributes
 from cxg_assets.components.scaffolder import CensusSubsetScaffolder
 from cxg_assets.ingest.errors import BadInput, shown
+from cxg_assets.ingest.filters.spelling import plain_spelling
 from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION
 from cxg_assets.ingest.sampling import CENSUS_ORDER
-from cxg_assets.ingest.selection.filter_spelling import plain_spelling
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.names import (
     CENSUS_RELEASE,

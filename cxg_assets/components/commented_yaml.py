@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from cxg_assets.components.attributes import PARTS, SubsetAttributes
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.selection.filter_grammar import Source, parse_expression
+from cxg_assets.ingest.filters.grammar import Source, parse_expression
 from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE, DEFAULT_ORGANISM, SubsetSpec
 from cxg_assets.ingest.storage.store import StoreLocator
 

@@ -6,8 +6,8 @@ from cxg_assets import settings
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.errors import BadInput, CxgError
+from cxg_assets.ingest.filters.watch import FilterWatch
 from cxg_assets.ingest.layout import index_path
-from cxg_assets.ingest.selection.filter_watch import FilterWatch
 from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.label_check import look_at_census, look_at_index, newest_index
 from cxg_assets.ingest.selection.obs_rows import parse_obs_filter

@@ -17,8 +17,8 @@ import tiledbsoma
 from cxg_assets.ingest.dataset.publish import publish
 from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets_tests.conftest import Ingest
+from cxg_assets_tests.ingest.filters.rows import N_ROWS, ROWS, SCHEMA
 from cxg_assets_tests.ingest.four_plans import DAY, MakeSpec, folder, make_old, make_plans
-from cxg_assets_tests.ingest.selection.filter_rows import N_ROWS, ROWS, SCHEMA
 from cxg_assets_tests.ingested import Ingested
 
 

@@ -15,8 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.selection.filters import parse_filter
-from cxg_assets_tests.ingest.selection.filter_rows import selected_by_soma
+from cxg_assets.ingest.filters.value_filter import parse_filter
+from cxg_assets_tests.ingest.filters.rows import selected_by_soma
 from cxg_assets_tests.properties.profile import PROPERTY
 
 TEXT_COLUMNS = ["tissue_general", "cell_type", "disease", "sex", "assay", "donor_id", "dataset_id"]

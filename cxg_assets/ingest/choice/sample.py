@@ -36,8 +36,10 @@ class SampledCells:
 
     def mask(self, batch: pa.RecordBatch) -> np.ndarray:
         """Return whether each row is kept, (n,) bool; the batch has `sample.columns`, its rows were among the cells."""
-        is_kept = _is_left(self.sample, batch, self._groups.of(batch), self.n_kept, self._group_thresholds)
-        return is_kept & (hash_rows(batch, self.sample.seed, _SHARE) <= self._threshold)
+        is_kept = hash_rows(batch, self.sample.seed, _SHARE) <= self._threshold
+        if not self.sample.by:
+            return is_kept
+        return is_kept & _is_left(self.sample, batch, self._groups.of(batch), self.n_kept, self._group_thresholds)
 
     def labels(self) -> list[tuple[object, ...]]:
         """Return the values of each group's columns."""
@@ -75,8 +77,9 @@ def sample_cells(sample: Sample, batches: Batches) -> SampledCells:
 
     def kept() -> Iterable[tuple[np.ndarray, np.ndarray]]:
         for batch in batches():
-            is_left = _is_left(sample, batch, groups.of(batch), n_wanted, group_thresholds)
-            hashes = hash_rows(batch, sample.seed, _SHARE)[is_left]
+            hashes = hash_rows(batch, sample.seed, _SHARE)
+            if sample.by:
+                hashes = hashes[_is_left(sample, batch, groups.of(batch), n_wanted, group_thresholds)]
             yield np.zeros(len(hashes), np.int32), hashes
 
     [threshold] = find_thresholds(kept, np.array([n_left]), np.array([n_obs]))
@@ -93,6 +96,8 @@ def sample_cells(sample: Sample, batches: Batches) -> SampledCells:
 
 def _count(sample: Sample, groups: Groups, batches: Batches) -> tuple[np.ndarray, np.ndarray]:
     """Count the cells of each group, and its donors up to `min_donors` if that is given, each (n_groups,) int64."""
+    if not sample.by:
+        return np.array([sum(batch.num_rows for batch in batches())]), np.zeros(1, np.int64)
     n_cells, donors = np.zeros(0, np.int64), DonorCounts(sample.min_donors or 0)
     for batch in batches():
         of_cells = groups.of(batch)

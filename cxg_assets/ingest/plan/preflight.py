@@ -3,10 +3,10 @@
 from cxg_assets.ingest.census.census import Census, CensusLocator, layer_uri
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.filters.value_filter import ValueFilter
+from cxg_assets.ingest.filters.watch import FilterWatch
 from cxg_assets.ingest.finding import Finding
 from cxg_assets.ingest.plan.making import MAX_CHUNKS, check_n_chunks
-from cxg_assets.ingest.selection.filter_watch import FilterWatch
-from cxg_assets.ingest.selection.filters import ValueFilter
 from cxg_assets.ingest.selection.genes import select_genes
 from cxg_assets.ingest.selection.label_check import overlooked_labels
 from cxg_assets.ingest.selection.obs_rows import nothing_selected, parse_obs_filter
@@ -51,9 +51,11 @@ def _check_counts(spec: SubsetSpec, census: Census, value_filter: ValueFilter | 
     obs = census.obs(spec.organism)
     n_obs = obs.count if spec.max_obs is None else min(obs.count, spec.max_obs)
     if value_filter is None:
-        check_n_chunks(spec, n_obs)
+        if spec.sample is None:
+            check_n_chunks(spec, n_obs)
         return
-    enough = n_obs if n_obs > MAX_CHUNKS * spec.chunk_size else 1
+    # How many a sample leaves is known when it is made.
+    enough = n_obs if n_obs > MAX_CHUNKS * spec.chunk_size and spec.sample is None else 1
     n_selected = 0
     watch = FilterWatch(value_filter)
     for table in obs.read(column_names=list(value_filter.columns)):

@@ -5,8 +5,8 @@ from collections import Counter
 import pyarrow as pa
 
 from cxg_assets.ingest.errors import BadInput, shown, shown_names
-from cxg_assets.ingest.selection.filter_watch import FilterWatch
-from cxg_assets.ingest.selection.filters import ValueFilter, parse_filter
+from cxg_assets.ingest.filters.value_filter import ValueFilter, parse_filter
+from cxg_assets.ingest.filters.watch import FilterWatch
 from cxg_assets.ingest.spec import GeneSelection
 
 _WHERE = "genes.value_filter"

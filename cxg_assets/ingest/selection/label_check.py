@@ -6,12 +6,12 @@ import pyarrow as pa
 
 from cxg_assets.ingest.census.census import Census, CensusLocator
 from cxg_assets.ingest.census.release import Release
+from cxg_assets.ingest.filters.label_traps import gene_name_warnings
+from cxg_assets.ingest.filters.value_filter import ValueFilter, parse_filter
+from cxg_assets.ingest.filters.watch import FilterWatch
 from cxg_assets.ingest.layout import INDEX_FOLDER, index_path
-from cxg_assets.ingest.selection.filter_watch import FilterWatch
-from cxg_assets.ingest.selection.filters import ValueFilter, parse_filter
 from cxg_assets.ingest.selection.genes import select_genes
 from cxg_assets.ingest.selection.index import CensusIndex, read_index
-from cxg_assets.ingest.selection.label_traps import gene_name_warnings
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source
 from cxg_assets.ingest.storage.store import Store

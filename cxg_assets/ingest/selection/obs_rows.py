@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from cxg_assets.ingest.errors import BadInput, shown, shown_names
-from cxg_assets.ingest.selection.filter_watch import FilterWatch
-from cxg_assets.ingest.selection.filters import ValueFilter, parse_filter
+from cxg_assets.ingest.filters.value_filter import ValueFilter, parse_filter
+from cxg_assets.ingest.filters.watch import FilterWatch
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource
 
 Rows: TypeAlias = list[np.ndarray]

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.filters.grammar import Source, parse_expression
+from cxg_assets.ingest.filters.spelling import columns_of, plain_spelling
+from cxg_assets.ingest.filters.value_filter import ValueFilter, parse_filter
 from cxg_assets.ingest.sampling import Sample, Split
-from cxg_assets.ingest.selection.filter_grammar import Source, parse_expression
-from cxg_assets.ingest.selection.filter_spelling import columns_of, plain_spelling
-from cxg_assets.ingest.selection.filters import ValueFilter, parse_filter
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
 
 SHOWN_CHARACTERS = 60

@@ -12,12 +12,12 @@ import pyarrow as pa
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.errors import BadInput, shown
+from cxg_assets.ingest.filters.label_traps import gene_name_warnings
 from cxg_assets.ingest.layout import index_path, subset_json_path, subset_obs_path, subset_var_path
 from cxg_assets.ingest.records import decode, encode
 from cxg_assets.ingest.sampling import Sample, Split
 from cxg_assets.ingest.selection.genes import parse_gene_filter, select_genes
 from cxg_assets.ingest.selection.index import CensusIndex
-from cxg_assets.ingest.selection.label_traps import gene_name_warnings
 from cxg_assets.ingest.selection.obs_rows import Rows, first_of, parse_obs_filter, selected_rows, take_rows
 from cxg_assets.ingest.selection.selection import Selection
 from cxg_assets.ingest.spec import SPLIT, SubsetSpec

@@ -11,10 +11,10 @@ from cxg_assets.ingest.census.distinct import is_in_order, n_repeated, sort_cell
 from cxg_assets.ingest.census.repeated_cells import CELL, has_none
 from cxg_assets.ingest.census.row_hashes import hash_rows
 from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.filters.grammar import Condition, Node, Source, parse_expression
 from cxg_assets.ingest.finding import Fact, Finding
 from cxg_assets.ingest.layout import index_json_path, index_path, subset_obs_path
 from cxg_assets.ingest.quantities import counted
-from cxg_assets.ingest.selection.filter_grammar import Condition, Node, Source, parse_expression
 from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.subset import Subset
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.census.tiles import NNZ_PER_CELL, TILE
 from cxg_assets.ingest.errors import BadInput, CxgError
+from cxg_assets.ingest.filters.value_filter import parse_filter
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, read_plan, write_plan
 from cxg_assets.ingest.plan.making import MAX_CHUNKS, check_n_chunks, make_plan
-from cxg_assets.ingest.selection.filters import parse_filter
 from cxg_assets.ingest.selection.genes import parse_gene_filter
 from cxg_assets.ingest.selection.selection import Selection
 from cxg_assets.ingest.selection.subset import Subset

@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.filters.spelling import plain_spelling
+from cxg_assets.ingest.filters.value_filter import parse_filter
 from cxg_assets.ingest.records import decode, encode
-from cxg_assets.ingest.selection.filter_spelling import plain_spelling
-from cxg_assets.ingest.selection.filters import parse_filter
 from cxg_assets.ingest.selection.genes import parse_gene_filter
 from cxg_assets.ingest.selection.selection import Selection
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec

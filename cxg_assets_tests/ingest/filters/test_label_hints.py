@@ -2,7 +2,7 @@
 
 import pytest
 
-from cxg_assets.ingest.selection.label_hints import nearest_labels, quoted, unknown_label
+from cxg_assets.ingest.filters.label_hints import nearest_labels, quoted, unknown_label
 
 TISSUES = ["adipose tissue", "blood", "bone marrow", "lung", "lung parenchyma", "small intestine", "spleen"]
 

@@ -7,8 +7,8 @@ import tiledbsoma
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxg_assets.ingest.selection.filters import parse_filter
-from cxg_assets_tests.ingest.selection.filter_rows import (
+from cxg_assets.ingest.filters.value_filter import parse_filter
+from cxg_assets_tests.ingest.filters.rows import (
     FLOATS,
     INTEGERS,
     ROWS,

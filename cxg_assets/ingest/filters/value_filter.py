@@ -1,6 +1,6 @@
 """SOMA `value_filter` strings applied to Arrow record batches, without the Census.
 
-`filter_grammar` reads the text; here it is checked against a schema and evaluated. A filter selects what TileDB-SOMA
+`grammar` reads the text; here it is checked against a schema and evaluated. A filter selects what TileDB-SOMA
 2.3.0 selects, compared with it in the tests:
 
 - A row with a missing value passes `== None` and nothing else: not `!=`, not `not in`, not a negated comparison.
@@ -9,23 +9,26 @@
   is not in the dictionary selects nothing; on one without order they are refused.
 - NaN passes `!=` and `not in` only; `in [0.0]` does not select -0.0, which `== 0.0` does.
 
+`contains(column, value)` is ours alone: it selects the rows whose value, or one of those that ` || ` joins in it, is
+this one; a negated one selects the other rows that have a value. The Census never sees a filter.
+
 Stricter than SOMA where it changes what was written: a constant that the column cannot hold exactly (5.7 for integers,
 2 for a bool, True for a number) is refused.
 """
 
 import difflib
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxg_assets.ingest.errors import BadInput, shown, shown_text
-from cxg_assets.ingest.selection.filter_grammar import (
+from cxg_assets.ingest.filters.compare import ORDER, BoolArray, compare, compare_ranks
+from cxg_assets.ingest.filters.grammar import (
+    CONTAINING,
     HALF_CHARACTER,
     MEMBERSHIP,
     Condition,
@@ -35,16 +38,8 @@ from cxg_assets.ingest.selection.filter_grammar import (
     Value,
     parse_expression,
 )
-from cxg_assets.ingest.selection.filter_spelling import render
+from cxg_assets.ingest.filters.spelling import render
 
-BoolArray = npt.NDArray[np.bool_]
-
-_ARROW_FUNCTIONS = {
-    "==": "equal", "!=": "not_equal", "<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal",
-}  # fmt: skip
-_ORDER: dict[str, Callable[..., BoolArray]] = {
-    "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
-}  # fmt: skip
 # tiledbsoma 2.3.0 has no PyQueryCondition.create_* for these.
 _TYPES_WITHOUT_LISTS = (pa.bool_(), pa.int16(), pa.uint8())
 
@@ -66,8 +61,8 @@ class _Tables:
         known = self._latest.get(condition)
         if known is not None and _is_same_memory(known[0], dictionary):
             return known[1]
-        by_rank = ordered and condition.op in _ORDER
-        selected = _compare_ranks(condition, dictionary) if by_rank else _compare(condition, dictionary)
+        by_rank = ordered and condition.op in ORDER
+        selected = compare_ranks(condition, dictionary) if by_rank else compare(condition, dictionary)
         table = np.append(selected, condition.op == "==" and condition.values == (None,))
         self._latest[condition] = (dictionary, table)
         return table
@@ -81,8 +76,8 @@ class ValueFilter:
         text: The filter as it was written, without blanks around it.
         canonical: The filter in one fixed spelling: equal for texts that differ only in blanks, quotes, parentheses,
             `&` or `and`, the side of the constant, the order of a list, or where a negation stands. It is a filter
-            with the same meaning, and safe for tiledbsoma 2.3.0, which dies of a segmentation fault on
-            `not (a == 1 or b == 2)` and on `not a in [1]`.
+            with the same meaning and, but for `contains`, safe for tiledbsoma 2.3.0, which dies of a segmentation fault
+            on `not (a == 1 or b == 2)` and on `not a in [1]`.
         columns: Names of the columns it needs, in order of first use.
         conditions: Its comparisons, from left to right; what was negated has the opposite operator.
     """
@@ -140,7 +135,7 @@ class ValueFilter:
             return mask
         column = batch.column(node.column)
         if not isinstance(column, pa.DictionaryArray):
-            return _compare(node, column)
+            return compare(node, column)
         codes = column.indices
         if codes.null_count:
             # The code of a missing value is arbitrary; -1 picks the last entry of the table.
@@ -195,10 +190,13 @@ def _checked(node: Node, schema: pa.Schema, source: Source) -> Node:
     value_type = _value_type(data_type)
     if node.op in MEMBERSHIP and value_type in _TYPES_WITHOUT_LISTS:
         source.fail(node.place, f"looks up {value_type} in a list, which SOMA cannot", "Use == and `or`.")
-    if node.op in _ORDER and isinstance(data_type, pa.DictionaryType) and not data_type.ordered:
+    if node.op in ORDER and isinstance(data_type, pa.DictionaryType) and not data_type.ordered:
         source.fail(node.place, f"orders {name!r}, a dictionary column without an order", "Use ==, !=, in or not in.")
+    if node.op in CONTAINING and not _is_text(value_type):
+        source.fail(node.place, f"looks for a part of {name!r}, a column of {value_type}", "Use == or in.")
     values: list[Any] = [_cast(value, value_type, node, source) for value in node.values]
-    return replace(node, values=tuple(sorted(set(values)) if node.op in MEMBERSHIP else values))
+    is_set = node.op in (*MEMBERSHIP, *CONTAINING)
+    return replace(node, values=tuple(sorted(set(values)) if is_set else values))
 
 
 def _cast(value: Value, value_type: pa.DataType, condition: Condition, source: Source) -> Value:
@@ -268,26 +266,3 @@ def _is_same_memory(one: pa.Array, other: pa.Array) -> bool:
         (array.offset, len(array), [buffer and buffer.address for buffer in array.buffers()]) for array in (one, other)
     ]
     return one.type == other.type and places[0] == places[1]
-
-
-def _compare(condition: Condition, values: pa.Array) -> BoolArray:
-    """Compares plain values with the constants of a condition; bool, (len(values),)."""
-    if condition.op in MEMBERSHIP:
-        constants = pa.array(condition.values, type=values.type)
-        selected = pc.call_function("is_in", [values], pc.SetLookupOptions(constants))
-        if condition.op == "not in":
-            selected = pc.call_function("and_not", [values.is_valid(), selected])
-    elif condition.values == (None,):
-        selected = values.is_null() if condition.op == "==" else values.is_valid()
-    else:
-        constant = pa.scalar(condition.values[0], type=values.type)
-        selected = pc.call_function(_ARROW_FUNCTIONS[condition.op], [values, constant]).fill_null(False)
-    return selected.to_numpy(zero_copy_only=False)
-
-
-def _compare_ranks(condition: Condition, dictionary: pa.Array) -> BoolArray:
-    """Compares the position of each value of an ordered dictionary with that of the constant."""
-    rank = pc.index(dictionary, pa.scalar(condition.values[0], type=dictionary.type)).as_py()
-    if rank < 0:
-        return np.zeros(len(dictionary), dtype=np.bool_)
-    return _ORDER[condition.op](np.arange(len(dictionary)), rank)

@@ -9,13 +9,11 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from cxg_assets.ingest.errors import shown, shown_text
-from cxg_assets.ingest.selection.filter_grammar import MEMBERSHIP, Condition
-from cxg_assets.ingest.selection.filters import parse_filter
-from cxg_assets.ingest.selection.label_hints import N_LISTED
+from cxg_assets.ingest.filters.compare import SEPARATOR
+from cxg_assets.ingest.filters.grammar import MEMBERSHIP, Condition
+from cxg_assets.ingest.filters.label_hints import N_LISTED
+from cxg_assets.ingest.filters.value_filter import parse_filter
 from cxg_assets.ingest.spec import GeneSelection
-
-SEPARATOR = " || "
-"""Joins the values of a cell that has several."""
 
 SELECTING = ("==", "in")
 LABEL_OPERATORS = ("==", "in", "!=", "not in")

@@ -4,7 +4,7 @@ from dataclasses import replace
 from keyword import iskeyword
 
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.selection.filter_grammar import MEMBERSHIP, Group, Node, Source, Value, parse_expression
+from cxg_assets.ingest.filters.grammar import CONTAINING, MEMBERSHIP, Group, Node, Source, Value, parse_expression
 
 __all__ = ["columns_of", "plain_spelling", "render"]
 
@@ -18,6 +18,9 @@ def render(node: Node) -> str:
     plain = node.column.isascii() and node.column.isidentifier() and not iskeyword(node.column)
     name = node.column if plain else f"attr({node.column!a})"
     values = ", ".join(ascii(value) for value in node.values)
+    if node.op in CONTAINING:
+        wanted = values if len(node.values) == 1 else f"[{values}]"
+        return f"{node.op.removesuffix('contains')}contains({name}, {wanted})"
     return f"{name} {node.op} [{values}]" if node.op in MEMBERSHIP else f"{name} {node.op} {values}"
 
 
@@ -51,7 +54,7 @@ def _plain(node: Node) -> Node:
     if isinstance(node, Group):
         return replace(node, terms=tuple(_plain(term) for term in node.terms))
     values = tuple(_plain_value(value) for value in node.values)
-    if node.op in MEMBERSHIP:
+    if node.op in (*MEMBERSHIP, *CONTAINING):
         values = tuple(sorted(set(values), key=lambda value: (isinstance(value, str), str(value))))
     return replace(node, values=values)
 

@@ -7,10 +7,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from cxg_assets.ingest.errors import shown_text
-from cxg_assets.ingest.selection.filter_grammar import Condition
-from cxg_assets.ingest.selection.filters import ValueFilter
-from cxg_assets.ingest.selection.label_hints import N_LISTED, unknown_label
-from cxg_assets.ingest.selection.label_traps import (
+from cxg_assets.ingest.filters.grammar import Condition
+from cxg_assets.ingest.filters.label_hints import N_LISTED, unknown_label
+from cxg_assets.ingest.filters.label_traps import (
     LABEL_OPERATORS,
     SELECTING,
     SEPARATOR,
@@ -18,6 +17,7 @@ from cxg_assets.ingest.selection.label_traps import (
     in_words,
     overlooked,
 )
+from cxg_assets.ingest.filters.value_filter import ValueFilter
 
 MAX_LABELS = 100_000
 """Different values of a column of plain text that are kept to look for near ones."""

@@ -1,8 +1,10 @@
 """The language of `value_filter` strings: from text to a small tree of conditions.
 
-It is the language that the parser of tiledbsoma 2.3.0 (`_query_condition.py`) accepts, less what it reads in a way
+It is the language that the parser of tiledbsoma 2.3.0 (`_query_condition.py`) accepts, with one condition more,
+`contains(column, value)`, for columns that join several values of a cell by ` || `; and less what SOMA reads in a way
 nobody means: `-'b'` taken as the empty string, all after the list in `a in ['x'] == 'y'` ignored. The text goes
-through `ast.parse` only; nothing in it is ever executed. Whether a tree fits the columns is for `filters` to check.
+through `ast.parse` only; nothing in it is ever executed. Whether a tree fits the columns is for `value_filter` to
+check.
 """
 
 import ast
@@ -12,23 +14,32 @@ from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.filters.source import Place, Source, shorten
 
-__all__ = ["HALF_CHARACTER", "MEMBERSHIP", "Condition", "Group", "Node", "Source", "Value", "parse_expression"]
+__all__ = [
+    "CONTAINING",
+    "HALF_CHARACTER",
+    "MEMBERSHIP",
+    "Condition",
+    "Group",
+    "Node",
+    "Source",
+    "Value",
+    "parse_expression",
+]
 
 MAX_TEXT_CHARACTERS = 1_000_000
 # Below the 200 nested parentheses of Python's own parser, so that the canonical text of what is accepted parses again.
 MAX_NESTED_LEVELS = 100
-SHOWN_CHARACTERS = 60
 
 Value = str | bool | int | float | None
-Operator = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
+Operator = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not in", "contains", "not contains"]
 Joiner = Literal["and", "or"]
-Place = tuple[int, int, int, int]
-"""Line and byte of a line where a piece of text starts and ends, as Python's syntax tree counts them."""
-
 MEMBERSHIP = ("in", "not in")
+CONTAINING = ("contains", "not contains")
+"""Of columns that join several values of a cell: whether one of the constants is among them."""
+
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")
-_LINE_END = re.compile("\r\n|\r|\n")  # as Python's tokenizer counts lines
 _COMPARISONS: dict[type[ast.cmpop], Operator] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
 }  # fmt: skip
@@ -36,6 +47,7 @@ _MIRRORED: dict[Operator, Operator] = {"==": "==", "!=": "!=", "<": ">", "<=": "
 # Also right for missing values and NaN: TileDB negates the operator, so `not x < 5` is `x >= 5` and drops both.
 _NEGATED: dict[Operator, Operator] = {
     "==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">", "in": "not in", "not in": "in",
+    "contains": "not contains", "not contains": "contains",
 }  # fmt: skip
 _JOINERS: dict[type[ast.AST], Joiner] = {ast.And: "and", ast.BitAnd: "and", ast.Or: "or", ast.BitOr: "or"}
 _OTHER_JOINER: dict[Joiner, Joiner] = {"and": "or", "or": "and"}
@@ -57,7 +69,7 @@ class Condition:
     Attributes:
         column: Name of the column.
         op: Comparison, with the column on its left.
-        values: Constants; exactly one unless `op` is `in` or `not in`.
+        values: Constants; exactly one unless `op` is one of `MEMBERSHIP` or `CONTAINING`.
         place: Where it stands in the text.
     """
 
@@ -76,41 +88,6 @@ class Group:
 
 
 Node = Condition | Group
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """The text of a filter and the name of the place where a user wrote it; words the complaints about it."""
-
-    text: str
-    where: str
-
-    def fail(self, place: Place, problem: str, remedy: str) -> NoReturn:
-        """Raises BadInput that shows one piece of the text and where it stands."""
-        row, column, last_row, last_column = place
-        line = _LINE_END.split(self.text)[row - 1].encode()
-        piece = line[column : last_column if last_row == row else None].decode()
-        at = self._position(row, len(line[:column].decode()) + 1)
-        raise BadInput(f"{self.where}: `{_shorten(piece)}` at {at} {problem}. {remedy}")
-
-    def fail_syntax(self, error: SyntaxError) -> NoReturn:
-        """Raises BadInput that shows where Python's parser gave up, and why."""
-        lines = _LINE_END.split(self.text)
-        row = min(max(error.lineno or 1, 1), len(lines))
-        line = lines[row - 1]
-        # Python counts from 1, and gives 0 or nothing when the text ended too early.
-        column = min(error.offset or len(line) + 1, len(line) + 1)
-        piece = f"`{_shorten(line[column - 1 :])}`" if line[column - 1 :].strip() else "the end"
-        remedy = "Write conditions like tissue_general == 'blood' and is_primary_data == True."
-        if len(lines) > 1:
-            remedy = "Keep the filter on one line (`>-` in YAML), or put all of it in parentheses."
-        elif line[column - 1 :].startswith("="):
-            remedy = "Use == to compare."
-        problem = f"does not parse at {self._position(row, column)}, at {piece}: {_shorten(error.msg.rstrip('.'))}"
-        raise BadInput(f"{self.where}: the filter {problem}. {remedy}") from None
-
-    def _position(self, row: int, column: int) -> str:
-        return f"line {row}, column {column}" if _LINE_END.search(self.text) else f"column {column}"
 
 
 def parse_expression(source: Source) -> Node:
@@ -160,8 +137,10 @@ class _Reader:
             return _join(_JOINERS[type(node.op)], terms, negated)
         if isinstance(node, ast.Compare):
             return self._comparison(node, negated)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "contains":
+            return self._containing(node, negated)
         if isinstance(node, ast.Name):
-            self._fail(node, "is not a condition", f"Compare it with a value, like {_shorten(node.id)} == True.")
+            self._fail(node, "is not a condition", f"Compare it with a value, like {shorten(node.id)} == True.")
         self._refuse(node)
 
     def _comparison(self, node: ast.Compare, negated: bool) -> Node:
@@ -206,6 +185,16 @@ class _Reader:
                     item, "has a sign, which SOMA does not read in a list", "Write column == -1 or column == -2."
                 )
         return self._condition(node, node.left, op, [self._constant(item) for item in items.elts], negated)
+
+    def _containing(self, node: ast.Call, negated: bool) -> Condition:
+        """Reads `contains(column, 'a')` or `contains(column, ['a', 'b'])`, which SOMA does not have."""
+        if len(node.args) != 2 or node.keywords or not _names_column(node.args[0]):
+            self._fail(node, "needs a column and a value", "Write contains(disease, 'influenza').")
+        column, wanted = node.args
+        items = wanted.elts if isinstance(wanted, ast.List) else [wanted]
+        if not items:
+            self._fail(node, "has an empty list", "Give at least one value, or leave the condition out.")
+        return self._condition(node, column, "contains", [self._constant(item) for item in items], negated)
 
     def _condition(
         self, node: ast.expr, column: ast.expr, op: Operator, values: list[Value], negated: bool
@@ -286,9 +275,3 @@ def _join(joiner: Joiner, terms: list[Node], negated: bool) -> Node:
 def _names_column(node: ast.expr) -> bool:
     called = node.func if isinstance(node, ast.Call) else None
     return isinstance(node, ast.Name) or (isinstance(called, ast.Name) and called.id == "attr")
-
-
-def _shorten(text: str) -> str:
-    """Returns text on one line, cut to what a message can show."""
-    line = " ".join(text[: 10 * SHOWN_CHARACTERS].split())
-    return line if len(line) <= SHOWN_CHARACTERS else f"{line[: SHOWN_CHARACTERS - 1]}…"

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.selection.filters import parse_filter
-from cxg_assets_tests.ingest.selection.filter_rows import ROWS, SCHEMA, batch_of
+from cxg_assets.ingest.filters.value_filter import parse_filter
+from cxg_assets_tests.ingest.filters.rows import ROWS, SCHEMA, batch_of
 
 
 @pytest.mark.parametrize(

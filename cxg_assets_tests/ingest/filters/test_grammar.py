@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.selection.filters import parse_filter
-from cxg_assets_tests.ingest.selection.filter_rows import SCHEMA, selected_by_soma, selected_here
+from cxg_assets.ingest.filters.value_filter import parse_filter
+from cxg_assets_tests.ingest.filters.rows import SCHEMA, selected_by_soma, selected_here
 
 REFUSED = {
     "": r"^here: the filter is empty\. Leave it out",

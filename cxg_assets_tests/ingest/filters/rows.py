@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import tiledbsoma
 
-from cxg_assets.ingest.selection.filters import parse_filter
+from cxg_assets.ingest.filters.value_filter import parse_filter
 
 N_ROWS = 240
 TISSUES = ["blood", "brain", "", "œsophage", "Blood", "it's", "眼"]
