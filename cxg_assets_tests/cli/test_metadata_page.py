@@ -25,6 +25,11 @@ SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, flags=re.MULTIL
 OF_A_STORED_CHUNK = {"already_stored", "figures_when_written"}
 """There where a run found the chunk stored."""
 
+OF_A_SAMPLE = {"sample", "n_obs_before_sample", "groups"}
+OF_A_SPLIT = {"split", "parts"}
+OF_SHUFFLED_CELLS = {"datasets_per_512_cells"}
+"""There where the YAML has these; `ui/test_choices.py` looks at such a subset."""
+
 OF_A_CLUSTER = {"ray_dashboard"}
 """Not there when the run has no Ray with a dashboard."""
 
@@ -58,11 +63,11 @@ def recorded(finished_home: Path) -> dict[str, set[str]]:
         return {
             "`census_release`": release,
             "`<organism>/census_index`": made(census_index_key("homo_sapiens")) - release | {"dagster/uri"},
-            "`<subset>/filtered_subset`": made(filtered_subset_key(SUBSET)),
-            "`<subset>/chunk_plan`": made(chunk_plan_key(SUBSET)),
-            "`<subset>/h5ad_chunks`, a partition": made(h5ad_chunks_key(SUBSET)) | OF_A_STORED_CHUNK,
+            "`<subset>/filtered_subset`": made(filtered_subset_key(SUBSET)) | OF_A_SAMPLE | OF_A_SPLIT,
+            "`<subset>/chunk_plan`": made(chunk_plan_key(SUBSET)) | OF_A_SPLIT | OF_SHUFFLED_CELLS,
+            "`<subset>/h5ad_chunks`, a partition": made(h5ad_chunks_key(SUBSET)) | OF_A_STORED_CHUNK | {"split"},
             "A run over chunks": observed(h5ad_chunks_key(SUBSET)) | OF_A_CLUSTER,
-            "`<subset>/dataset`": made(dataset_key(SUBSET)),
+            "`<subset>/dataset`": made(dataset_key(SUBSET)) | OF_A_SAMPLE | OF_A_SPLIT,
         }
 
 
