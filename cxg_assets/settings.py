@@ -3,13 +3,18 @@
 Read when it is needed, never at import, so that one process can work in two places.
 """
 
+import math
 from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.ingest.storage.url import absolute_path, as_url
 from cxg_assets.project_folder import LOCAL_FOLDER, project_folder
+
+WORKER_SILENCE = 300.0
+"""A worker whose store is away says so after 240 s at most."""
 
 
 class Variables(BaseSettings):
@@ -21,6 +26,9 @@ class Variables(BaseSettings):
     """The folder that holds everything local; the `.cxg` of the project by default."""
     pool: str = ""
     """What runs the workers, `ray` (the default) or `local`: processes of this machine without Ray."""
+
+    worker_silence: str = ""
+    """Seconds without a word after which a worker is replaced, `WORKER_SILENCE` by default."""
 
     store_url: str = ""
     """Where index and chunks go, a URL or a path; a folder in `home` by default."""
@@ -88,6 +96,22 @@ def census_uri() -> str:
     """The URI or absolute path of `CXG_CENSUS_URI`; empty when it is not set."""
     asked = Variables().census_uri
     return asked if "://" in asked or not asked else str(absolute_path(asked, project()))
+
+
+def worker_silence() -> float:
+    """The seconds of `CXG_WORKER_SILENCE`.
+
+    Raises:
+        BadInput: It is not a number above 0.
+    """
+    asked = Variables().worker_silence
+    try:
+        seconds = float(asked or WORKER_SILENCE)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise BadInput(f"CXG_WORKER_SILENCE: {shown(asked)} is not a number of seconds above 0")
+    return seconds
 
 
 def demo_census_path() -> Path:

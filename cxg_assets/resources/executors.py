@@ -17,8 +17,9 @@ def build_executor(pool: str = "", workers: int = 0) -> PoolExecutor:
         workers: Worker processes; 0 is one for each CPU.
 
     Raises:
-        BadInput: There is no such pool.
+        BadInput: There is no such pool, or `CXG_WORKER_SILENCE` is no time.
     """
+    settings.worker_silence()
     chosen = chosen_pool(pool)
     if chosen == "local":
         return LocalPoolExecutor(workers=workers)

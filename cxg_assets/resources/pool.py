@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from cxg_assets import settings
 from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
 from cxg_assets.ingest.errors import BadInput, CxgError, Unreachable
 from cxg_assets.ingest.plan.chunk_plan import Chunk
@@ -37,12 +38,9 @@ LATECOMER_SECONDS = 30.0
 NO_WORKER_SECONDS = 600.0
 """A cluster may take minutes to bring up a node. Without any worker for so long the run ends."""
 
-SILENT_SECONDS = 300.0
-"""A worker that says nothing for so long, and the time of a chunk at `SLOWEST` besides, is taken for dead. One whose
-store is away says so after 240 s at most."""
-
 SLOWEST = 50.0
-"""Cells a second below which a worker is not waited for."""
+"""Cells a second below which a worker is not waited for: one that says nothing for `settings.worker_silence` and the
+time of a chunk at this speed is taken for dead."""
 
 MAX_IDLE_DEATHS = 3
 """Workers may die so often in a row without any result; then it is not a chunk's fault and the run ends."""
@@ -77,6 +75,7 @@ class Pool:
         n_workers: Workers at most.
         n_retries: Chunks that were tried again, each time counted.
         n_deaths: Workers that died.
+        silence: Seconds without a word after which a worker is taken for dead, as `settings.worker_silence` says.
         dashboard_url: Where the Ray of the workers can be looked at; None if nobody knows.
     """
 
@@ -85,6 +84,7 @@ class Pool:
         self.dashboard_url = dashboard_url
         self.n_retries = 0
         self.n_deaths = 0
+        self.silence = settings.worker_silence()
         self._started = workers
         self._max_attempts = max_attempts
         self._workers: list[PoolWorker] = []
@@ -213,7 +213,7 @@ class Pool:
 
     def _end_the_silent(self) -> Iterator[ChunkFailure]:
         limits = {
-            task.worker: SILENT_SECONDS + max(chunk.n_obs for chunk in task.left) / SLOWEST
+            task.worker: self.silence + max(chunk.n_obs for chunk in task.left) / SLOWEST
             for task in self._tasks.values()
             if task.left
         }

@@ -104,12 +104,10 @@ def test_a_killed_worker_is_replaced_and_no_chunk_is_lost_or_made_twice(planned:
     assert pool.n_deaths == 1
 
 
-def test_a_worker_that_says_nothing_any_more_is_replaced(
-    planned: Ingested, pool: Pool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_that_says_nothing_any_more_is_replaced(planned: Ingested, pool: Pool) -> None:
     results = pool.run([Span(planned.plan.chunks[:10]), Span(planned.plan.chunks[10:])])
     first = next(results)
-    monkeypatch.setattr("cxg_assets.resources.pool.SILENT_SECONDS", 3.0)
+    pool.silence = 3.0
     os.kill(int(first.worker.split(":")[1]), signal.SIGSTOP)
     rest = list(results)
 

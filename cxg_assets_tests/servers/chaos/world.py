@@ -18,6 +18,9 @@ from cxg_assets_tests.servers.faults import Faults, FaultyProxy
 from cxg_assets_tests.servers.process_tree import TreeSampler, end_processes
 from cxg_assets_tests.servers.strict_s3 import BUCKET, REGION, Key, StrictS3, serve_strict_s3
 
+WORKER_SILENCE = "90"
+"""Seconds: a worker that gets no more memory may hang until the pool replaces it."""
+
 PREFIX = "datasets"
 
 UNDISTURBED = "undisturbed"
@@ -132,6 +135,7 @@ class World:
             "CXG_CENSUS_URI": str(self.census),
             "CXG_STORE_URL": self.destination,
             "CXG_POOL": self.pool,
+            "CXG_WORKER_SILENCE": WORKER_SILENCE,
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.proxy.port}",
             "AWS_ACCESS_KEY_ID": key.id,
             "AWS_SECRET_ACCESS_KEY": key.secret,
