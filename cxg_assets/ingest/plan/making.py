@@ -55,12 +55,11 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
         compression=spec.compression,
         chunk_size=spec.chunk_size,
         encoding_version=ENCODING_VERSION,
-        order=spec.order,
     )
     pools = None
     if spec.order.kind != CENSUS_ORDER:
         pools = Pools.of(subset.n_obs, _nnz(obs), spec.chunk_size)
-        header = replace(header, pool_obs=pools.n_obs)
+        header = replace(header, order=spec.order, pool_obs=pools.n_obs)
     if header.has_own_obs:
         write_ordered_obs(header, obs, ordered)
         obs = ordered
@@ -80,7 +79,8 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
     with FeatherFile(obs, columns=_columns(obs)) as cells:
         rows = _Rows(cells)
         for part, n_obs in (subset.parts or {None: subset.n_obs}).items():
-            for in_part in range(0, n_obs, spec.chunk_size):
+            pool_of = None if pools is None else pools.number(np.arange(0, n_obs, spec.chunk_size)) + n_pools
+            for number, in_part in enumerate(range(0, n_obs, spec.chunk_size)):
                 joinids, nnz = rows.take(min(spec.chunk_size, n_obs - in_part))
                 key = f"{len(chunks):05d}"
                 chunk = Chunk(
@@ -93,7 +93,7 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
                     last_joinid=int(joinids.max()),
                     fingerprint=fingerprints.of(key, joinids, part),
                     split=part,
-                    pool=None if pools is None else n_pools + int(pools.number(np.array([in_part]))[0]),
+                    pool=None if pool_of is None else int(pool_of[number]),
                 )
                 chunks.append(chunk)
                 start += len(joinids)
