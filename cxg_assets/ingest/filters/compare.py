@@ -41,12 +41,20 @@ def compare(condition: Condition, values: pa.Array) -> BoolArray:
 
 def _contains(condition: Condition, values: pa.Array) -> pa.Array:
     """Which values have one of the constants among those that `SEPARATOR` joins; as for SOMA, no missing one passes."""
+    parts = pc.call_function("split_pattern", [values], pc.SplitPatternOptions(SEPARATOR))
+    single = [wanted for wanted in condition.values if SEPARATOR not in str(wanted)]
+    is_wanted = pc.call_function("is_in", [parts.flatten()], pc.SetLookupOptions(pa.array(single, values.type)))
+    has_one = np.zeros(len(values), np.bool_)
+    has_one[pc.call_function("list_parent_indices", [parts]).to_numpy()[is_wanted.to_numpy(zero_copy_only=False)]] = (
+        True
+    )
+    selected = pa.array(has_one)
     enclosed = pc.call_function("binary_join_element_wise", [SEPARATOR, values, SEPARATOR, ""])
-    selected = pa.array(np.zeros(len(values), np.bool_))
-    for wanted in condition.values:
-        options = pc.MatchSubstringOptions(f"{SEPARATOR}{wanted}{SEPARATOR}")
-        found = pc.call_function("match_substring", [enclosed], options)
-        selected = pc.call_function("or", [selected, found.fill_null(False)])
+    for several in condition.values:
+        if SEPARATOR in str(several):
+            options = pc.MatchSubstringOptions(f"{SEPARATOR}{several}{SEPARATOR}")
+            found = pc.call_function("match_substring", [enclosed], options)
+            selected = pc.call_function("or", [selected, found.fill_null(False)])
     return selected if condition.op == "contains" else pc.call_function("and_not", [values.is_valid(), selected])
 
 

@@ -1,10 +1,10 @@
 """The language of `value_filter` strings: from text to a small tree of conditions.
 
-It is the language that the parser of tiledbsoma 2.3.0 (`_query_condition.py`) accepts, with one condition more,
-`contains(column, value)`, for columns that join several values of a cell by ` || `; and less what SOMA reads in a way
-nobody means: `-'b'` taken as the empty string, all after the list in `a in ['x'] == 'y'` ignored. The text goes
-through `ast.parse` only; nothing in it is ever executed. Whether a tree fits the columns is for `value_filter` to
-check.
+It is the language that the parser of tiledbsoma 2.3.0 (`_query_condition.py`) accepts, with `contains(column, value)`
+for columns that join several values of a cell by ` || `, with `descendants(term)` in place of a list, and less what
+SOMA reads in a way nobody means: `-'b'` taken as the empty string, all after the list in `a in ['x'] == 'y'` ignored.
+The text goes through `ast.parse` only; nothing in it is ever executed. Whether a tree fits the columns is for
+`value_filter` to check.
 """
 
 import ast
@@ -70,12 +70,14 @@ class Condition:
         column: Name of the column.
         op: Comparison, with the column on its left.
         values: Constants; exactly one unless `op` is one of `MEMBERSHIP` or `CONTAINING`.
+        term: The id in `descendants(id)`, which stands for the constants then: `value_filter` puts them in.
         place: Where it stands in the text.
     """
 
     column: str
     op: Operator
     values: tuple[Value, ...]
+    term: str | None = None
     place: Place = field(compare=False, repr=False)
 
 
@@ -175,6 +177,8 @@ class _Reader:
                 self._refuse(side)
         if not _names_column(node.left):
             self._fail(node.left, f"is not a column, and `{op}` needs one on its left", "Write: column in ['a', 'b'].")
+        if (term := self._term(items)) is not None:
+            return self._condition(node, node.left, op, [], negated, term)
         if not isinstance(items, ast.List):
             self._fail(items, "is not a list", f"Write the values after `{op}` in square brackets.")
         if not items.elts:
@@ -191,18 +195,36 @@ class _Reader:
         if len(node.args) != 2 or node.keywords or not _names_column(node.args[0]):
             self._fail(node, "needs a column and a value", "Write contains(disease, 'influenza').")
         column, wanted = node.args
+        if (term := self._term(wanted)) is not None:
+            return self._condition(node, column, "contains", [], negated, term)
         items = wanted.elts if isinstance(wanted, ast.List) else [wanted]
         if not items:
             self._fail(node, "has an empty list", "Give at least one value, or leave the condition out.")
         return self._condition(node, column, "contains", [self._constant(item) for item in items], negated)
 
     def _condition(
-        self, node: ast.expr, column: ast.expr, op: Operator, values: list[Value], negated: bool
+        self,
+        node: ast.expr,
+        column: ast.expr,
+        op: Operator,
+        values: list[Value],
+        negated: bool,
+        term: str | None = None,
     ) -> Condition:
         name = column.id if isinstance(column, ast.Name) else self._argument(column)
         if not isinstance(name, str):
             self._fail(column, "does not name a column", 'Write attr("name").')
-        return Condition(column=name, op=_NEGATED[op] if negated else op, values=tuple(values), place=_place(node))
+        op = _NEGATED[op] if negated else op
+        return Condition(column=name, op=op, values=tuple(values), term=term, place=_place(node))
+
+    def _term(self, node: ast.expr) -> str | None:
+        """The term in `descendants(term)`, which SOMA does not have; None for anything else."""
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "descendants"):
+            return None
+        argument = node.args[0] if len(node.args) == 1 and not node.keywords else None
+        if not isinstance(argument, ast.Constant) or not isinstance(argument.value, str):
+            self._fail(node, "needs the id of a term", "Write descendants('CL:0000542').")
+        return argument.value
 
     def _constant(self, node: ast.expr) -> Value:
         """Returns the value that a filter spells out, with its sign."""

@@ -18,6 +18,13 @@ def render(node: Node) -> str:
     plain = node.column.isascii() and node.column.isidentifier() and not iskeyword(node.column)
     name = node.column if plain else f"attr({node.column!a})"
     values = ", ".join(ascii(value) for value in node.values)
+    if node.term is not None and not node.values:
+        term = f"descendants({node.term!a})"
+        return (
+            f"{node.op.removesuffix('contains')}contains({name}, {term})"
+            if node.op in CONTAINING
+            else f"{name} {node.op} {term}"
+        )
     if node.op in CONTAINING:
         wanted = values if len(node.values) == 1 else f"[{values}]"
         return f"{node.op.removesuffix('contains')}contains({name}, {wanted})"

@@ -9,6 +9,9 @@
   is not in the dictionary selects nothing; on one without order they are refused.
 - NaN passes `!=` and `not in` only; `in [0.0]` does not select -0.0, which `== 0.0` does.
 
+`descendants(term)` stands for a list of the term and of all below it in its ontology. The ids take its place in
+`ValueFilter.canonical`: they are what selects, whichever version of the ontology they are from.
+
 `contains(column, value)` is ours alone: it selects the rows whose value, or one of those that ` || ` joins in it, is
 this one; a negated one selects the other rows that have a value. The Census never sees a filter.
 
@@ -192,11 +195,29 @@ def _checked(node: Node, schema: pa.Schema, source: Source) -> Node:
         source.fail(node.place, f"looks up {value_type} in a list, which SOMA cannot", "Use == and `or`.")
     if node.op in ORDER and isinstance(data_type, pa.DictionaryType) and not data_type.ordered:
         source.fail(node.place, f"orders {name!r}, a dictionary column without an order", "Use ==, !=, in or not in.")
+    if node.term is not None:
+        node = _expanded(node, node.term, source)
     if node.op in CONTAINING and not _is_text(value_type):
         source.fail(node.place, f"looks for a part of {name!r}, a column of {value_type}", "Use == or in.")
     values: list[Any] = [_cast(value, value_type, node, source) for value in node.values]
     is_set = node.op in (*MEMBERSHIP, *CONTAINING)
     return replace(node, values=tuple(sorted(set(values)) if is_set else values))
+
+
+def _expanded(node: Condition, term: str, source: Source) -> Condition:
+    """The same with the ids of a term and of all below it as its constants."""
+    from cxg_assets.ingest.filters.ontologies import ONTOLOGIES_OF, UnknownTerm, descendants
+
+    try:
+        ids = descendants(term)
+    except UnknownTerm as error:
+        source.fail(node.place, f"names no term: {error}", "Look it up in the ontology lookup service.")
+    ontology = term.partition(":")[0]
+    if ontology not in ONTOLOGIES_OF.get(node.column, ()):
+        columns = [column for column, ontologies in ONTOLOGIES_OF.items() if ontology in ontologies]
+        problem = f"looks for terms of {ontology} in {node.column!r}, which has none"
+        source.fail(node.place, problem, f"Filter on {' or '.join(columns)}.")
+    return replace(node, values=ids)
 
 
 def _cast(value: Value, value_type: pa.DataType, condition: Condition, source: Source) -> Value:

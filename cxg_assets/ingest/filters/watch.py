@@ -157,7 +157,7 @@ class FilterWatch:
                 # A dictionary may have labels that no row has, and of plain text not all may be kept.
                 is_unused = bool(self._n_evaluated) and not self._passed[condition] and condition.op in SELECTING
                 is_complete = len(self._distinct.get(column, ())) < MAX_LABELS
-                for label in condition.values:
+                for label in condition.values if condition.term is None else ():  # most have no cell
                     if isinstance(label, str) and label not in parts:
                         found += [(condition, label)] if is_unused or (is_complete and label not in known) else []
         return found
