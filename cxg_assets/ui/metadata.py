@@ -43,7 +43,9 @@ _OF_A_RELEASE = {
 }
 """What the fields of a release are called in metadata."""
 
-_REPORT_FIELDS = tuple(field.name for field in sorted(fields(ChunkReport), key=lambda field: field.type is str))
+_REPORT_FIELDS = tuple(
+    field.name for field in sorted(fields(ChunkReport), key=lambda field: field.type not in (int, float))
+)
 """Numbers before names and checksums, which nobody compares."""
 
 _OF_THE_WRITING = ("read_seconds", "encode_seconds", "upload_seconds", "read_retries", "upload_retries", "nnz_decoded")

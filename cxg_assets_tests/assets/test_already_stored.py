@@ -180,6 +180,7 @@ def test_a_dataset_keeps_the_figures_of_the_writing_after_such_a_run(stored: Pla
 @pytest.mark.parametrize("known", [True, False])
 def test_a_report_comes_back_from_the_metadata_of_a_stored_chunk(known: bool) -> None:
     texts = {"chunk": "00000", "fingerprint": "f", "uri": "file:///c", "sha256": "5", "worker": "here:1"}
+    texts["split"] = "test"
     numbers: dict[str, Any] = {field.name: 3 for field in fields(ChunkReport) if field.name not in texts}
     numbers |= dict.fromkeys([*SECONDS, "stored_at"], 3.0)
     if not known:

@@ -227,7 +227,8 @@ def test_a_layer_that_the_census_does_not_have_is_refused(
         (
             "value_filtr: nnz > 5",
             "there is no attribute 'value_filtr'; did you mean value_filter? a subset can have name, organism, "
-            "value_filter, obs_columns, genes, max_obs, layer, chunk_size, compression, destination, owners, tags",
+            "value_filter, obs_columns, genes, max_obs, sample, split, order, seed, layer, chunk_size, compression, "
+            "destination, owners, tags",
         ),
     ],
 )
