@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import math
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -150,7 +149,7 @@ def is_published(spec: SubsetSpec, store: Store) -> bool:
         published.header.subset.selection.require_selected_by(spec)
     except (CxgError, FileNotFoundError):
         return False
-    n_chunks = math.ceil(published.header.subset.n_obs / spec.chunk_size)
+    n_chunks = published.header.subset.n_chunks(spec.chunk_size)
     return published.header.layer == spec.layer and published.n_chunks == n_chunks
 
 

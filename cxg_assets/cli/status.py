@@ -142,6 +142,7 @@ def _selection_edits(spec: SubsetSpec, store: Store, instance: DagsterInstance) 
 def _file_edits(spec: SubsetSpec, plan: ChunkPlan) -> list[str]:
     """By which attributes the YAML asks for other files than the plan has."""
     pairs = [(name, getattr(plan.header, name), getattr(spec, name)) for name in OF_THE_FILES]
+    pairs.append(("order", plan.header.order.in_words, spec.order.in_words))
     return [f"{name} was {_text(was)}, is now {_text(now)}" for name, was, now in pairs if was != now]
 
 

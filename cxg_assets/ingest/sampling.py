@@ -183,7 +183,7 @@ class Order:
     @property
     def in_words(self) -> str:
         """What is given, like `shuffled, seed 0`."""
-        return f"{self.kind}, seed {self.seed}"
+        return self.kind if self.kind == CENSUS_ORDER else f"{self.kind}, seed {self.seed}"
 
 
 def _in_words(value: Sample | Split) -> str:

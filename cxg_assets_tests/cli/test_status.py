@@ -49,7 +49,8 @@ def test_after_an_edit_of_the_yaml_it_is_told_what_is_unsynced_and_which_attribu
     yaml.write_text(text)
     assert "  in sync: filtered_subset, chunk_plan, h5ad_chunks, dataset" in cxg_assets("status").stdout.splitlines()
 
-    yaml.write_text(text.replace("'blood'", "'lung'").replace("tissue, ", "").replace("gzip", "lzf"))
+    edited = text.replace("'blood'", "'lung'").replace("tissue, ", "").replace("gzip", "lzf")
+    yaml.write_text(edited + "  order: shuffled\n")
 
     shown = cxg_assets("status").stdout.splitlines()
     assert shown[3:6] == [
@@ -57,7 +58,7 @@ def test_after_an_edit_of_the_yaml_it_is_told_what_is_unsynced_and_which_attribu
         "value_filter was `tissue_general == 'blood' and disease == 'normal' and is_pri…`, is now `tissue_general == "
         "'lung' and disease == 'normal' and is_prim…`; obs_columns: tissue taken out)",
         f"  chunk_plan: Unsynced (1): {SUBSET}/chunk_plan has a new code version (the YAML was edited: compression was "
-        "gzip, is now lzf)",
+        "gzip, is now lzf; order was census, is now shuffled, seed 0)",
         "  in sync: h5ad_chunks, dataset",
     ]
 

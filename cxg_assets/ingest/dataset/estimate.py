@@ -77,14 +77,13 @@ def estimate(
         with FeatherFile(obs) as cells, FeatherFile(genes) as kept:
             nnz = sum(int(cell_nnz(batch).sum()) for batch in cells.batches())
             nnz = round(nnz * _share(kept.read(), var))
-    parts = dict(subset.parts)
-    n_files = sum(-(-n_obs // spec.chunk_size) for n_obs in parts.values() or [subset.n_obs])
+    n_files = subset.n_chunks(spec.chunk_size)
     of_genes = file_bytes(0, subset.n_vars, spec.compression)
     return Estimate(
         n_obs=subset.n_obs,
         n_vars=subset.n_vars,
         n_distinct=n_distinct,
-        parts=parts,
+        parts=dict(subset.parts),
         n_files=n_files,
         n_bytes=file_bytes(nnz, 0, spec.compression) + n_files * of_genes,
         worker_seconds=round(nnz / NNZ_PER_SECOND, 1),

@@ -80,6 +80,10 @@ class Subset:
     sampled: SampledFrom | None = None
     parts: Mapping[str, int] = field(default_factory=dict)
 
+    def n_chunks(self, chunk_size: int) -> int:
+        """How many chunks of so many cells it makes; each part ends with one of its own."""
+        return sum(-(-n_obs // chunk_size) for n_obs in self.parts.values() or [self.n_obs])
+
 
 def subset_columns(selection: Selection, schema: pa.Schema) -> list[str]:
     """Columns of a subset's obs file that are the census index's, whose schema is given.
