@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from cxg_assets.ingest.chunks.reader import BUFFER_BYTES
 from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport, RunSummary
 from cxg_assets.ingest.chunks.stored_chunk import read_report
 from cxg_assets.ingest.chunks.worker import IngestJob
@@ -25,6 +24,7 @@ from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.storage.local import Listed
 from cxg_assets.ingest.storage.probe import lacking, probe_writing
 from cxg_assets.ingest.storage.store import Store
+from cxg_assets.ingest.x.reader import BUFFER_BYTES
 from cxg_assets.instance.partitions import chunk_record, show_as_failed
 from cxg_assets.instance.provenance import DATA_VERSION_TAG, latest_data_version
 from cxg_assets.names import chunk_plan_key

@@ -10,7 +10,6 @@ import pytest
 
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.release import read_release
-from cxg_assets.ingest.chunks import reader
 from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
 from cxg_assets.ingest.chunks.worker import IngestJob, Worker
 from cxg_assets.ingest.errors import BadInput, Unreachable
@@ -18,6 +17,7 @@ from cxg_assets.ingest.plan.spans import Span
 from cxg_assets.ingest.storage import probe
 from cxg_assets.ingest.storage.retry import Patience
 from cxg_assets.ingest.storage.store import Store, StoreLocator
+from cxg_assets.ingest.x import reader
 from cxg_assets.resources.executor import LocalPoolExecutor
 from cxg_assets.resources.pool import MAX_SILENCES
 from cxg_assets_tests.faults.network import Network, Planned

@@ -6,9 +6,9 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
-from cxg_assets.ingest.chunks.csr import CsrRows
 from cxg_assets.ingest.chunks.encoder import ChunkEncoder
 from cxg_assets.ingest.chunks.h5ad_template import make_template
+from cxg_assets.ingest.x.csr import CsrRows
 
 
 def encode_rows(

@@ -14,9 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from cxg_assets.ingest.chunks.csr import CsrRows
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.spec import COMPRESSIONS
+from cxg_assets.ingest.x.csr import CsrRows
 from cxg_assets_tests.properties.profile import PROPERTY
 from cxg_assets_tests.properties.synthetic import encode_rows
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cxg_assets.ingest.census.tiles import TILE
-from cxg_assets.ingest.chunks.blocks import plan_blocks
 from cxg_assets.ingest.plan.chunk_plan import read_plan, write_plan
 from cxg_assets.ingest.plan.spans import plan_spans
+from cxg_assets.ingest.x.blocks import plan_blocks
 from cxg_assets_tests.ingest.plan.test_chunk_plan import plan_of
 from cxg_assets_tests.properties.profile import PROPERTY
 

@@ -12,11 +12,11 @@ import h5py
 import numpy as np
 import pyarrow as pa
 
-from cxg_assets.ingest.chunks.csr import CsrRows
 from cxg_assets.ingest.chunks.h5ad_template import UNS_KEY, Template, is_text, refuse_nul
 from cxg_assets.ingest.chunks.hdf5_arrays import BLOCK, BlockedArray, create_array, fill_array
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.quantities import counted
+from cxg_assets.ingest.x.csr import CsrRows
 
 _numbers = itertools.count()
 

@@ -26,9 +26,9 @@ import os
 from pathlib import Path
 
 from cxg_assets.ingest.census.census import X_TILE_BYTES
-from cxg_assets.ingest.chunks.blocks import BLOCK_NNZ
-from cxg_assets.ingest.chunks.reader import BUFFER_BYTES
 from cxg_assets.ingest.chunks.worker import N_UPLOADS
+from cxg_assets.ingest.x.blocks import BLOCK_NNZ
+from cxg_assets.ingest.x.reader import BUFFER_BYTES
 
 PROCESS_BYTES = 400 * 2**20
 """A worker that has opened everything and made nothing: 398 to 415 MiB measured."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from cxg_assets.ingest.census.tiles import TILE
-from cxg_assets.ingest.chunks.blocks import BLOCK_NNZ, Block
-from cxg_assets.ingest.chunks.csr import CsrRows
 from cxg_assets.ingest.plan.chunk_plan import Chunk
+from cxg_assets.ingest.x.blocks import BLOCK_NNZ, Block
+from cxg_assets.ingest.x.csr import CsrRows
 
 ROWS_AT_ONCE = 2_048
 """Rows that are copied out of a pool at once: 26 MB of usual cells."""

@@ -1,7 +1,6 @@
 """Makes chunks: reads the rows of a span, encodes them, and stores each chunk as soon as it is whole.
 
-Reading the next block, encoding this one and storing the last chunk run side by side; TileDB, the row sort, ISA-L and
-the store all release the GIL.
+Reading the next block, encoding this one and storing the last chunk run side by side; none of them holds the GIL.
 """
 
 import contextlib
@@ -18,12 +17,11 @@ from typing import Any
 
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.tiles import cell_nnz
-from cxg_assets.ingest.chunks.csr import warm_up
 from cxg_assets.ingest.chunks.encoder import ChunkEncoder
 from cxg_assets.ingest.chunks.h5ad_template import Template, make_template
 from cxg_assets.ingest.chunks.pools import pool_blocks
-from cxg_assets.ingest.chunks.reader import BUFFER_BYTES, RowFeed, XReader
 from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
+from cxg_assets.ingest.chunks.row_feed import RowFeed
 from cxg_assets.ingest.chunks.stored_chunk import read_report, report_on
 from cxg_assets.ingest.errors import BadInput, CxgError, Unreachable
 from cxg_assets.ingest.layout import subset_var_path
@@ -31,6 +29,8 @@ from cxg_assets.ingest.plan.chunk_plan import Chunk, PlanHeader
 from cxg_assets.ingest.plan.spans import Span
 from cxg_assets.ingest.storage.feather import FeatherFile, feather_source
 from cxg_assets.ingest.storage.store import Store, StoreLocator
+from cxg_assets.ingest.x.csr import warm_up
+from cxg_assets.ingest.x.reader import BUFFER_BYTES, XReader
 
 N_UPLOADS = 2
 """Chunks of a worker that are being stored at once; the next one waits, so that memory stays bounded."""

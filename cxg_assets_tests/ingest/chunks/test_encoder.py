@@ -12,12 +12,12 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxg_assets.ingest.chunks.csr import CsrRows
 from cxg_assets.ingest.chunks.encoder import ChunkEncoder
 from cxg_assets.ingest.chunks.h5ad_template import make_template
 from cxg_assets.ingest.chunks.hdf5_arrays import BLOCK
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.spec import COMPRESSIONS
+from cxg_assets.ingest.x.csr import CsrRows
 
 OBS_COLUMNS = ("tissue", "stage", "donor_id", "is_primary_data", "raw_sum", "nnz")
 

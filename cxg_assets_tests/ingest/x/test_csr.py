@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cxg_assets.ingest.chunks.csr import CsrBuilder, CsrRows
+from cxg_assets.ingest.x.csr import CsrBuilder, CsrRows
 
 N_CELLS, N_GENES = 5_000, 300
 TILE = 64

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.tiles import TILE
-from cxg_assets.ingest.chunks.blocks import plan_blocks
-from cxg_assets.ingest.chunks.reader import BUFFER_BYTES, XReader
+from cxg_assets.ingest.x.blocks import plan_blocks
+from cxg_assets.ingest.x.reader import BUFFER_BYTES, XReader
 from cxg_assets_tests.conftest import FRAGMENT_EDGE, N_OBS
 
 

@@ -1,0 +1,133 @@
+"""Rows of X for chunks: the next block of rows is read while one is used."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+import numpy as np
+
+from cxg_assets.ingest.chunks.pools import PoolRows, packed, tile_blocks
+from cxg_assets.ingest.x.blocks import Block, plan_blocks
+from cxg_assets.ingest.x.csr import CsrRows
+from cxg_assets.ingest.x.reader import XReader
+
+
+@dataclass(frozen=True)
+class _ReadBlock:
+    """A block that was read.
+
+    Attributes:
+        rows: Its rows.
+        seconds: How long that took.
+        retries: How often S3 asked to slow down, and how often the block was begun anew.
+        nnz_decoded: Non-zeros that TileDB decoded for it.
+    """
+
+    rows: CsrRows | PoolRows
+    seconds: float
+    retries: int
+    nnz_decoded: int
+
+
+class RowFeed:
+    """Rows of X in the order that is asked for.
+
+    Attributes:
+        read_seconds: Spent reading the rows taken so far: each has an even share of its block's time.
+        read_retries: How often requests were repeated because S3 asked to slow down, and blocks were begun anew; of
+            the blocks that rows were taken from so far. What else TileDB repeats quietly it does not tell.
+        nnz_decoded: Non-zeros that TileDB decoded for the rows taken so far: each has an even share of its block's.
+    """
+
+    def __init__(
+        self,
+        x: XReader,
+        joinids: np.ndarray,
+        nnz: np.ndarray,
+        thread: ThreadPoolExecutor,
+        pools: Iterator[Block] | None = None,
+    ) -> None:
+        """Begins to read the first block.
+
+        Args:
+            x: The layer.
+            joinids: (n_rows,) int64 soma_joinids.
+            nnz: (n_rows,) expected non-zeros of each row.
+            thread: Reads; one block at a time.
+            pools: Blocks of shuffled cells that are in memory together; None where joinids are in order.
+        """
+        self.read_seconds = 0.0
+        self.read_retries = 0
+        self.nnz_decoded = 0.0
+        self._x = x
+        self._joinids, self._nnz = joinids, nnz
+        self._blocks = plan_blocks(joinids, nnz) if pools is None else pools
+        self._read = self._read_in_order if pools is None else self._read_pool
+        self._thread = thread
+        self._next = self._read_next()
+        self._block: _ReadBlock | None = None
+        self._used = 0
+
+    def take(self, n_rows: int) -> Iterator[CsrRows]:
+        """The next rows, in pieces.
+
+        Raises:
+            CxgError: They could not be read.
+        """
+        while n_rows:
+            if self._block is None:
+                assert self._next is not None  # the chunks ask for as many rows as there are joinids
+                self._block = self._next.result()
+                self._used = 0
+                self.read_retries += self._block.retries
+                self._next = self._read_next()
+            rows = self._block.rows
+            start, stop = self._used, min(self._used + n_rows, rows.n_rows)
+            n_rows -= stop - start
+            share = (stop - start) / rows.n_rows
+            self.read_seconds += self._block.seconds * share
+            self.nnz_decoded += self._block.nnz_decoded * share
+            self._used = stop
+            if stop == rows.n_rows:
+                self._block = None
+            yield from rows.cut(start, stop)
+
+    def close(self) -> None:
+        """Waits for a read under way and drops it."""
+        if self._next is not None and not self._next.cancel():
+            wait([self._next])
+
+    def _read_next(self) -> Future[_ReadBlock] | None:
+        block = next(self._blocks, None)
+        if block is None:
+            return None
+        rows = slice(block.start, block.stop)
+        return self._thread.submit(self._read_block, self._joinids[rows], self._nnz[rows])
+
+    def _read_block(self, joinids: np.ndarray, nnz: np.ndarray) -> _ReadBlock:
+        began, before = time.perf_counter(), self._x.counters
+        rows, retries = self._read(joinids, nnz)
+        after = self._x.counters
+        return _ReadBlock(
+            rows=rows,
+            seconds=time.perf_counter() - began,
+            retries=retries + after.slow_downs - before.slow_downs,
+            nnz_decoded=after.nnz_decoded - before.nnz_decoded,
+        )
+
+    def _read_in_order(self, joinids: np.ndarray, _nnz: np.ndarray) -> tuple[CsrRows, int]:
+        """Rows, and how often reading them was begun anew."""
+        return self._x.read_patiently(joinids)
+
+    def _read_pool(self, joinids: np.ndarray, nnz: np.ndarray) -> tuple[PoolRows, int]:
+        in_order = np.argsort(joinids)
+        joinids, nnz = joinids[in_order], nnz[in_order]
+        pieces, n_retries = [], 0
+        for block in tile_blocks(joinids, nnz):
+            rows, retries = self._read_in_order(joinids[block.start : block.stop], nnz)
+            pieces.append(packed(rows))
+            n_retries += retries
+        order = np.empty_like(in_order)
+        order[in_order] = np.arange(len(order))
+        return PoolRows(pieces, order, self._x.dtype), n_retries
