@@ -15,6 +15,7 @@ from cxg_assets.ingest.layout import index_path
 from cxg_assets.ingest.plan.preflight import check_subset
 from cxg_assets.ingest.quantities import counted, duration, size
 from cxg_assets.ingest.selection.index import export_index, make_index
+from cxg_assets.ingest.selection.list_files import read_lists
 from cxg_assets.ingest.selection.obs_rows import parse_obs_filter
 from cxg_assets.ingest.storage.feather import feather_source
 from cxg_assets.resources.census import CensusResource
@@ -34,15 +35,16 @@ def write_index(
     names = None if columns is None else [name.strip() for name in columns.split(",")]
     if not output.parent.is_dir():
         raise BadInput(f"output: {output.parent} is not a folder; create it first")
+    lists = read_lists(value_filter, Path)
     census = CensusResource(uri=census_uri, version=census_version)
     release = census.release()
     # Before the index is made, which takes minutes for a whole release and stays in the store.
     with census.locator(release).open() as opened:
-        parse_obs_filter(value_filter, names or (), opened.obs(organism).schema, attribute="columns")
+        parse_obs_filter(value_filter, names or (), opened.obs(organism).schema, lists=lists, attribute="columns")
     store = default_store().locator().open()
     make_index(census.locator(release), release, organism, store)
     index_source = feather_source(store, index_path(release.version, organism))
-    n_obs = export_index(index_source, value_filter, names, output, warn)
+    n_obs = export_index(index_source, value_filter, names, output, warn, lists=lists)
     click.echo(f"{output}: {counted(n_obs, 'cell')} of {organism}, Census build {release.build}")
 
 

@@ -11,6 +11,7 @@ from cxg_assets.cli.project import default_store, load_subset
 from cxg_assets.cli.run import IngestResult, run_ingest
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.quantities import counted, duration, size
+from cxg_assets.ingest.selection.list_files import read_lists
 from cxg_assets.ingest.spec import GeneSelection
 from cxg_assets.resources.census import CensusResource
 
@@ -38,6 +39,8 @@ def ingest_subset(
         raise BadInput(f"--json: {json_file.parent} is not a folder; create it first")
     declared = load_subset(subset)
     changes = {"max_obs": max_obs, "chunk_size": chunk_size, "value_filter": value_filter}
+    if value_filter is not None:
+        changes["lists"] = read_lists(value_filter, Path)
     if gene_filter is not None:
         feature_ids = tuple(gene.strip() for gene in gene_filter.split(",") if gene.strip())
         changes["genes"] = GeneSelection(feature_ids=feature_ids)

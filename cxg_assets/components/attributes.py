@@ -5,20 +5,37 @@ editors, the parameters of the scaffold and Dagster's own documentation of the c
 """
 
 import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import dagster as dg
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, InstanceOf, WithJsonSchema, field_validator, model_validator
 
 from cxg_assets import settings
 from cxg_assets.ingest.errors import BadInput, shown, shown_text
 from cxg_assets.ingest.sampling import Order, Sample, Split
-from cxg_assets.ingest.selection.list_files import read_gene_file, read_values
+from cxg_assets.ingest.selection.list_files import read_gene_file, read_lists, read_values
 from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE, DEFAULT_OBS_COLUMNS, NAME_PATTERN, GeneSelection, SubsetSpec
 from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets.ingest.storage.url import as_url
+from cxg_assets.ingest.value_lists import Lists
 from cxg_assets.ui.descriptions import OwnersAndTags
+
+
+@dataclass(frozen=True)
+class ObsFilter:
+    """A filter over obs, and the values of the files that it names."""
+
+    text: str
+    lists: Lists
+
+
+def _obs_filter(context: dg.ResolutionContext, text: str | None) -> ObsFilter | None:
+    if text is None:
+        return None
+    text = context.resolve_value(text, as_type=str)
+    return ObsFilter(text, read_lists(text, lambda name: Path(_beside_the_yaml(context, name, "value_filter"))))
 
 
 def _gene_file(context: dg.ResolutionContext, path: str | None) -> str | None:
@@ -164,7 +181,15 @@ class SubsetAttributes(dg.Model, dg.Resolvable):
         examples=["homo_sapiens", "mus_musculus"],
         json_schema_extra={"pattern": f"^{NAME_PATTERN}$"},
     )
-    value_filter: str | None = Field(default=None, description="Cells: SOMA filter over obs. null: every cell.")
+    value_filter: Annotated[
+        InstanceOf[ObsFilter] | None,
+        dg.Resolver(_obs_filter, model_field_type=str | None),
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]}),
+    ] = Field(
+        default=None,
+        description="Cells: SOMA filter over obs; file('name.txt') in place of a list is a file beside this one with "
+        "a value on each line. null: every cell.",
+    )
     obs_columns: list[str] = Field(
         default=list(DEFAULT_OBS_COLUMNS), description="obs columns of the chunks, after soma_joinid."
     )
@@ -235,8 +260,11 @@ class SubsetAttributes(dg.Model, dg.Resolvable):
         Raises:
             BadInput: An attribute has a value that it cannot have.
         """
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(SubsetSpec)}
+        names = [field.name for field in dataclasses.fields(SubsetSpec)]
+        values: dict[str, Any] = {name: getattr(self, name, None) for name in names}
         own = {
+            "value_filter": None if self.value_filter is None else self.value_filter.text,
+            "lists": {} if self.value_filter is None else self.value_filter.lists,
             "obs_columns": tuple(self.obs_columns),
             "genes": None if self.genes is None else self.genes.selection(),
             "sample": None if self.sample is None else self.sample.sample(),

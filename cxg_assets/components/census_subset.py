@@ -21,6 +21,7 @@ from cxg_assets.ingest.filters.spelling import plain_spelling
 from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION
 from cxg_assets.ingest.sampling import CENSUS_ORDER
 from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.value_lists import Lists
 from cxg_assets.names import (
     CENSUS_RELEASE,
     census_index_key,
@@ -70,7 +71,7 @@ def subset_definitions(
     of_whom = owners_and_tags or OwnersAndTags()
     selection = {
         "organism": spec.organism,
-        "value_filter": _spelling(spec.value_filter),
+        "value_filter": _spelling(spec.value_filter, spec.lists),
         "obs_columns": spec.obs_columns,
         "max_obs": spec.max_obs,
         "genes": None
@@ -115,8 +116,8 @@ def subset_definitions(
     )
 
 
-def _spelling(value_filter: str | None) -> str | None:
-    return None if value_filter is None else plain_spelling(value_filter)
+def _spelling(value_filter: str | None, lists: Lists | None = None) -> str | None:
+    return None if value_filter is None else plain_spelling(value_filter, lists)
 
 
 def _digest(values: dict[str, object]) -> str:

@@ -121,3 +121,26 @@ def mix_into(hashes, others):
     """Mixes other hashes into some; another order gives another hash."""
     for row in range(hashes.shape[0]):
         hashes[row] = _mixed((hashes[row] + np.uint64(0x9E3779B97F4A7C15)) ^ others[row])
+
+
+@numba.njit(nogil=True, cache=True)
+def place_hashes(hashes, slots, places):
+    """Puts the number of each hash at the first free slot from where it belongs; the slots are a power of two."""
+    last = np.uint64(slots.shape[0] - 1)
+    for number in range(hashes.shape[0]):
+        slot = hashes[number] & last
+        while places[slot] >= 0:
+            slot = (slot + np.uint64(1)) & last
+        slots[slot] = hashes[number]
+        places[slot] = number
+
+
+@numba.njit(nogil=True, cache=True)
+def find_hashes(hashes, slots, places, found):
+    """The number of each hash as `place_hashes` has put it; -1 where it has not."""
+    last = np.uint64(slots.shape[0] - 1)
+    for row in range(hashes.shape[0]):
+        slot = hashes[row] & last
+        while places[slot] >= 0 and slots[slot] != hashes[row]:
+            slot = (slot + np.uint64(1)) & last
+        found[row] = places[slot]

@@ -6,6 +6,7 @@ from typing import Any
 
 from cxg_assets.ingest.errors import BadInput, shown, shown_names
 from cxg_assets.ingest.sampling import Order, Sample, Split
+from cxg_assets.ingest.value_lists import Lists
 
 DEFAULT_OBS_COLUMNS = (
     "assay",
@@ -67,6 +68,7 @@ class SubsetSpec:
         name: Names the asset group and the folder at the destination.
         organism: As the Census spells it, e.g. `homo_sapiens`.
         value_filter: SOMA filter over obs; None keeps every cell.
+        lists: The values of the files that it names.
         obs_columns: obs columns of the chunks, in this order after `soma_joinid`.
         genes: None keeps every gene.
         max_obs: Keep only the first so many cells of the selection, and of its sample.
@@ -85,6 +87,7 @@ class SubsetSpec:
     name: str
     organism: str
     value_filter: str | None = None
+    lists: Lists = field(default_factory=dict)
     obs_columns: tuple[str, ...] = DEFAULT_OBS_COLUMNS
     genes: GeneSelection | None = None
     max_obs: int | None = None

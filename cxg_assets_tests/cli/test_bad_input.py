@@ -76,6 +76,14 @@ def the_error(outcome: Outcome) -> str:
             ["value_filter: no cell of 2,600 homo_sapiens cells passes", "'blod'", "(the nearest: 'blood')"],
         ),
         (
+            {"value_filter": "dataset_id in file('train.txt')"},
+            ["defs.yaml:", "value_filter: cannot read ", "train.txt: No such file or directory"],
+        ),
+        (
+            {"value_filter": "dataset_id in file('../other.txt')"},
+            ["defs.yaml:", "value_filter: '../other.txt' is outside of the folder of its YAML"],
+        ),
+        (
             {"obs_columns": ["cell_type", "celltype"]},
             ["obs_columns: obs has no celltype; it has soma_joinid, ", "cell_type"],
         ),

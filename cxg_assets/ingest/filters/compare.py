@@ -24,6 +24,9 @@ ORDER: dict[str, Callable[..., BoolArray]] = {
 
 def compare(condition: Condition, values: pa.Array) -> BoolArray:
     """Compares plain values with the constants of a condition; bool, (len(values),)."""
+    if condition.listed is not None:
+        is_there = condition.listed.places(values) >= 0
+        return is_there if condition.op == "in" else values.is_valid().to_numpy(zero_copy_only=False) & ~is_there
     if condition.op in MEMBERSHIP:
         constants = pa.array(condition.values, type=values.type)
         selected = pc.call_function("is_in", [values], pc.SetLookupOptions(constants))

@@ -1,10 +1,10 @@
 """The language of `value_filter` strings: from text to a small tree of conditions.
 
 It is the language that the parser of tiledbsoma 2.3.0 (`_query_condition.py`) accepts, with `contains(column, value)`
-for columns that join several values of a cell by ` || `, with `descendants(term)` in place of a list, and less what
-SOMA reads in a way nobody means: `-'b'` taken as the empty string, all after the list in `a in ['x'] == 'y'` ignored.
-The text goes through `ast.parse` only; nothing in it is ever executed. Whether a tree fits the columns is for
-`value_filter` to check.
+for columns that join several values of a cell by ` || `, with `descendants(term)` and `file(name)` in place of a list,
+and less what SOMA reads in a way nobody means: `-'b'` taken as the empty string, all after the list in
+`a in ['x'] == 'y'` ignored. The text goes through `ast.parse` only; nothing in it is ever executed. Whether a tree fits
+the columns is for `value_filter` to check.
 """
 
 import ast
@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.filters.source import Place, Source, shorten
+from cxg_assets.ingest.filters.lookup import Lookup
+from cxg_assets.ingest.filters.source import Place, Source, place_of, shorten
+from cxg_assets.ingest.filters.stand_ins import FILE, StandIn, read_stand_in
 
 __all__ = [
     "CONTAINING",
@@ -70,14 +72,16 @@ class Condition:
         column: Name of the column.
         op: Comparison, with the column on its left.
         values: Constants; exactly one unless `op` is one of `MEMBERSHIP` or `CONTAINING`.
-        term: The id in `descendants(id)`, which stands for the constants then: `value_filter` puts them in.
+        stand_in: What stands for the constants: of `descendants(id)` `value_filter` puts them into `values`.
+        listed: The constants of `file(name)`, which `value_filter` puts in.
         place: Where it stands in the text.
     """
 
     column: str
     op: Operator
     values: tuple[Value, ...]
-    term: str | None = None
+    stand_in: StandIn | None = None
+    listed: Lookup | None = None
     place: Place = field(compare=False, repr=False)
 
 
@@ -177,8 +181,8 @@ class _Reader:
                 self._refuse(side)
         if not _names_column(node.left):
             self._fail(node.left, f"is not a column, and `{op}` needs one on its left", "Write: column in ['a', 'b'].")
-        if (term := self._term(items)) is not None:
-            return self._condition(node, node.left, op, [], negated, term)
+        if (stand_in := read_stand_in(items, self._source)) is not None:
+            return self._condition(node, node.left, op, [], negated, stand_in)
         if not isinstance(items, ast.List):
             self._fail(items, "is not a list", f"Write the values after `{op}` in square brackets.")
         if not items.elts:
@@ -195,8 +199,10 @@ class _Reader:
         if len(node.args) != 2 or node.keywords or not _names_column(node.args[0]):
             self._fail(node, "needs a column and a value", "Write contains(disease, 'influenza').")
         column, wanted = node.args
-        if (term := self._term(wanted)) is not None:
-            return self._condition(node, column, "contains", [], negated, term)
+        if (stand_in := read_stand_in(wanted, self._source)) is not None:
+            if stand_in.kind == FILE:
+                self._fail(node, "looks for the values of a file", "Only `in` and `not in` have those.")
+            return self._condition(node, column, "contains", [], negated, stand_in)
         items = wanted.elts if isinstance(wanted, ast.List) else [wanted]
         if not items:
             self._fail(node, "has an empty list", "Give at least one value, or leave the condition out.")
@@ -209,22 +215,13 @@ class _Reader:
         op: Operator,
         values: list[Value],
         negated: bool,
-        term: str | None = None,
+        stand_in: StandIn | None = None,
     ) -> Condition:
         name = column.id if isinstance(column, ast.Name) else self._argument(column)
         if not isinstance(name, str):
             self._fail(column, "does not name a column", 'Write attr("name").')
         op = _NEGATED[op] if negated else op
-        return Condition(column=name, op=op, values=tuple(values), term=term, place=_place(node))
-
-    def _term(self, node: ast.expr) -> str | None:
-        """The term in `descendants(term)`, which SOMA does not have; None for anything else."""
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "descendants"):
-            return None
-        argument = node.args[0] if len(node.args) == 1 and not node.keywords else None
-        if not isinstance(argument, ast.Constant) or not isinstance(argument.value, str):
-            self._fail(node, "needs the id of a term", "Write descendants('CL:0000542').")
-        return argument.value
+        return Condition(column=name, op=op, values=tuple(values), stand_in=stand_in, place=place_of(node))
 
     def _constant(self, node: ast.expr) -> Value:
         """Returns the value that a filter spells out, with its sign."""
@@ -267,12 +264,7 @@ class _Reader:
         self._fail(node, f"{problem}, which filters do not have here", remedy)
 
     def _fail(self, node: ast.expr, problem: str, remedy: str) -> NoReturn:
-        self._source.fail(_place(node), problem, remedy)
-
-
-def _place(node: ast.expr) -> Place:
-    end = (node.end_lineno or node.lineno, node.end_col_offset or node.col_offset)
-    return (node.lineno, node.col_offset, *end)
+        self._source.fail(place_of(node), problem, remedy)
 
 
 def _operands(node: ast.BinOp) -> list[ast.expr]:

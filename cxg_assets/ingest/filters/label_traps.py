@@ -118,16 +118,16 @@ def gene_name_warnings(selection: GeneSelection | None, var: pa.Table, genes: pa
 
 def in_words(condition: Condition) -> str:
     """A condition as it is written."""
-    if condition.term is not None:
-        return f"{condition.column} {condition.op} descendants({condition.term!r})"
+    if condition.stand_in is not None:
+        return f"{condition.column} {condition.op} {condition.stand_in}"
     values = ", ".join(repr(value) for value in condition.values)
     return f"{condition.column} {condition.op} {f'[{values}]' if condition.op in MEMBERSHIP else values}"
 
 
 def _with_compounds(condition: Condition, values: Sequence[str]) -> str:
     """How to write a condition so that it speaks of compound values too."""
-    if condition.term is not None:
-        written = f"contains({condition.column}, descendants({condition.term!r}))"
+    if condition.stand_in is not None:
+        written = f"contains({condition.column}, {condition.stand_in})"
         return f"write {'' if condition.op in SELECTING else 'not '}{written}"
     if condition.op in MEMBERSHIP:
         return "add them to the list"

@@ -11,9 +11,8 @@ from collections import defaultdict
 from functools import cache
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from cxg_assets.ingest.errors import shown
+from cxg_assets.ingest.filters.source import Place, Source
 
 ONTOLOGIES_OF = {
     "assay_ontology_term_id": ("EFO",),
@@ -51,14 +50,36 @@ def descendants(term: str) -> tuple[str, ...]:
     return tuple(sorted(ids[number] for number in found))
 
 
+def expanded(column: str, term: str, place: Place, source: Source) -> tuple[str, ...]:
+    """What `descendants(term)` stands for in a filter over a column.
+
+    Raises:
+        BadInput: There is no such term, or none of its ontology in the column.
+    """
+    try:
+        ids = descendants(term)
+    except UnknownTerm as error:
+        source.fail(place, f"names no term: {error}", "Look it up in the ontology lookup service.")
+    ontology = term.partition(":")[0]
+    if ontology not in ONTOLOGIES_OF.get(column, ()):
+        columns = [name for name, ontologies in ONTOLOGIES_OF.items() if ontology in ontologies]
+        problem = f"looks for terms of {ontology} in {column!r}, which has none"
+        source.fail(place, problem, f"Filter on {' or '.join(columns)}.")
+    return ids
+
+
 def versions() -> dict[str, str]:
     """The version of each ontology."""
+    import pyarrow.parquet as pq
+
     return json.loads(pq.read_schema(_FILE).metadata[b"versions"])
 
 
 @cache
 def _ontologies() -> tuple[dict[str, int], list[str], dict[int, list[int]]]:
     """The row of each term by its id, the labels of the rows, and for each row those directly below it."""
+    import pyarrow.parquet as pq
+
     table = pq.read_table(_FILE)
     below: defaultdict[int, list[int]] = defaultdict(list)
     for row, parents in enumerate(table["parents"].to_pylist()):

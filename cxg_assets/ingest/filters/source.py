@@ -1,5 +1,6 @@
 """The text of a filter, and what is said of a piece of it that is wrong."""
 
+import ast
 import re
 from dataclasses import dataclass
 from typing import NoReturn
@@ -48,6 +49,12 @@ class Source:
 
     def _position(self, row: int, column: int) -> str:
         return f"line {row}, column {column}" if _LINE_END.search(self.text) else f"column {column}"
+
+
+def place_of(node: ast.expr) -> Place:
+    """Where an expression stands."""
+    end = (node.end_lineno or node.lineno, node.end_col_offset or node.col_offset)
+    return (node.lineno, node.col_offset, *end)
 
 
 def shorten(text: str) -> str:

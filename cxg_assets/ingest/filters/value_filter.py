@@ -12,6 +12,8 @@
 `descendants(term)` stands for a list of the term and of all below it in its ontology. The ids take its place in
 `ValueFilter.canonical`: they are what selects, whichever version of the ontology they are from.
 
+`file(name)` stands for the values of a file. `ValueFilter.canonical` has the digest of them in place of the name.
+
 `contains(column, value)` is ours alone: it selects the rows whose value, or one of those that ` || ` joins in it, is
 this one; a negated one selects the other rows that have a value. The Census never sees a filter.
 
@@ -41,7 +43,11 @@ from cxg_assets.ingest.filters.grammar import (
     Value,
     parse_expression,
 )
-from cxg_assets.ingest.filters.spelling import render
+from cxg_assets.ingest.filters.lookup import Lookup, NotOfType, is_same_memory
+from cxg_assets.ingest.filters.ontologies import expanded
+from cxg_assets.ingest.filters.spelling import columns_of, conditions_of, render
+from cxg_assets.ingest.filters.stand_ins import FILE, StandIn
+from cxg_assets.ingest.value_lists import Lists
 
 # tiledbsoma 2.3.0 has no PyQueryCondition.create_* for these.
 _TYPES_WITHOUT_LISTS = (pa.bool_(), pa.int16(), pa.uint8())
@@ -62,7 +68,7 @@ class _Tables:
     def get(self, condition: Condition, dictionary: pa.Array, ordered: bool) -> BoolArray:
         """Returns bools, (len(dictionary) + 1,): one for each value, and last the one for a missing value."""
         known = self._latest.get(condition)
-        if known is not None and _is_same_memory(known[0], dictionary):
+        if known is not None and is_same_memory(known[0], dictionary):
             return known[1]
         by_rank = ordered and condition.op in ORDER
         selected = compare_ranks(condition, dictionary) if by_rank else compare(condition, dictionary)
@@ -146,13 +152,16 @@ class ValueFilter:
         return self._tables.get(node, column.dictionary, column.type.ordered)[codes.to_numpy()]
 
 
-def parse_filter(text: str, schema: pa.Schema, *, where: str = "value_filter") -> ValueFilter:
+def parse_filter(
+    text: str, schema: pa.Schema, *, where: str = "value_filter", lists: Lists | None = None
+) -> ValueFilter:
     """Reads a SOMA `value_filter` and checks it against the columns it will be applied to.
 
     Args:
         text: The filter, in the language of `tiledbsoma.DataFrame.read(value_filter=...)`. Nothing in it is executed.
         schema: Columns that may be named, with their types.
         where: Place of the filter for messages, like `blood_normal: value_filter`.
+        lists: The values of the files that it names.
 
     Returns:
         The filter, ready for batches of that schema.
@@ -162,27 +171,22 @@ def parse_filter(text: str, schema: pa.Schema, *, where: str = "value_filter") -
             column with a constant that it cannot hold, or uses anything else than comparisons joined by and, or, not.
     """
     source = Source(text=text.strip(), where=where)
-    root = _checked(parse_expression(source), schema, source)
-    conditions = tuple(_conditions(root))
-    columns = tuple(dict.fromkeys(condition.column for condition in conditions))
+    root = _checked(parse_expression(source), schema, lists or {}, source)
+    columns = columns_of(root)
     return ValueFilter(
         text=source.text,
         canonical=render(root),
         columns=columns,
-        conditions=conditions,
+        conditions=tuple(conditions_of(root)),
         _root=root,
         _schema=pa.schema([schema.field(name) for name in columns]),
     )
 
 
-def _conditions(node: Node) -> list[Condition]:
-    return [found for term in node.terms for found in _conditions(term)] if isinstance(node, Group) else [node]
-
-
-def _checked(node: Node, schema: pa.Schema, source: Source) -> Node:
+def _checked(node: Node, schema: pa.Schema, lists: Lists, source: Source) -> Node:
     """Returns a tree whose constants have the types of their columns, or raises BadInput."""
     if isinstance(node, Group):
-        return replace(node, terms=tuple(_checked(term, schema, source) for term in node.terms))
+        return replace(node, terms=tuple(_checked(term, schema, lists, source) for term in node.terms))
     name = node.column
     if name not in schema.names:
         close = difflib.get_close_matches(name, schema.names, n=1)
@@ -195,8 +199,10 @@ def _checked(node: Node, schema: pa.Schema, source: Source) -> Node:
         source.fail(node.place, f"looks up {value_type} in a list, which SOMA cannot", "Use == and `or`.")
     if node.op in ORDER and isinstance(data_type, pa.DictionaryType) and not data_type.ordered:
         source.fail(node.place, f"orders {name!r}, a dictionary column without an order", "Use ==, !=, in or not in.")
-    if node.term is not None:
-        node = _expanded(node, node.term, source)
+    if node.stand_in is not None and node.stand_in.kind == FILE:
+        return _listed(node, node.stand_in.argument, value_type, lists, source)
+    if node.stand_in is not None:
+        node = replace(node, values=expanded(name, node.stand_in.argument, node.place, source))
     if node.op in CONTAINING and not _is_text(value_type):
         source.fail(node.place, f"looks for a part of {name!r}, a column of {value_type}", "Use == or in.")
     values: list[Any] = [_cast(value, value_type, node, source) for value in node.values]
@@ -204,20 +210,18 @@ def _checked(node: Node, schema: pa.Schema, source: Source) -> Node:
     return replace(node, values=tuple(sorted(set(values)) if is_set else values))
 
 
-def _expanded(node: Condition, term: str, source: Source) -> Condition:
-    """The same with the ids of a term and of all below it as its constants."""
-    from cxg_assets.ingest.filters.ontologies import ONTOLOGIES_OF, UnknownTerm, descendants
-
+def _listed(node: Condition, name: str, value_type: pa.DataType, lists: Lists, source: Source) -> Condition:
+    """The same with the values of a file, and the digest of them in place of its name."""
+    if name not in lists:
+        source.fail(node.place, "names a file that is not known here", "Only value_filter of a YAML can name files.")
+    if not (_is_text(value_type) or pa.types.is_integer(value_type)):
+        source.fail(node.place, f"looks up {value_type} in a file", "List text or whole numbers.")
     try:
-        ids = descendants(term)
-    except UnknownTerm as error:
-        source.fail(node.place, f"names no term: {error}", "Look it up in the ontology lookup service.")
-    ontology = term.partition(":")[0]
-    if ontology not in ONTOLOGIES_OF.get(node.column, ()):
-        columns = [column for column, ontologies in ONTOLOGIES_OF.items() if ontology in ontologies]
-        problem = f"looks for terms of {ontology} in {node.column!r}, which has none"
-        source.fail(node.place, problem, f"Filter on {' or '.join(columns)}.")
-    return replace(node, values=ids)
+        lookup = Lookup.of(lists[name], value_type)
+    except NotOfType as error:
+        problem = f"looks up {node.column!r}, a column of {value_type}, in a file that has {shown(str(error))}"
+        source.fail(node.place, problem, "Take it out of the file.")
+    return replace(node, stand_in=StandIn(FILE, lookup.listed.digest), listed=lookup)
 
 
 def _cast(value: Value, value_type: pa.DataType, condition: Condition, source: Source) -> Value:
@@ -279,11 +283,3 @@ def _compares_alike(found: pa.DataType, checked: pa.DataType) -> bool:
     one, other = (_value_type(data_type) for data_type in (found, checked))
     is_ordered = [isinstance(data_type, pa.DictionaryType) and data_type.ordered for data_type in (found, checked)]
     return is_ordered[0] == is_ordered[1] and (one == other or (_is_text(one) and _is_text(other)))
-
-
-def _is_same_memory(one: pa.Array, other: pa.Array) -> bool:
-    """Tells whether two arrays are views of the same buffers; False is no proof that they differ."""
-    places = [
-        (array.offset, len(array), [buffer and buffer.address for buffer in array.buffers()]) for array in (one, other)
-    ]
-    return one.type == other.type and places[0] == places[1]

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from cxg_assets.ingest.errors import shown_text
+from cxg_assets.ingest.errors import shown, shown_text
 from cxg_assets.ingest.filters.grammar import Condition
 from cxg_assets.ingest.filters.label_hints import N_LISTED, unknown_label
 from cxg_assets.ingest.filters.label_traps import (
@@ -45,6 +45,7 @@ class FilterWatch:
         self._distinct: dict[str, set[str]] = {}
         self._overlooked: dict[Condition, list[str]] = {}
         self._n_by_code: dict[str, npt.NDArray[np.int64]] = {}
+        self._lists = [_ListWatch(condition) for condition in self._passed if condition.listed is not None]
 
     def see(self, batch: pa.RecordBatch, n_selected: int) -> None:
         """Looks at a batch that the filter was applied to.
@@ -63,6 +64,8 @@ class FilterWatch:
     def look_at(self, batch: pa.RecordBatch) -> None:
         """Looks at the labels of a batch alone, of those columns of the filter that it has."""
         self.n_rows += batch.num_rows
+        for listed in self._lists:
+            listed.look_at(batch)
         for column in self._by_column:
             if column not in batch.schema.names:
                 continue
@@ -97,19 +100,22 @@ class FilterWatch:
             noun: What a row is: `cell` or `gene`.
         """
         reasons = self.unknown_labels(noun) or self._compound_warnings(noun)
+        reasons += [listed.warning(noun) for listed in self._lists if listed.none_is_there(self.n_rows)]
         if not reasons and len(self._passed) > 1:
             counts = [f"{shown_text(in_words(condition))}: {n:,}" for condition, n in self._passed.items()]
             reasons = [f"{noun}s that pass each condition alone: {'; '.join(counts[:N_LISTED])}"]
         return "; ".join(reasons) or "loosen it"
 
-    def warnings(self, noun: str = "cell") -> list[str]:
+    def warnings(self, noun: str = "cell", *, is_whole: bool = True) -> list[str]:
         """What the filter overlooks, a line for each; of plain text, as older builds have it, nothing is known.
 
         Args:
             noun: What a row is: `cell` or `gene`.
+            is_whole: All rows were seen.
         """
         unknown = self._unknown_labels(noun, [item for item in self._unknown() if item[0].column in self._labels])
-        return [f"value_filter: {warning}" for warning in (*unknown, *self._compound_warnings(noun))]
+        lists = [listed.warning(noun) for listed in self._lists if listed.lacks(self.n_rows if is_whole else 0)]
+        return [f"value_filter: {warning}" for warning in (*unknown, *self._compound_warnings(noun), *lists)]
 
     def _unknown_labels(self, noun: str, unknown: list[tuple[Condition, str]]) -> list[str]:
         texts = [
@@ -157,7 +163,7 @@ class FilterWatch:
                 # A dictionary may have labels that no row has, and of plain text not all may be kept.
                 is_unused = bool(self._n_evaluated) and not self._passed[condition] and condition.op in SELECTING
                 is_complete = len(self._distinct.get(column, ())) < MAX_LABELS
-                for label in condition.values if condition.term is None else ():  # most have no cell
+                for label in condition.values if condition.stand_in is None else ():  # most have no cell
                     if isinstance(label, str) and label not in parts:
                         found += [(condition, label)] if is_unused or (is_complete and label not in known) else []
         return found
@@ -166,3 +172,43 @@ class FilterWatch:
         if not self.n_rows:
             return None
         return Counter(dict(zip(self._labels[column], self._n_by_code[column].tolist(), strict=True)))
+
+
+class _ListWatch:
+    """Which values of a file are in its column."""
+
+    def __init__(self, condition: Condition) -> None:
+        assert condition.listed is not None
+        self._condition, self._lookup = condition, condition.listed
+        self._is_there = np.zeros(len(self._lookup.values), np.bool_)
+        self._n_rows = 0
+        self._has_labels = False
+
+    def look_at(self, batch: pa.RecordBatch) -> None:
+        if self._has_labels or self._condition.column not in batch.schema.names:
+            return
+        column = batch.column(self._condition.column)
+        if isinstance(column, pa.DictionaryArray):
+            self._has_labels, column = True, column.dictionary
+        self._n_rows += batch.num_rows
+        places = self._lookup.places(column)
+        self._is_there[places[places >= 0]] = True
+
+    def lacks(self, n_rows: int) -> bool:
+        """Whether a value is missing, as far as is known; of a column without a dictionary when all rows were seen."""
+        return self._is_known(n_rows) and not self._is_there.all()
+
+    def none_is_there(self, n_rows: int) -> bool:
+        return self._is_known(n_rows) and not self._is_there.any()
+
+    def _is_known(self, n_rows: int) -> bool:
+        return self._has_labels or 0 < self._n_rows == n_rows
+
+    def warning(self, noun: str) -> str:
+        missing = np.flatnonzero(~self._is_there)
+        named = [str(self._lookup.values[int(place)]) for place in missing[:N_LISTED]]
+        more = f" and {len(missing) - N_LISTED:,} more" if len(missing) > N_LISTED else ""
+        return (
+            f"{len(missing):,} of {len(self._is_there):,} values of the file for {self._condition.column} are of no "
+            f"{noun}: {', '.join(shown(name) for name in named)}{more}"
+        )

@@ -37,7 +37,9 @@ def check_subset(spec: SubsetSpec, census: CensusLocator) -> None:
     """
     with census.open() as opened:
         layer_uri(opened.uri, spec.organism, spec.layer, opened.layers(spec.organism))
-        value_filter = parse_obs_filter(spec.value_filter, spec.obs_columns, opened.obs(spec.organism).schema)
+        value_filter = parse_obs_filter(
+            spec.value_filter, spec.obs_columns, opened.obs(spec.organism).schema, lists=spec.lists
+        )
         select_genes(opened.var(spec.organism), spec.genes)
         _check_counts(spec, opened, value_filter)
 

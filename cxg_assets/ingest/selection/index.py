@@ -17,6 +17,7 @@ from cxg_assets.ingest.selection.obs_rows import parse_obs_filter, selected_rows
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, write_feather
 from cxg_assets.ingest.storage.scratch import scratch_folder
 from cxg_assets.ingest.storage.store import Store
+from cxg_assets.ingest.value_lists import Lists
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +134,8 @@ def export_index(
     columns: Sequence[str] | None,
     output: Path,
     warn: Callable[[str], None] | None = None,
+    *,
+    lists: Lists | None = None,
 ) -> int:
     """Copies a part of a census index to a feather file of one's own; the file appears when it is whole.
 
@@ -142,6 +145,7 @@ def export_index(
         columns: Columns in order; None keeps all.
         output: Written.
         warn: Told of labels that the filter overlooks, see `label_traps`.
+        lists: The values of the files that the filter names.
 
     Raises:
         BadInput: The filter is wrong or selects no cell, a column does not exist, or the output cannot be written.
@@ -151,7 +155,7 @@ def export_index(
     """
     with FeatherFile(index_source) as file:
         schema = file.schema
-    parsed = parse_obs_filter(value_filter, columns or (), schema, attribute="columns")
+    parsed = parse_obs_filter(value_filter, columns or (), schema, lists=lists, attribute="columns")
     rows, warnings = selected_rows(index_source, parsed, None)
     if warn is not None:
         for warning in warnings:

@@ -45,7 +45,7 @@ def overlooked_labels(
         warnings = gene_name_warnings(spec.genes, var, select_genes(var, spec.genes))
         if spec.value_filter is None:
             return warnings
-        value_filter = parse_filter(spec.value_filter, opened.obs(spec.organism).schema)
+        value_filter = parse_filter(spec.value_filter, opened.obs(spec.organism).schema, lists=spec.lists)
         path = index_path(release.version, spec.organism)
         if index_store is not None and index_store.folder is not None and index_store.exists(path):
             watch = look_at_index(feather_source(index_store, path), value_filter)

@@ -11,13 +11,19 @@ from cxg_assets.ingest.errors import BadInput, shown, shown_names
 from cxg_assets.ingest.filters.value_filter import ValueFilter, parse_filter
 from cxg_assets.ingest.filters.watch import FilterWatch
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource
+from cxg_assets.ingest.value_lists import Lists
 
 Rows: TypeAlias = list[np.ndarray]
 """For each batch of an index the positions (int32) of rows in it."""
 
 
 def parse_obs_filter(
-    value_filter: str | None, columns: Sequence[str], schema: pa.Schema, *, attribute: str = "obs_columns"
+    value_filter: str | None,
+    columns: Sequence[str],
+    schema: pa.Schema,
+    *,
+    lists: Lists | None = None,
+    attribute: str = "obs_columns",
 ) -> ValueFilter | None:
     """Checks a filter and a choice of columns against the obs columns that exist.
 
@@ -25,6 +31,7 @@ def parse_obs_filter(
         value_filter: SOMA filter over obs; None keeps every cell.
         columns: Columns to keep.
         schema: Schema of obs.
+        lists: The values of the files that the filter names.
         attribute: What the user calls the columns, for the message.
 
     Raises:
@@ -33,7 +40,7 @@ def parse_obs_filter(
     unknown = [column for column in columns if column not in schema.names]
     if unknown:
         raise BadInput(f"{attribute}: obs has no {shown_names(unknown)}; it has {', '.join(schema.names)}")
-    return None if value_filter is None else parse_filter(value_filter, schema)
+    return None if value_filter is None else parse_filter(value_filter, schema, lists=lists)
 
 
 def selected_rows(
@@ -64,7 +71,7 @@ def selected_rows(
                 break
     if not any(len(positions) for positions in rows):
         raise nothing_selected(value_filter, watch, organism)
-    return rows, watch.warnings()
+    return rows, watch.warnings(is_whole=left != 0)
 
 
 def _first_rows(index_source: FeatherSource, max_obs: int | None) -> Rows:

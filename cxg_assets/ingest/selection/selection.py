@@ -15,6 +15,7 @@ from cxg_assets.ingest.filters.spelling import columns_of, plain_spelling
 from cxg_assets.ingest.filters.value_filter import ValueFilter, parse_filter
 from cxg_assets.ingest.sampling import Sample, Split
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
+from cxg_assets.ingest.value_lists import Lists
 
 SHOWN_CHARACTERS = 60
 """Of each of two filters that an error shows."""
@@ -123,7 +124,9 @@ class Selection:
     def _differences(self, spec: SubsetSpec) -> Iterator[str]:
         if self.organism != spec.organism:
             yield f"organism was {self.organism}, is now {spec.organism}"
-        yield from _filter_differences("value_filter", self.value_filter, spec.value_filter, self.obs_types)
+        yield from _filter_differences(
+            "value_filter", self.value_filter, spec.value_filter, self.obs_types, spec.lists
+        )
         (was_filter, was_ids), (filter_now, ids_now) = _genes(self.genes), _genes(spec.genes)
         yield from _filter_differences("genes.value_filter", was_filter, filter_now, self.var_types)
         yield from _list_differences("genes.feature_ids", was_ids, ids_now)
@@ -155,14 +158,16 @@ def _genes(genes: GeneSelection | None) -> tuple[str | None, tuple[str, ...] | N
     return (None, None) if genes is None else (genes.value_filter, _sorted(genes.feature_ids))
 
 
-def _filter_differences(attribute: str, was: str | None, now: str | None, types: Mapping[str, str]) -> Iterator[str]:
+def _filter_differences(
+    attribute: str, was: str | None, now: str | None, types: Mapping[str, str], lists: Lists | None = None
+) -> Iterator[str]:
     if now is not None:
-        now = _canonical_alike(now, types, attribute)
+        now = _canonical_alike(now, types, attribute, lists)
     if was != now:
         yield f"{attribute} was {_shown(was, now)}, is now {_shown(now, was)}"
 
 
-def _canonical_alike(text: str, column_types: Mapping[str, str], where: str) -> str:
+def _canonical_alike(text: str, column_types: Mapping[str, str], where: str, lists: Lists | None) -> str:
     """The canonical spelling of a filter, if it has the columns of another, else a spelling that one cannot have.
 
     Raises:
@@ -170,9 +175,9 @@ def _canonical_alike(text: str, column_types: Mapping[str, str], where: str) -> 
     """
     columns = columns_of(parse_expression(Source(text=text.strip(), where=where)))
     if not set(columns) <= column_types.keys():
-        return plain_spelling(text)
+        return plain_spelling(text, lists)
     schema = pa.schema([pa.field(name, _type_named(column_types[name])) for name in columns])
-    return parse_filter(text, schema, where=where).canonical
+    return parse_filter(text, schema, where=where, lists=lists).canonical
 
 
 def _type_named(name: str) -> pa.DataType:

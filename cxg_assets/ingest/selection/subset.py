@@ -124,7 +124,7 @@ def write_subset(
     genes = select_genes(var, spec.genes)
     with FeatherFile(index_source) as file:
         schema = file.schema
-    value_filter = parse_obs_filter(spec.value_filter, spec.obs_columns, schema)
+    value_filter = parse_obs_filter(spec.value_filter, spec.obs_columns, schema, lists=spec.lists)
     _require_columns_of(spec, schema)
     limit = spec.max_obs if spec.sample is None else None
     rows, warnings = selected_rows(index_source, value_filter, limit, spec.organism)
