@@ -70,6 +70,8 @@ def count_subset(subset: str, census_uri: str, census_version: str, as_json: boo
     click.echo(f"  of {distinct}; Census build {release.build}")
     for part, n_obs in found.parts.items():
         click.echo(f"  {part}: {counted(n_obs, 'cell')}, {100 * n_obs / found.n_obs:.1f} %")
+    if spec.quality is not None:
+        click.echo("  before quality, which leaves out some of them: it is known when X/raw of all was read")
     made = f"{counted(found.n_files, 'file')}, {size(found.n_bytes)} without obs"
     took = f"{duration(found.worker_seconds / n_workers)} with {counted(n_workers, 'worker')} here"
     click.echo(f"  about {made}, {took} once they have started")

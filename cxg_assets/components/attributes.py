@@ -13,7 +13,9 @@ import dagster as dg
 from pydantic import Field, InstanceOf, WithJsonSchema, field_validator, model_validator
 
 from cxg_assets import settings
-from cxg_assets.ingest.errors import BadInput, shown, shown_text
+from cxg_assets.components.beside_the_yaml import beside_the_yaml
+from cxg_assets.components.quality_attributes import QualityAttributes
+from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.ingest.sampling import Order, Sample, Split
 from cxg_assets.ingest.selection.list_files import read_gene_file, read_lists, read_values
 from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE, DEFAULT_OBS_COLUMNS, NAME_PATTERN, GeneSelection, SubsetSpec
@@ -35,11 +37,11 @@ def _obs_filter(context: dg.ResolutionContext, text: str | None) -> ObsFilter | 
     if text is None:
         return None
     text = context.resolve_value(text, as_type=str)
-    return ObsFilter(text, read_lists(text, lambda name: Path(_beside_the_yaml(context, name, "value_filter"))))
+    return ObsFilter(text, read_lists(text, lambda name: Path(beside_the_yaml(context, name, "value_filter"))))
 
 
 def _gene_file(context: dg.ResolutionContext, path: str | None) -> str | None:
-    return None if path is None else _beside_the_yaml(context, path, "genes.file")
+    return None if path is None else beside_the_yaml(context, path, "genes.file")
 
 
 def _held_out(context: dg.ResolutionContext, lists: dict[str, Any]) -> dict[str, list[str]]:
@@ -48,28 +50,13 @@ def _held_out(context: dg.ResolutionContext, lists: dict[str, Any]) -> dict[str,
     for part, listed in lists.items():
         attribute = f"split.held_out.{part}"
         if isinstance(listed, dict) and listed.keys() == {"file"}:
-            file = _beside_the_yaml(context, str(context.resolve_value(listed["file"])), attribute)
+            file = beside_the_yaml(context, str(context.resolve_value(listed["file"])), attribute)
             values[part] = list(read_values(Path(file), attribute))
         elif isinstance(listed, list) and all(isinstance(value, str) for value in listed):
             values[part] = [str(context.resolve_value(value)) for value in listed]
         else:
             raise BadInput(f"{attribute}: {shown(listed)} is no list; write [value, ...] or {{file: name.txt}}")
     return values
-
-
-def _beside_the_yaml(context: dg.ResolutionContext, path: str, attribute: str) -> str:
-    """A file, which lies in the folder of its YAML or below, also when links are followed.
-
-    A subset is its folder: it works on another machine, and no YAML can make another file appear in messages.
-    """
-    folder = context.resolve_source_relative_path(".").resolve()
-    try:
-        file = (folder / path).resolve()
-    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a NUL
-        raise BadInput(f"{attribute}: {shown(path)} is not the name of a file: {shown_text(str(error))}") from error
-    if not file.is_relative_to(folder):
-        raise BadInput(f"{attribute}: {shown(path)} is outside of the folder of its YAML, {folder}; put the file there")
-    return str(file)
 
 
 class Genes(dg.Model, dg.Resolvable):
@@ -201,6 +188,11 @@ class SubsetAttributes(dg.Model, dg.Resolvable):
         description="Limit to the first N cells, to try a subset quickly. null: all.",
         json_schema_extra={"minimum": 1},
     )
+    quality: QualityAttributes | None = Field(
+        default=None,
+        description="Quality: further obs columns from the counts of the cells that pass, and which of the cells are "
+        "kept. Default: none and all.",
+    )
     sample: SampleAttributes | None = Field(
         default=None, description="Sample: which of the cells that pass are kept. Default: all."
     )
@@ -267,6 +259,7 @@ class SubsetAttributes(dg.Model, dg.Resolvable):
             "lists": {} if self.value_filter is None else self.value_filter.lists,
             "obs_columns": tuple(self.obs_columns),
             "genes": None if self.genes is None else self.genes.selection(),
+            "quality": None if self.quality is None else self.quality.quality(),
             "sample": None if self.sample is None else self.sample.sample(),
             "split": None if self.split is None else self.split.split(),
             "order": Order(kind=self.order, seed=self.seed),
@@ -278,7 +271,12 @@ class SubsetAttributes(dg.Model, dg.Resolvable):
         return OwnersAndTags(owners=tuple(self.owners), tags=dict(self.tags))
 
 
-PARTS: dict[str, type[dg.Model]] = {"genes": Genes, "sample": SampleAttributes, "split": SplitAttributes}
+PARTS: dict[str, type[dg.Model]] = {
+    "genes": Genes,
+    "quality": QualityAttributes,
+    "sample": SampleAttributes,
+    "split": SplitAttributes,
+}
 """The attributes that have attributes of their own."""
 
 

@@ -79,6 +79,9 @@ def subset_definitions(
         else [_spelling(spec.genes.value_filter), spec.genes.feature_ids and sorted(spec.genes.feature_ids)],
     }
     choices = {"sample": spec.sample, "split": spec.split}
+    if spec.quality is not None:
+        keep = _spelling(spec.quality.keep)
+        selection["quality"] = repr(spec.quality.spelled(keep))
     selection |= {name: repr(choice.canonical) for name, choice in choices.items() if choice is not None}
     # What selects is the subset's: of an edit of it, the plan knows by the subset's data version.
     files = {

@@ -43,6 +43,9 @@ def describe_mistakes(file: Path, error: Exception) -> str:
         attribute = place["attribute"]
         ours = f"{BadInput.__module__}.{BadInput.__name__}: "
         what = lines[-1].removeprefix(ours) if lines[-1].startswith(ours) else shown_text(lines[-1])
+        if what.startswith(f"{attribute}."):
+            # The engine knows better where it is.
+            return f"{file}:{_line_of(file, what.split(':')[0])}: {what}"
         return f"{file}:{place['line']}: {attribute}: {what.removeprefix(f'{attribute}: ')}"
     if "No components found" in lines[0]:
         return f"{file}:1: the file is empty; {_HOW}"
@@ -91,7 +94,7 @@ def _one(item: Any, path: list[str]) -> tuple[str, str]:
         return str(reason).split(":")[0], str(reason)
     if item["type"] == "extra_forbidden":
         return _unknown(path)
-    known = [part for part in path if part in (*_FIELDS[""], *_FIELDS["genes"])]
+    known = [part for part in path if part in (*_FIELDS[""], *_FIELDS["genes"], *_FIELDS["quality"])]
     attribute = ".".join(known)
     named = attribute or path[-1] or "the file"
     if item["type"] == "missing":

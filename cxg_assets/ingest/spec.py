@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cxg_assets.ingest.errors import BadInput, shown, shown_names
+from cxg_assets.ingest.metrics import Quality
 from cxg_assets.ingest.sampling import Order, Sample, Split
 from cxg_assets.ingest.value_lists import Lists
 
@@ -71,7 +72,8 @@ class SubsetSpec:
         lists: The values of the files that it names.
         obs_columns: obs columns of the chunks, in this order after `soma_joinid`.
         genes: None keeps every gene.
-        max_obs: Keep only the first so many cells of the selection, and of its sample.
+        max_obs: Keep only the first so many cells of the sample; without one, of the cells that pass the filter.
+        quality: What is computed of the counts of the cells that pass, and which of them are kept; None keeps all.
         sample: Which of the cells that pass are kept; None keeps all.
         split: Into which parts the cells are divided; None is one whole. The subset's obs file then has a column
             `split`, a dictionary of the parts in their order, and each chunk belongs to one part.
@@ -91,6 +93,7 @@ class SubsetSpec:
     obs_columns: tuple[str, ...] = DEFAULT_OBS_COLUMNS
     genes: GeneSelection | None = None
     max_obs: int | None = None
+    quality: Quality | None = None
     sample: Sample | None = None
     split: Split | None = None
     order: Order = field(default_factory=Order)
@@ -122,8 +125,25 @@ class SubsetSpec:
             raise BadInput(f"obs_columns: {shown_names(sorted(repeated))} is listed twice")
         if "soma_joinid" in self.obs_columns:
             raise BadInput("obs_columns: soma_joinid is always the first column; take it out of the list")
+        if self.quality is not None:
+            self._check_names(self.quality)
         if self.split is not None and SPLIT in self.obs_columns:
             raise BadInput(f"obs_columns: {SPLIT} is the column of the split's parts; take it out of the list")
+
+    @property
+    def chunk_columns(self) -> tuple[str, ...]:
+        """Obs columns of the chunks after `soma_joinid`: the Census's own, then those of the quality."""
+        return (*self.obs_columns, *(() if self.quality is None else self.quality.names))
+
+    def _check_names(self, quality: Quality) -> None:
+        """Makes sure that no column of the quality has the name of another of the chunks.
+
+        Raises:
+            BadInput: One has.
+        """
+        for place, name in enumerate(quality.names):
+            if name in ("soma_joinid", SPLIT, *self.obs_columns, *quality.names[:place]):
+                raise BadInput(f"quality.columns.{name}: another column is called {name}; choose another name")
 
 
 def _require_positive(attribute: str, value: Any) -> None:

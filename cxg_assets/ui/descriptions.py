@@ -64,17 +64,18 @@ def described(
 def _descriptions(spec: SubsetSpec, destination: str) -> Mapping[dg.AssetKey, str]:
     cells = f"pass `{spec.value_filter}`" if spec.value_filter else "there are; no filter is given"
     limit = f" The first {spec.max_obs:,} of them are taken." if spec.max_obs is not None else ""
+    quality = f"- **Quality**: {spec.quality.in_words}.\n" if spec.quality is not None else ""
     sample = f"- **Sample**: {spec.sample.in_words}.\n" if spec.sample is not None else ""
     split = f"- **Split**: {spec.split.in_words}.\n" if spec.split is not None else ""
     order = "soma_joinid" if spec.order.kind == CENSUS_ORDER else f"a seed ({spec.order.in_words})"
     parts = "part by part of the split, " if spec.split is not None else ""
-    columns = ", ".join(f"`{name}`" for name in ("soma_joinid", *spec.obs_columns))
+    columns = ", ".join(f"`{name}`" for name in ("soma_joinid", *spec.chunk_columns))
     place = f"`{destination}`" if destination else "the default store (`CXG_STORE_URL`)"
     return {
         filtered_subset_key(spec.name): (
             f"The cells and genes of **{spec.name}**.\n\n"
             f"- **Cells**: all `{spec.organism}` cells that {cells}.{limit}\n"
-            f"{sample}{split}"
+            f"{quality}{sample}{split}"
             f"- **Genes**: {_genes(spec)}.\n\n"
             f"Two feather files at {place}: obs with {columns}, and var of the genes. The filter is applied to the "
             "census index, not to the Census itself."
@@ -105,7 +106,7 @@ def _descriptions(spec: SubsetSpec, destination: str) -> Mapping[dg.AssetKey, st
 
 def _metadata(spec: SubsetSpec, destination: str) -> Mapping[dg.AssetKey, Mapping[str, Any]]:
     subset = filtered_subset_key(spec.name)
-    columns = ("soma_joinid", *spec.obs_columns)
+    columns = ("soma_joinid", *spec.chunk_columns)
     return {
         subset: place_metadata(destination, f"{spec.name}/subset"),
         chunk_plan_key(spec.name): {
@@ -113,7 +114,7 @@ def _metadata(spec: SubsetSpec, destination: str) -> Mapping[dg.AssetKey, Mappin
             **place_metadata(destination, spec.name),
         },
         h5ad_chunks_key(spec.name): {
-            "dagster/column_schema": chunk_obs_schema(spec.obs_columns),
+            "dagster/column_schema": chunk_obs_schema(spec.chunk_columns),
             "dagster/column_lineage": same_columns(subset, columns),
             **place_metadata(destination, spec.name),
         },

@@ -17,8 +17,9 @@ from cxg_assets.ingest.quantities import counted, duration, size
 from cxg_assets.ingest.records import decode, encode
 from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.selection import Selection, genes_in_words
-from cxg_assets.ingest.selection.subset import PLANNING_COLUMNS, Subset, part_field, subset_columns
+from cxg_assets.ingest.selection.subset import PLANNING_COLUMNS, Subset, subset_columns, subset_schema
 from cxg_assets.names import census_index_key, filtered_subset_key, h5ad_chunks_key
+from cxg_assets.ui.choices import markdown_table, quality_of, sample_of, split_of
 from cxg_assets.ui.schemas import (
     chunk_obs_schema,
     chunk_table_lineage,
@@ -106,8 +107,7 @@ def subset_metadata(
     """
     selection = subset.selection
     columns = subset_columns(selection, index_schema)
-    written = pa.schema([index_schema.field(name) for name in columns])
-    schema = obs_schema(written if selection.split is None else written.append(part_field()))
+    schema = obs_schema(subset_schema(selection, index_schema))
     lineage = same_columns(census_index_key(selection.organism), columns)
     return {
         **_file(uri, subset.n_obs, schema, lineage, n_bytes),
@@ -116,8 +116,9 @@ def subset_metadata(
         "resolved_filter": _filter_of(selection),
         "gene_selection": genes_in_words(selection.genes, subset.n_vars),
         "max_obs": "no limit" if selection.max_obs is None else selection.max_obs,
-        **_sample_of(subset),
-        **_split_of(subset),
+        **quality_of(subset),
+        **sample_of(subset),
+        **split_of(subset),
         "layers": list(subset.layers),
         "fingerprint": subset.fingerprint,
         "census_build": subset.release.build,
@@ -140,7 +141,7 @@ def plan_metadata(plan: ChunkPlan, uri: str) -> Metadata:
         **_fields(header, "layer", "compression"),
         "order": header.order_in_words,
         **({} if header.mixing is None else {"datasets_per_512_cells": header.mixing.datasets}),
-        **_split_of(header.subset),
+        **split_of(header.subset),
         "resolved_filter": _filter_of(header.subset.selection),
         "genes": genes_in_words(header.subset.selection.genes, header.subset.n_vars),
     }
@@ -209,7 +210,7 @@ def summary_metadata(summary: RunSummary) -> Metadata:
             f"{counted(summary.retries, 'chunk')} tried again",
         }
     names = (*(field.name for field in fields(summary)), "mean_file_bytes", "cells_per_second", "hours_per_million_obs")
-    return {"summary": _table(rows), **_fields(summary, *names)}
+    return {"summary": markdown_table(rows), **_fields(summary, *names)}
 
 
 def decoding_metadata(decoding: Decoding) -> Metadata:
@@ -224,7 +225,7 @@ def dataset_metadata(dataset: Dataset, uri: str) -> Metadata:
     """Of `dataset`."""
     mean_file_bytes = dataset.n_bytes / dataset.n_chunks
     selection = dataset.header.subset.selection
-    lineage = same_columns(h5ad_chunks_key(dataset.header.subset.name), ("soma_joinid", *selection.obs_columns))
+    lineage = same_columns(h5ad_chunks_key(dataset.header.subset.name), ("soma_joinid", *selection.chunk_columns))
     rows = {
         "Observations": f"{dataset.header.subset.n_obs:,}",
         "Genes": f"{dataset.header.subset.n_vars:,}",
@@ -234,8 +235,8 @@ def dataset_metadata(dataset: Dataset, uri: str) -> Metadata:
         "Census build": dataset.header.subset.release.build,
     }
     return {
-        "summary": _table(rows),
-        **_file(uri, dataset.header.subset.n_obs, chunk_obs_schema(selection.obs_columns), lineage),
+        "summary": markdown_table(rows),
+        **_file(uri, dataset.header.subset.n_obs, chunk_obs_schema(selection.chunk_columns), lineage),
         "plan_id": dataset.header.plan_id,
         **dataset.sums,
         "mean_file_bytes": mean_file_bytes,
@@ -243,8 +244,9 @@ def dataset_metadata(dataset: Dataset, uri: str) -> Metadata:
         "census_build": dataset.header.subset.release.build,
         "published_at": dataset.published_at,
         "resolved_filter": _filter_of(selection),
-        **_sample_of(dataset.header.subset),
-        **_split_of(dataset.header.subset),
+        **quality_of(dataset.header.subset),
+        **sample_of(dataset.header.subset),
+        **split_of(dataset.header.subset),
         "order": dataset.header.order_in_words,
         "genes": genes_in_words(selection.genes, dataset.header.subset.n_vars),
     }
@@ -264,29 +266,5 @@ def _fields(value: object, *names: str) -> Metadata:
     return {name: getattr(value, name) for name in names}
 
 
-def _sample_of(subset: Subset) -> Metadata:
-    """What the sample kept; nothing without one."""
-    if subset.selection.sample is None or subset.sampled is None:
-        return {}
-    return {
-        "sample": subset.selection.sample.in_words,
-        "n_obs_before_sample": subset.sampled.n_obs,
-        "groups": f"{subset.sampled.n_groups_kept:,} of {subset.sampled.n_groups:,} kept",
-    }
-
-
-def _split_of(subset: Subset) -> Metadata:
-    """The parts of the split with their shares; nothing without one."""
-    if subset.selection.split is None:
-        return {}
-    rows = {part: f"{n_obs:,} cells, {100 * n_obs / subset.n_obs:.1f} %" for part, n_obs in subset.parts.items()}
-    return {"split": subset.selection.split.in_words, "parts": _table(rows)}
-
-
 def _filter_of(selection: Selection) -> str:
     return selection.value_filter or "none: every cell"
-
-
-def _table(rows: Mapping[str, str]) -> dg.MetadataValue:
-    """Names and values as a Markdown table; below 1,000 characters the UI shows it without a click."""
-    return dg.MetadataValue.md("\n".join(["| | |", "| --- | --- |", *(f"| {k} | {v} |" for k, v in rows.items())]))

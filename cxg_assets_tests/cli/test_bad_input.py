@@ -235,8 +235,8 @@ def test_a_layer_that_the_census_does_not_have_is_refused(
         (
             "value_filtr: nnz > 5",
             "there is no attribute 'value_filtr'; did you mean value_filter? a subset can have name, organism, "
-            "value_filter, obs_columns, genes, max_obs, sample, split, order, seed, layer, chunk_size, compression, "
-            "destination, owners, tags",
+            "value_filter, obs_columns, genes, max_obs, quality, sample, split, order, seed, layer, chunk_size, "
+            "compression, destination, owners, tags",
         ),
     ],
 )
@@ -246,6 +246,65 @@ def test_a_mistake_in_the_yaml_is_named_with_its_line(
     text = "type: cxg_assets.CensusSubset\nattributes:\n  name: sample\n  organism: homo_sapiens\n"
     file = declare_text(defs, f"{text}  {attribute}\n")
     assert refused() == f"{file}:5: {says}"
+
+
+@pytest.mark.parametrize(
+    ("quality", "says"),
+    [
+        ("{}", "quality: give columns, keep or outliers"),
+        (
+            "{kep: nnz > 5}",
+            "there is no attribute 'quality.kep'; did you mean keep? quality can have columns, keep, outliers",
+        ),
+        ("{keep: ' '}", "quality.keep: the filter is empty; leave it out to keep every cell"),
+        (
+            "{columns: {mt-share: {share: {feature_name: MT-*}}}}",
+            "quality.columns: 'mt-share' cannot be the name of a column; use letters, digits and underscores, starting "
+            "with a letter, at most 63",
+        ),
+        (
+            "{columns: {mt: {fraction: {feature_name: MT-*}}}}",
+            "quality.columns.mt: there is no attribute 'fraction'; it can have share, nnz, counts",
+        ),
+        (
+            "{columns: {mt: {share: MT-*}}}",
+            "quality.columns.mt.share: 'MT-*' is wrong; write it like {feature_name: MT-*}",
+        ),
+        (
+            "{columns: {mt: {share: {feature_name: MT-*, file: genes.txt}}}}",
+            "quality.columns.mt.share: give one of feature_name, feature_ids, file; write it like {feature_name: MT-*}",
+        ),
+        (
+            "{columns: {mt: {share: {feature_name: []}}}}",
+            "quality.columns.mt.share.feature_name: [] is neither a name nor a list of names",
+        ),
+        (
+            "{columns: {mt: {share: {file: ../genes.txt}}}}",
+            "quality.columns.mt.share.file: '../genes.txt' is outside of the folder of its YAML, {folder}; put the "
+            "file there",
+        ),
+        (
+            "{columns: {cell_type: {nnz: {feature_name: MT-*}}}}",
+            "quality.columns.cell_type: another column is called cell_type; choose another name",
+        ),
+        (
+            "{outliers: {by: dataset_id}}",
+            "quality.outliers.columns: name the columns in which a cell must not be far out",
+        ),
+        ("{outliers: {columns: nnz, n_mads: 0}}", "quality.outliers.n_mads: 0 is not a number above 0"),
+        (
+            "{outliers: {columns: nnz, mads: 3}}",
+            "quality.outliers: there is no attribute 'mads'; it can have columns, by, n_mads",
+        ),
+        ("{outliers: [nnz]}", "quality.outliers: ['nnz'] is wrong: input should be an object"),
+    ],
+)
+def test_a_mistake_in_the_quality_is_named_with_its_line(
+    refused: Callable[..., str], defs: Path, quality: str, says: str
+) -> None:
+    text = "type: cxg_assets.CensusSubset\nattributes:\n  name: sample\n  organism: homo_sapiens\n"
+    file = declare_text(defs, f"{text}  quality: {quality}\n")
+    assert refused() == f"{file}:5: {says.replace('{folder}', str(file.parent))}"
 
 
 def test_a_cluster_that_is_not_there_is_found_before_any_work(

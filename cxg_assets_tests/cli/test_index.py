@@ -114,3 +114,14 @@ def test_a_count_tells_what_the_ingest_makes_of_a_sample_and_a_split(
     assert rows.groupby("split").n_obs.sum().to_dict() == found["parts"]
     assert len(rows) == found["n_files"]
     assert rows.n_bytes.sum() == pytest.approx(found["n_bytes"], rel=0.2)
+
+
+def test_a_count_is_of_the_cells_before_their_quality_and_says_so(home: Path, defs: Path) -> None:
+    quality = {"columns": {"mt_share": {"share": {"feature_name": "MT-*"}}}, "keep": "mt_share < 0.05"}
+    declare(defs, value_filter="is_primary_data == True", max_obs=70, quality=quality)
+
+    told = cxg_assets("count", "sample")
+
+    assert told.exit_code == 0, told.stderr
+    assert told.stdout.startswith("sample: 70 cells of homo_sapiens, ")
+    assert "  before quality, which leaves out some of them: it is known when X/raw of all was read\n" in told.stdout

@@ -25,6 +25,7 @@ SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, flags=re.MULTIL
 OF_A_STORED_CHUNK = {"already_stored", "figures_when_written"}
 """There where a run found the chunk stored."""
 
+OF_A_QUALITY = {"quality", "n_obs_before_quality", "n_not_kept", "n_outliers"}
 OF_A_SAMPLE = {"sample", "n_obs_before_sample", "groups"}
 OF_A_SPLIT = {"split", "parts"}
 OF_SHUFFLED_CELLS = {"datasets_per_512_cells"}
@@ -63,11 +64,11 @@ def recorded(finished_home: Path) -> dict[str, set[str]]:
         return {
             "`census_release`": release,
             "`<organism>/census_index`": made(census_index_key("homo_sapiens")) - release | {"dagster/uri"},
-            "`<subset>/filtered_subset`": made(filtered_subset_key(SUBSET)) | OF_A_SAMPLE | OF_A_SPLIT,
+            "`<subset>/filtered_subset`": made(filtered_subset_key(SUBSET)) | OF_A_QUALITY | OF_A_SAMPLE | OF_A_SPLIT,
             "`<subset>/chunk_plan`": made(chunk_plan_key(SUBSET)) | OF_A_SPLIT | OF_SHUFFLED_CELLS,
             "`<subset>/h5ad_chunks`, a partition": made(h5ad_chunks_key(SUBSET)) | OF_A_STORED_CHUNK | {"split"},
             "A run over chunks": observed(h5ad_chunks_key(SUBSET)) | OF_A_CLUSTER,
-            "`<subset>/dataset`": made(dataset_key(SUBSET)) | OF_A_SAMPLE | OF_A_SPLIT,
+            "`<subset>/dataset`": made(dataset_key(SUBSET)) | OF_A_QUALITY | OF_A_SAMPLE | OF_A_SPLIT,
         }
 
 

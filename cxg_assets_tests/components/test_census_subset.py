@@ -11,6 +11,7 @@ from cxg_assets.code_location import complete
 from cxg_assets.components.attributes import PARTS
 from cxg_assets.components.census_subset import CensusSubset
 from cxg_assets.ingest.filters.lookup import value_list
+from cxg_assets.ingest.metrics import Outliers, Quality, QualityColumn
 from cxg_assets.ingest.sampling import Order, Sample, Split
 from cxg_assets.ingest.spec import DEFAULT_OBS_COLUMNS, GeneSelection, SubsetSpec
 from cxg_assets.names import CENSUS_RELEASE, census_index_key, filtered_subset_key
@@ -27,6 +28,12 @@ attributes:
     value_filter: "nnz >= 3"
     feature_ids: [ENSMUSG00000000001]
   max_obs: 12
+  quality:
+    columns:
+      mt_share: {share: {feature_name: "mt-*"}}
+      marker_nnz: {nnz: {feature_ids: [ENSMUSG00000000001]}}
+    keep: "mt_share < 0.2"
+    outliers: {columns: [mt_share, raw_sum], by: dataset_id, n_mads: 4}
   sample: {by: cell_type, at_most: 1000, at_least: 100, min_donors: 3, fraction: 0.5, seed: 4}
   split: {by: [donor_id], shares: {train: 0.8, test: 0.2}, stratify: cell_type, seed: 5}
   order: shuffled
@@ -51,6 +58,14 @@ def test_every_attribute_reaches_the_engine(tree: Callable[..., dg.ComponentTree
         obs_columns=("sex", "assay"),
         genes=GeneSelection(value_filter="nnz >= 3", feature_ids=("ENSMUSG00000000001",)),
         max_obs=12,
+        quality=Quality(
+            columns=(
+                QualityColumn(name="mt_share", kind="share", feature_name=("mt-*",)),
+                QualityColumn(name="marker_nnz", kind="nnz", feature_ids=("ENSMUSG00000000001",)),
+            ),
+            keep="mt_share < 0.2",
+            outliers=Outliers(columns=("mt_share", "raw_sum"), by=("dataset_id",), n_mads=4),
+        ),
         sample=Sample(by=("cell_type",), at_most=1000, at_least=100, min_donors=3, fraction=0.5, seed=4),
         split=Split(by=("donor_id",), shares={"train": 0.8, "test": 0.2}, stratify="cell_type", seed=5),
         order=Order(kind="shuffled", seed=6),
@@ -66,6 +81,7 @@ def test_every_attribute_reaches_the_engine(tree: Callable[..., dg.ComponentTree
     others = {"destination", "owners", "tags", "seed"}
     assert set(CensusSubset.model_fields) == set(SubsetSpec.__dataclass_fields__) - {"lists"} | others
     assert set(PARTS["genes"].model_fields) == {"value_filter", "feature_ids", "file"}
+    assert set(PARTS["quality"].model_fields) == set(Quality.__dataclass_fields__)
     assert set(PARTS["sample"].model_fields) == set(Sample.__dataclass_fields__)
     assert set(PARTS["split"].model_fields) == set(Split.__dataclass_fields__)
 

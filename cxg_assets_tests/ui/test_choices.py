@@ -8,6 +8,7 @@ import pytest
 
 from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import subset_definitions
+from cxg_assets.ingest.metrics import Quality, QualityColumn
 from cxg_assets.ingest.sampling import Order, Sample, Split
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.names import chunk_plan_key, filtered_subset_key
@@ -20,6 +21,9 @@ from cxg_assets_tests.ingested import Ingested
 def chosen(ingest: Ingest, spec: Callable[..., SubsetSpec], tmp_path_factory: pytest.TempPathFactory) -> Ingested:
     wanted = spec(
         value_filter="is_primary_data == True",
+        quality=Quality(
+            columns=(QualityColumn(name="mt_share", kind="share", feature_name=("MT-*",)),), keep="mt_share < 0.1"
+        ),
         sample=Sample(by=("cell_type",), at_least=10, at_most=50),
         split=Split(by=("donor_id",), shares={"train": 0.75, "test": 0.25}),
         order=Order(kind="shuffled", seed=2),
@@ -34,12 +38,16 @@ def test_the_metadata_of_a_subset_and_its_plan_tell_sample_split_and_order(chose
     of_subset = subset_metadata(subset, "file:///obs.feather", 1, schema, [])
     of_plan = plan_metadata(chosen.plan, "file:///plan.parquet")
 
+    assert subset.quality is not None
     assert subset.sampled is not None
+    assert of_subset["quality"] == "mt_share (share of MT-*); keep mt_share < 0.1"
+    assert of_subset["n_obs_before_quality"] - of_subset["n_not_kept"] == subset.sampled.n_obs
+    assert of_subset["n_outliers"] == 0
     assert of_subset["sample"] == "by cell_type, at_least 10, at_most 50, seed 0"
     assert of_subset["n_obs_before_sample"] == subset.sampled.n_obs > subset.n_obs
     assert of_subset["groups"] == f"{subset.sampled.n_groups_kept} of {subset.sampled.n_groups} kept"
     columns = {column.name for column in of_subset["dagster/column_schema"].columns}
-    assert {"split", "donor_id"} <= columns
+    assert {"split", "donor_id", "mt_share"} <= columns
     for metadata in (of_subset, of_plan):
         assert metadata["split"] == "by donor_id, shares train 0.75, test 0.25, seed 0"
         for part, n_obs in subset.parts.items():
@@ -62,6 +70,8 @@ def test_descriptions_tell_what_is_asked_for(chosen: Ingested, tmp_path: Path) -
     of_subset = graph.get(filtered_subset_key(chosen.spec.name)).description or ""
     of_plan = graph.get(chunk_plan_key(chosen.spec.name)).description or ""
 
+    assert "- **Quality**: mt_share (share of MT-*); keep mt_share < 0.1." in of_subset
+    assert "obs with `soma_joinid`, `cell_type`, `donor_id`, `is_primary_data`, `dataset_id`, `mt_share`" in of_subset
     assert "- **Sample**: by cell_type, at_least 10, at_most 50, seed 0." in of_subset
     assert "- **Split**: by donor_id, shares train 0.75, test 0.25, seed 0." in of_subset
     assert "part by part of the split, in the order of a seed (shuffled, seed 2)" in of_plan

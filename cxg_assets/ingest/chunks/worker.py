@@ -267,7 +267,7 @@ def _open_job(job: IngestJob, stack: ExitStack) -> _Opened:
         var,
         obs.no_rows(),
         x.dtype,
-        obs_columns=header.subset.selection.obs_columns,
+        obs_columns=header.subset.selection.chunk_columns,
         provenance=header.provenance,
         compression=header.compression,
         chunk_size=header.cells_of_first,

@@ -79,6 +79,10 @@ def dataset_card(header: PlanHeader, dataset: Dataset) -> bytes:
 def _choices(header: PlanHeader) -> Iterator[tuple[str, str]]:
     """What was done with the cells that passed the filter, and what came of it."""
     subset = header.subset
+    if subset.selection.quality is not None and subset.quality is not None:
+        yield "Quality", f"{subset.selection.quality.in_words}: {subset.quality.in_words}"
+    if subset.selection.quality is not None and subset.quality is not None:
+        yield "Quality", f"{subset.selection.quality.in_words}: {subset.quality.in_words}"
     if subset.selection.sample is not None and subset.sampled is not None:
         groups = f", {subset.sampled.n_groups_kept:,} of {subset.sampled.n_groups:,} groups"
         yield "Sample", f"{subset.selection.sample.in_words}: of {subset.sampled.n_obs:,} cells{groups}"

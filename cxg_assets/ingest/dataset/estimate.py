@@ -56,6 +56,8 @@ def estimate(
 ) -> Estimate:
     """Filters, samples and splits a subset as `make_subset` does, in temporary files, and counts.
 
+    All but its quality, for which X would be read: without a sample, of what is counted some cells are left out.
+
     Args:
         spec: The subset.
         index: The census index of its organism.
@@ -72,7 +74,8 @@ def estimate(
     columns = tuple(name for name in COUNTED if name in index.columns)
     with scratch_folder() as folder:
         obs, genes = folder / "obs.feather", folder / "var.feather"
-        subset = write_subset(replace(spec, obs_columns=columns), index, source, var, layers, obs, genes, warn)
+        asked = replace(spec, obs_columns=columns, quality=None)
+        subset = write_subset(asked, index, source, var, layers, obs, genes, warn)
         n_distinct = {name: len(values) for name, values in count_labels(obs, columns).items()}
         with FeatherFile(obs) as cells, FeatherFile(genes) as kept:
             nnz = sum(int(cell_nnz(batch).sum()) for batch in cells.batches())

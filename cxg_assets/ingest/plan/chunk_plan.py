@@ -154,6 +154,7 @@ class PlanHeader:
             "value_filter": selection.value_filter or "",
             "genes": genes_in_words(selection.genes, self.subset.n_vars),
             "encoding_version": str(self.encoding_version),
+            **selection.quality_provenance,
             **{name: choice.in_words for name, choice in choices.items() if choice is not None},
         }
 

@@ -71,7 +71,7 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
         provenance=header.provenance,
         release_fingerprint=subset.release.fingerprint,
         compression=spec.compression,
-        obs_columns=selection.obs_columns,
+        obs_columns=selection.chunk_columns,
         gene_joinids=gene_joinids,
     )
     chunks: list[Chunk] = []

@@ -7,6 +7,7 @@ from cxg_assets.ingest.filters.value_filter import ValueFilter
 from cxg_assets.ingest.filters.watch import FilterWatch
 from cxg_assets.ingest.finding import Finding
 from cxg_assets.ingest.plan.making import MAX_CHUNKS, check_n_chunks
+from cxg_assets.ingest.quality.checked import check_quality
 from cxg_assets.ingest.selection.genes import select_genes
 from cxg_assets.ingest.selection.label_check import overlooked_labels
 from cxg_assets.ingest.selection.obs_rows import nothing_selected, parse_obs_filter
@@ -41,6 +42,8 @@ def check_subset(spec: SubsetSpec, census: CensusLocator) -> None:
             spec.value_filter, spec.obs_columns, opened.obs(spec.organism).schema, lists=spec.lists
         )
         select_genes(opened.var(spec.organism), spec.genes)
+        if spec.quality is not None:
+            check_quality(spec.quality, opened.obs(spec.organism).schema, opened.var(spec.organism))
         _check_counts(spec, opened, value_filter)
 
 
@@ -52,12 +55,13 @@ def _check_counts(spec: SubsetSpec, census: Census, value_filter: ValueFilter | 
     """
     obs = census.obs(spec.organism)
     n_obs = obs.count if spec.max_obs is None else min(obs.count, spec.max_obs)
+    # How many quality and sample leave is known when they are made.
+    is_final = spec.quality is None and spec.sample is None
     if value_filter is None:
-        if spec.sample is None:
+        if is_final:
             check_n_chunks(spec, n_obs)
         return
-    # How many a sample leaves is known when it is made.
-    enough = n_obs if n_obs > MAX_CHUNKS * spec.chunk_size and spec.sample is None else 1
+    enough = n_obs if n_obs > MAX_CHUNKS * spec.chunk_size and is_final else 1
     n_selected = 0
     watch = FilterWatch(value_filter)
     for table in obs.read(column_names=list(value_filter.columns)):

@@ -23,28 +23,30 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 """What spreadsheets begin a "Unicode text" with."""
 
 
-def read_gene_file(path: Path) -> tuple[str, ...]:
-    """Reads feature_ids from a text file: one a line, blank lines and what follows a `#` left out.
+def read_gene_file(path: Path, attribute: str = "genes.file") -> tuple[str, ...]:
+    """Reads feature_ids, or names of genes, from a text file: one a line, blank lines and what follows a `#` left out.
 
     The first line may be the header `feature_id`. Of a file with more columns, separated by commas, semicolons or tabs,
     that has such a header, the column of that name is read.
 
     Args:
         path: The file, in UTF-8 with or without a byte order mark, or in UTF-16 with one.
+        attribute: What the user calls it, for the message.
 
     Raises:
         BadInput: The file cannot be read as text, has no genes, or has a line that is none.
     """
     lines = [
         (number, text)
-        for number, line in enumerate(_text_of(path, "genes.file").splitlines(), 1)
+        for number, line in enumerate(_text_of(path, attribute).splitlines(), 1)
         if (text := line.split("#", 1)[0].strip())
     ]
     header = _header(lines[0][1]) if lines else None
     delimiter, column = header or ("", 0)
-    genes = [_gene(path, number, line, delimiter, column) for number, line in lines[0 if header is None else 1 :]]
+    lines = lines[0 if header is None else 1 :]
+    genes = [_gene(f"{attribute}: {shown_path(path)}:{number}", line, delimiter, column) for number, line in lines]
     if not genes:
-        raise BadInput(f"genes.file: {shown_path(path)} has no genes; leave genes out to keep all genes")
+        raise BadInput(f"{attribute}: {shown_path(path)} has no genes; leave genes out to keep all genes")
     return tuple(genes)
 
 
@@ -131,11 +133,9 @@ def _fields(line: str, delimiter: str) -> list[str]:
         return [line]
 
 
-def _gene(path: Path, number: int, line: str, delimiter: str, column: int) -> str:
+def _gene(where: str, line: str, delimiter: str, column: int) -> str:
     fields = _fields(line, delimiter)
     gene = fields[column] if column < len(fields) else ""
     if not FEATURE_ID.fullmatch(gene):
-        raise BadInput(
-            f"genes.file: {shown_path(path)}:{number}: {shown(gene or line)} is not a feature_id (like ENSG00000081237)"
-        )
+        raise BadInput(f"{where}: {shown(gene or line)} is not a feature_id (like ENSG00000081237)")
     return gene

@@ -4,6 +4,8 @@ It is kept with the subset, and plan and dataset embed it: what was made says wh
 says by now. A YAML is only compared with it.
 """
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -13,6 +15,8 @@ from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.filters.grammar import Source, parse_expression
 from cxg_assets.ingest.filters.spelling import columns_of, plain_spelling
 from cxg_assets.ingest.filters.value_filter import ValueFilter, parse_filter
+from cxg_assets.ingest.metrics import Quality
+from cxg_assets.ingest.quality.checked import CheckedQuality
 from cxg_assets.ingest.sampling import Sample, Split
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
 from cxg_assets.ingest.value_lists import Lists
@@ -37,6 +41,9 @@ class Selection:
         max_obs: At most so many cells, the first that pass; None for no limit.
         sample: `Sample.canonical` of the sample; None keeps all cells that pass.
         split: `Split.canonical` of the split; None is one whole.
+        quality: The quality in its fixed spelling; None computes nothing and keeps all cells that pass.
+        quality_genes: feature_ids of the set of each of its columns.
+        quality_types: `ValueFilter.column_types` of its filter.
         obs_types: `ValueFilter.column_types` of the filter over obs.
         var_types: The same of the filter over var.
         is_complete: False where a plan or dataset was made before selections were kept: it tells organism, filter (as
@@ -53,15 +60,25 @@ class Selection:
     is_complete: bool = True
     sample: Sample | None = None
     split: Split | None = None
+    quality: Quality | None = None
+    quality_genes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    quality_types: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, spec: SubsetSpec, obs_filter: ValueFilter | None, var_filter: ValueFilter | None) -> "Selection":
+    def of(
+        cls,
+        spec: SubsetSpec,
+        obs_filter: ValueFilter | None,
+        var_filter: ValueFilter | None,
+        quality: CheckedQuality | None = None,
+    ) -> "Selection":
         """The selection of a spec.
 
         Args:
             spec: The subset.
             obs_filter: Its `value_filter`, checked.
             var_filter: Its `genes.value_filter`, checked.
+            quality: Its `quality`, checked.
         """
         genes = None
         if spec.genes is not None:
@@ -77,7 +94,24 @@ class Selection:
             var_types={} if var_filter is None else var_filter.column_types,
             sample=None if spec.sample is None else spec.sample.canonical,
             split=None if spec.split is None else spec.split.canonical,
+            quality=None if quality is None else quality.quality.spelled(quality.keep and quality.keep.canonical),
+            quality_genes={} if quality is None else quality.genes,
+            quality_types={} if quality is None or quality.keep is None else quality.keep.column_types,
         )
+
+    @property
+    def chunk_columns(self) -> tuple[str, ...]:
+        """Obs columns of the chunks after `soma_joinid`: the Census's own, then those of the quality."""
+        return (*self.obs_columns, *(() if self.quality is None else self.quality.names))
+
+    @property
+    def quality_provenance(self) -> dict[str, str]:
+        """What chunks tell of the quality: in words, and the SHA-256 (hex) of the feature_ids of its columns."""
+        if self.quality is None:
+            return {}
+        genes = json.dumps([self.quality_genes[name] for name in self.quality.names])
+        digest = hashlib.sha256(genes.encode()).hexdigest()
+        return {"quality": self.quality.of_genes(self.quality_genes), "quality_genes": digest}
 
     def require_complete(self, subset_name: str) -> None:
         """Refuses what was made before selections were kept: no chunk and no dataset could say what it is of.
@@ -124,19 +158,30 @@ class Selection:
     def _differences(self, spec: SubsetSpec) -> Iterator[str]:
         if self.organism != spec.organism:
             yield f"organism was {self.organism}, is now {spec.organism}"
-        yield from _filter_differences(
-            "value_filter", self.value_filter, spec.value_filter, self.obs_types, spec.lists
-        )
+        yield from _filter_differences("value_filter", self.value_filter, spec.value_filter, self.obs_types, spec.lists)
         (was_filter, was_ids), (filter_now, ids_now) = _genes(self.genes), _genes(spec.genes)
         yield from _filter_differences("genes.value_filter", was_filter, filter_now, self.var_types)
         yield from _list_differences("genes.feature_ids", was_ids, ids_now)
         yield from _list_differences("obs_columns", self.obs_columns, spec.obs_columns)
         if self.max_obs != spec.max_obs:
             yield f"max_obs was {_number(self.max_obs)}, is now {_number(spec.max_obs)}"
+        yield from self._quality_differences(spec.quality)
         for attribute in ("sample", "split"):
             was, now = getattr(self, attribute), getattr(spec, attribute)
             if was != (now and now.canonical):
                 yield f"{attribute} was {_in_words(was)}, is now {_in_words(now)}"
+
+    def _quality_differences(self, now: Quality | None) -> Iterator[str]:
+        was = self.quality
+        if was is None or now is None:
+            if was != now:
+                yield f"quality was {_in_words(was)}, is now {_in_words(now)}"
+            return
+        yield from _filter_differences("quality.keep", was.keep, now.keep, self.quality_types)
+        now = now.spelled(was.keep)
+        for attribute in ("columns", "outliers"):
+            if getattr(was, attribute) != getattr(now, attribute):
+                yield f"quality.{attribute} were `{was.told(attribute)}`, are now `{now.told(attribute)}`"
 
 
 def genes_in_words(genes: GeneSelection | None, n_vars: int) -> str:
@@ -220,7 +265,7 @@ def _shown(text: str | None, other: str | None) -> str:
     return f"`{'…' if start else ''}{piece}{'…' if start + len(piece) < len(text) else ''}`"
 
 
-def _in_words(value: Sample | Split | None) -> str:
+def _in_words(value: Sample | Split | Quality | None) -> str:
     return "not given" if value is None else f"`{value.in_words}`"
 
 

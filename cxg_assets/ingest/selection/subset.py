@@ -2,52 +2,42 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.release import Release
-from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.ingest.filters.label_traps import gene_name_warnings
 from cxg_assets.ingest.layout import index_path, subset_json_path, subset_obs_path, subset_var_path
+from cxg_assets.ingest.quality.checked import check_quality, column_fields
 from cxg_assets.ingest.records import decode, encode
-from cxg_assets.ingest.sampling import Sample, Split
+from cxg_assets.ingest.selection.choices import (
+    QualityCounts,
+    SampledFrom,
+    kept_rows,
+    part_field,
+    require_columns_of,
+    sampled_rows,
+    split_rows,
+    with_parts,
+)
 from cxg_assets.ingest.selection.genes import parse_gene_filter, select_genes
 from cxg_assets.ingest.selection.index import CensusIndex
-from cxg_assets.ingest.selection.obs_rows import Rows, first_of, parse_obs_filter, selected_rows, take_rows
+from cxg_assets.ingest.selection.obs_rows import first_of, parse_obs_filter, selected_rows, take_rows
 from cxg_assets.ingest.selection.selection import Selection
-from cxg_assets.ingest.spec import SPLIT, SubsetSpec
+from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source, write_feather
 from cxg_assets.ingest.storage.scratch import scratch_folder
 from cxg_assets.ingest.storage.store import Store
-
-if TYPE_CHECKING:
-    from cxg_assets.ingest.choice.split import SplitCells
 
 PLANNING_COLUMNS = ("nnz", "dataset_id")
 """Columns carried in the subset besides the spec's: nnz sizes spans, dataset_id makes the citations."""
 
 ROWS_PER_BATCH = 16_384
 """Of a subset's obs. A worker reads whole batches: with larger ones most of what it reads would be of other spans."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SampledFrom:
-    """What a sample was taken from.
-
-    Attributes:
-        n_obs: Cells that passed the filter.
-        n_groups: Groups of them; 1 where the sample has none.
-        n_groups_kept: Groups that are not left out as too small.
-    """
-
-    n_obs: int
-    n_groups: int
-    n_groups_kept: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +54,7 @@ class Subset:
         n_vars: Genes that passed.
         n_vars_before: Genes of var; 0 like `n_obs_before`.
         layers: URIs of all X layers of the organism, by name: a plan may take any.
+        quality: How many cells the quality left out; None without one.
         sampled: What the sample was taken from; None without one.
         parts: Cells of each part of the split, in its order; empty without one.
     """
@@ -77,6 +68,7 @@ class Subset:
     n_vars: int
     n_vars_before: int
     layers: dict[str, str]
+    quality: QualityCounts | None = None
     sampled: SampledFrom | None = None
     parts: Mapping[str, int] = field(default_factory=dict)
 
@@ -95,6 +87,12 @@ def subset_columns(selection: Selection, schema: pa.Schema) -> list[str]:
     return list(dict.fromkeys(["soma_joinid", *selection.obs_columns, *planning, *split]))
 
 
+def subset_schema(selection: Selection, schema: pa.Schema) -> pa.Schema:
+    """Schema of a subset's obs file, of a census index whose schema is given."""
+    own = [*column_fields(selection.quality), *([] if selection.split is None else [part_field()])]
+    return pa.schema([*(schema.field(name) for name in subset_columns(selection, schema)), *own])
+
+
 def write_subset(
     spec: SubsetSpec,
     index: CensusIndex,
@@ -104,6 +102,7 @@ def write_subset(
     obs_path: Path,
     var_path: Path,
     warn: Callable[[str], None] | None = None,
+    census: CensusLocator | None = None,
 ) -> Subset:
     """Filters an index and var into the subset's two feather files, batch by batch.
 
@@ -113,10 +112,11 @@ def write_subset(
         index_source: Its file.
         var: All genes of the organism.
         layers: URIs of the X layers of the organism, by name.
-        obs_path: Written: soma_joinid, the spec's obs columns, `PLANNING_COLUMNS` and the part of a split, in
-            soma_joinid order.
+        obs_path: Written: soma_joinid, the spec's obs columns, `PLANNING_COLUMNS`, those of the quality and the part
+            of a split, in soma_joinid order.
         var_path: Written: all var columns of the genes that are kept, in var's order.
         warn: Told of labels that the filters overlook, see `label_traps`, and of shares that groups do not allow.
+        census: Where X is, which only a quality with columns reads.
 
     Raises:
         BadInput: The spec does not fit this Census, or selects no cell or no gene, or leaves a part without a cell.
@@ -125,20 +125,23 @@ def write_subset(
     with FeatherFile(index_source) as file:
         schema = file.schema
     value_filter = parse_obs_filter(spec.value_filter, spec.obs_columns, schema, lists=spec.lists)
-    _require_columns_of(spec, schema)
+    require_columns_of(spec, schema)
+    quality = None if spec.quality is None else check_quality(spec.quality, schema, var)
     limit = spec.max_obs if spec.sample is None else None
     rows, warnings = selected_rows(index_source, value_filter, limit, spec.organism)
-    sampled = None
+    kept = sampled = None
+    if quality is not None:
+        rows, kept = kept_rows(quality, index_source, rows, var, layers, census)
     if spec.sample is not None:
-        rows, sampled = _sampled(spec.sample, index_source, rows)
+        rows, sampled = sampled_rows(spec.sample, index_source, rows)
         rows = first_of(rows, spec.max_obs)
-    split = None if spec.split is None else _split(spec.split, index_source, rows)
+    split = None if spec.split is None else split_rows(spec.split, index_source, rows)
     if split is not None and (warning := split.warning()):
         warnings = [*warnings, warning]
     if warn is not None:
         for warning in (*warnings, *gene_name_warnings(spec.genes, var, genes)):
             warn(warning)
-    selection = Selection.of(spec, value_filter, parse_gene_filter(spec.genes, var.schema))
+    selection = Selection.of(spec, value_filter, parse_gene_filter(spec.genes, var.schema), quality)
     columns = subset_columns(selection, schema)
     subset = Subset(
         name=spec.name,
@@ -150,76 +153,19 @@ def write_subset(
         n_vars=genes.num_rows,
         n_vars_before=var.num_rows,
         layers=layers,
+        quality=None if kept is None else QualityCounts.of(kept),
         sampled=sampled,
         parts={} if split is None else split.n_obs_of_parts,
     )
     with FeatherFile(index_source, columns=columns) as file:
         batches = take_rows(file, rows, columns)
-        written = pa.schema([schema.field(name) for name in columns])
+        if kept is not None:
+            batches = kept.added_to(batches)
         if split is not None:
-            batches, written = _with_parts(batches, split), written.append(part_field())
-        write_feather(obs_path, batches, written, ROWS_PER_BATCH)
+            batches = with_parts(batches, split)
+        write_feather(obs_path, batches, subset_schema(selection, schema), ROWS_PER_BATCH)
     write_feather(var_path, genes.to_batches(), genes.schema)
     return subset
-
-
-def _require_columns_of(spec: SubsetSpec, schema: pa.Schema) -> None:
-    """Makes sure that obs has what sample and split read.
-
-    Raises:
-        BadInput: It does not, or has a column where the part of each cell is to be.
-    """
-    for attribute in ("sample", "split"):
-        value: Sample | Split | None = getattr(spec, attribute)
-        for column in () if value is None else value.columns:
-            if column not in schema.names:
-                where = next((name for name in ("by", "stratify") if column in (getattr(value, name, None) or ())), "")
-                where = f"{attribute}.{where or 'min_donors'}"
-                raise BadInput(f"{where}: obs has no {shown(column)}; it has {', '.join(schema.names)}")
-    if spec.split is not None and SPLIT in schema.names:
-        raise BadInput(f"split: obs of this Census has a column {SPLIT} already; take split out")
-
-
-def _sampled(sample: Sample, index_source: FeatherSource, rows: Rows) -> tuple[Rows, SampledFrom]:
-    """The rows that a sample keeps, of those that passed the filter."""
-    from cxg_assets.ingest.choice.sample import sample_cells
-
-    batches = _batches_of(index_source, rows, sample.columns)
-    cells = sample_cells(sample, batches)
-    masks = (cells.mask(batch) for batch in batches())
-    kept = [positions[next(masks)] if len(positions) else positions for positions in rows]
-    n_kept = int((cells.n_kept > 0).sum())
-    return kept, SampledFrom(n_obs=int(cells.n_before.sum()), n_groups=len(cells.n_before), n_groups_kept=n_kept)
-
-
-def _split(split: Split, index_source: FeatherSource, rows: Rows) -> "SplitCells":
-    from cxg_assets.ingest.choice.split import split_cells
-
-    return split_cells(split, _batches_of(index_source, rows, split.columns))
-
-
-def _batches_of(
-    index_source: FeatherSource, rows: Rows, columns: Sequence[str]
-) -> Callable[[], Iterator[pa.RecordBatch]]:
-    def batches() -> Iterator[pa.RecordBatch]:
-        with FeatherFile(index_source, columns=columns) as file:
-            yield from take_rows(file, rows, list(columns))
-
-    return batches
-
-
-def part_field() -> pa.Field:
-    """The column `split` of a subset's obs file."""
-    return pa.field(SPLIT, pa.dictionary(pa.int8(), pa.string()))
-
-
-def _with_parts(batches: Iterator[pa.RecordBatch], split: "SplitCells") -> Iterator[pa.RecordBatch]:
-    """The same rows with the part of each; its categories are all parts in their order."""
-    parts = pa.array(split.split.parts)
-    for batch in batches:
-        codes = pa.array(split.part(batch).astype("int8"))
-        part = pa.DictionaryArray.from_arrays(codes, parts)
-        yield batch.append_column(part_field(), part)
 
 
 def _fingerprint(selection: Selection, release: Release, genes: pa.Table, columns: list[str]) -> str:
@@ -237,6 +183,9 @@ def _fingerprint(selection: Selection, release: Release, genes: pa.Table, column
     for attribute in ("sample", "split"):
         if (value := getattr(selection, attribute)) is not None:
             inputs[attribute] = asdict(value)
+    if selection.quality is not None:
+        # The genes, and not by what they were found: other patterns may give the same.
+        inputs["quality"] = selection.quality.identity(selection.quality_genes)
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
 
 
@@ -254,7 +203,7 @@ def make_subset(
         spec: The subset.
         index: The census index of its organism.
         index_store: Where the index is.
-        census: Where the release is; only var is read, and where the X layers are.
+        census: Where the release is; of X only what a quality needs is read.
         store: The destination.
         warn: Told of labels that the filters overlook, see `label_traps`.
 
@@ -266,7 +215,7 @@ def make_subset(
     with scratch_folder() as folder:
         obs_file, var_file = folder / "obs.feather", folder / "var.feather"
         index_source = feather_source(index_store, index_path(index.release.version, spec.organism))
-        subset = write_subset(spec, index, index_source, var, layers, obs_file, var_file, warn)
+        subset = write_subset(spec, index, index_source, var, layers, obs_file, var_file, warn, census)
         store.put(subset_obs_path(spec.name, subset.fingerprint), obs_file)
         store.put(subset_var_path(spec.name, subset.fingerprint), var_file)
     store.put(subset_json_path(spec.name, subset.fingerprint), encode(subset))

@@ -1,0 +1,44 @@
+"""What a subset's quality, sample and split kept, as metadata of subset and dataset."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from cxg_assets.ingest.selection.subset import Subset
+
+
+def markdown_table(rows: Mapping[str, str]) -> dg.MetadataValue:
+    """Names and values as a Markdown table; below 1,000 characters the UI shows it without a click."""
+    return dg.MetadataValue.md("\n".join(["| | |", "| --- | --- |", *(f"| {k} | {v} |" for k, v in rows.items())]))
+
+
+def quality_of(subset: Subset) -> dict[str, Any]:
+    """What the quality computed and kept; nothing without one."""
+    if subset.selection.quality is None or subset.quality is None:
+        return {}
+    return {
+        "quality": subset.selection.quality.in_words,
+        "n_obs_before_quality": subset.quality.n_obs,
+        "n_not_kept": subset.quality.n_failed,
+        "n_outliers": subset.quality.n_outliers,
+    }
+
+
+def sample_of(subset: Subset) -> dict[str, Any]:
+    """What the sample kept; nothing without one."""
+    if subset.selection.sample is None or subset.sampled is None:
+        return {}
+    return {
+        "sample": subset.selection.sample.in_words,
+        "n_obs_before_sample": subset.sampled.n_obs,
+        "groups": f"{subset.sampled.n_groups_kept:,} of {subset.sampled.n_groups:,} kept",
+    }
+
+
+def split_of(subset: Subset) -> dict[str, Any]:
+    """The parts of the split with their shares; nothing without one."""
+    if subset.selection.split is None:
+        return {}
+    rows = {part: f"{n_obs:,} cells, {100 * n_obs / subset.n_obs:.1f} %" for part, n_obs in subset.parts.items()}
+    return {"split": subset.selection.split.in_words, "parts": markdown_table(rows)}
