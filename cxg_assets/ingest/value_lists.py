@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,7 +17,7 @@ class ValueList:
         digest: `sha256:` and the digest of them: equal for files with the same values in any order.
     """
 
-    values: pa.Array
+    values: "pa.Array"
     digest: str
 
     def __eq__(self, other: object) -> bool:
