@@ -8,6 +8,18 @@ from xdist.scheduler import LoadFileScheduling
 TOGETHER = ("chaos", "e2e")
 """Folders whose tests share what takes long to start, and run in one process; elsewhere a file's tests do."""
 
+CORES = 2
+"""Of continuous integration."""
+
+
+def n_processes(marks: str) -> int:
+    """Processes for `-n auto`: one for each core, and one more where tests of whole systems are, which mostly wait.
+
+    Args:
+        marks: What `-m` says.
+    """
+    return CORES if "not stack" in marks else CORES + 1
+
 
 def together(nodeid: str) -> str:
     """What runs in one process with a test: its folder or its file."""
