@@ -5,8 +5,12 @@ from collections import Counter
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-TOGETHER = ("chaos", "e2e")
+TOGETHER = ("chaos", "e2e", "faults")
 """Folders whose tests share what takes long to start, and run in one process; elsewhere a file's tests do."""
+
+STACK = (*TOGETHER, "public")
+"""Folders all of whose tests are marked `stack`: they need whole systems, or programs and servers beside the tests'
+own for every ingest."""
 
 CORES = 2
 """Of continuous integration."""

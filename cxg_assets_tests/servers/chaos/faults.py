@@ -22,6 +22,11 @@ LINE_SECONDS = 0.5
 
 OUTAGE_SECONDS = 20.0
 
+SHORT_OUTAGE_SECONDS = 8.0
+
+SHORT_SILENCE = "30"
+"""Seconds of silence that a worker lives through after a short outage, with what it waits between attempts."""
+
 SLOW_LINE_SECONDS = 10.0
 """Where something else takes many seconds meanwhile: a command to begin, a server to notice that it was left."""
 
@@ -105,10 +110,10 @@ def worker_out_of_memory(world: World) -> None:
 
 def one_after_the_other(world: World) -> None:
     """In one run an actor is killed, then the destination goes away, and then an actor gets no more memory."""
-    program = _begun(world)
+    program = _begun(world, CXG_WORKER_SILENCE=SHORT_SILENCE)
     killed = _next_worker(program, [])
     os.kill(killed, signal.SIGKILL)
-    world.proxy.begin_outage(OUTAGE_SECONDS)
+    world.proxy.begin_outage(SHORT_OUTAGE_SECONDS)
     world.wait_stored(world.puts().total() + 1, program)
     _give_no_more_memory(_next_worker(program, [killed]))
     program.expect(0)
