@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from cxg_assets.ingest.errors import CxgError as CxgError
     from cxg_assets.ingest.errors import StoreError as StoreError
     from cxg_assets.ingest.errors import Unreachable as Unreachable
+    from cxg_assets.ingest.metrics import Outliers as Outliers
+    from cxg_assets.ingest.metrics import Quality as Quality
+    from cxg_assets.ingest.metrics import QualityColumn as QualityColumn
     from cxg_assets.ingest.plan.chunk_plan import Chunk as Chunk
     from cxg_assets.ingest.plan.chunk_plan import ChunkPlan as ChunkPlan
     from cxg_assets.ingest.plan.chunk_plan import PlanHeader as PlanHeader
@@ -62,6 +65,7 @@ _NAMES = {
     "census.release": ("Release", "read_release"),
     "selection.index": ("CensusIndex", "make_index", "load_index"),
     "selection.subset": ("Subset", "make_subset", "load_subset"),
+    "metrics": ("Quality", "QualityColumn", "Outliers"),
     "sampling": ("Sample", "Split"),
     "choice.sample": ("sample_cells", "SampledCells"),
     "choice.split": ("split_cells", "SplitCells"),

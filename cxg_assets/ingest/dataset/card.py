@@ -81,8 +81,6 @@ def _choices(header: PlanHeader) -> Iterator[tuple[str, str]]:
     subset = header.subset
     if subset.selection.quality is not None and subset.quality is not None:
         yield "Quality", f"{subset.selection.quality.in_words}: {subset.quality.in_words}"
-    if subset.selection.quality is not None and subset.quality is not None:
-        yield "Quality", f"{subset.selection.quality.in_words}: {subset.quality.in_words}"
     if subset.selection.sample is not None and subset.sampled is not None:
         groups = f", {subset.sampled.n_groups_kept:,} of {subset.sampled.n_groups:,} groups"
         yield "Sample", f"{subset.selection.sample.in_words}: of {subset.sampled.n_obs:,} cells{groups}"
