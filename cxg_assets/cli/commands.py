@@ -147,7 +147,7 @@ def index(**options: Any) -> None:
 @click.option("-d", "--workers", type=click.IntRange(min=1), help="Worker processes. Default: one for each CPU.")
 @POOL
 @click.option("--value-filter", help="SOMA filter over obs.")
-@click.option("--gene-filter", help="Keep only these genes: feature_ids, separated by commas.")
+@click.option("--gene-filter", help="Keep only these genes: feature_ids or names, separated by commas.")
 @CENSUS_URI
 @CENSUS_VERSION
 @click.option("--destination", type=STORE_PLACE, help="s3://bucket/prefix or a folder.")

@@ -10,9 +10,9 @@ import click
 from cxg_assets.cli.project import default_store, load_subset
 from cxg_assets.cli.run import IngestResult, run_ingest
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.gene_selection import GeneSelection
 from cxg_assets.ingest.quantities import counted, duration, size
 from cxg_assets.ingest.selection.list_files import read_lists
-from cxg_assets.ingest.spec import GeneSelection
 from cxg_assets.resources.census import CensusResource
 
 

@@ -14,11 +14,12 @@ from pydantic import Field, InstanceOf, WithJsonSchema, field_validator, model_v
 
 from cxg_assets import settings
 from cxg_assets.components.beside_the_yaml import beside_the_yaml
+from cxg_assets.components.gene_attributes import Genes, HighlyVariableAttributes, as_names
 from cxg_assets.components.quality_attributes import QualityAttributes
 from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.ingest.sampling import Order, Sample, Split
-from cxg_assets.ingest.selection.list_files import read_gene_file, read_lists, read_values
-from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE, DEFAULT_OBS_COLUMNS, NAME_PATTERN, GeneSelection, SubsetSpec
+from cxg_assets.ingest.selection.list_files import read_lists, read_values
+from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE, DEFAULT_OBS_COLUMNS, NAME_PATTERN, SubsetSpec
 from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets.ingest.storage.url import as_url
 from cxg_assets.ingest.value_lists import Lists
@@ -40,10 +41,6 @@ def _obs_filter(context: dg.ResolutionContext, text: str | None) -> ObsFilter | 
     return ObsFilter(text, read_lists(text, lambda name: Path(beside_the_yaml(context, name, "value_filter"))))
 
 
-def _gene_file(context: dg.ResolutionContext, path: str | None) -> str | None:
-    return None if path is None else beside_the_yaml(context, path, "genes.file")
-
-
 def _held_out(context: dg.ResolutionContext, lists: dict[str, Any]) -> dict[str, list[str]]:
     """The values of each part, of which some may be in files."""
     values: dict[str, list[str]] = {}
@@ -57,42 +54,6 @@ def _held_out(context: dg.ResolutionContext, lists: dict[str, Any]) -> dict[str,
         else:
             raise BadInput(f"{attribute}: {shown(listed)} is no list; write [value, ...] or {{file: name.txt}}")
     return values
-
-
-class Genes(dg.Model, dg.Resolvable):
-    """Which genes a subset keeps: those of a list (feature_ids or file), those that pass a filter, or both at once."""
-
-    value_filter: str | None = Field(
-        default=None, description="SOMA filter over var.", examples=["n_measured_obs >= 10 and nnz >= 10"]
-    )
-    feature_ids: list[str] | None = Field(
-        default=None,
-        description="List of Ensembl ids as in var, without version.",
-        examples=[["ENSG00000167286", "ENSG00000090382"]],
-    )
-    file: Annotated[str | None, dg.Resolver(_gene_file, model_field_type=str)] = Field(
-        default=None,
-        description="Instead of feature_ids: a text file with a feature_id on each line, or a CSV file with a column "
-        "feature_id, in the folder of the YAML file or below.",
-        examples=["genes.txt"],
-    )
-
-    def selection(self) -> GeneSelection:
-        """The engine's value.
-
-        Raises:
-            BadInput: Nothing or two lists are given, an id is malformed, the file cannot be read.
-        """
-        if self.feature_ids is not None and self.file is not None:
-            raise BadInput("genes: feature_ids and file are both given; keep one of the two lists")
-        feature_ids = None if self.feature_ids is None else tuple(self.feature_ids)
-        if self.file is not None:
-            feature_ids = read_gene_file(Path(self.file))
-        return GeneSelection(value_filter=self.value_filter, feature_ids=feature_ids)
-
-
-def _names(columns: list[str] | str) -> tuple[str, ...]:
-    return (columns,) if isinstance(columns, str) else tuple(columns)
 
 
 class SampleAttributes(dg.Model, dg.Resolvable):
@@ -117,7 +78,7 @@ class SampleAttributes(dg.Model, dg.Resolvable):
     def sample(self) -> Sample:
         """The engine's value; raises BadInput where a value is outside what the attribute allows."""
         values: dict[str, Any] = self.model_dump()
-        values["by"] = _names(self.by)
+        values["by"] = as_names(self.by)
         return Sample(**values)
 
 
@@ -150,7 +111,7 @@ class SplitAttributes(dg.Model, dg.Resolvable):
     def split(self) -> Split:
         """The engine's value; raises BadInput where a value is outside what the attribute allows."""
         values: dict[str, Any] = self.model_dump()
-        values["by"] = _names(self.by)
+        values["by"] = as_names(self.by)
         values["held_out"] = {part: tuple(listed) for part, listed in self.held_out.items()}
         return Split(**values)
 
@@ -181,7 +142,7 @@ class SubsetAttributes(dg.Model, dg.Resolvable):
         default=list(DEFAULT_OBS_COLUMNS), description="obs columns of the chunks, after soma_joinid."
     )
     genes: Genes | None = Field(
-        default=None, description="Genes: a filter over var, a list, or both. Default: every gene."
+        default=None, description="Genes: a vocabulary, or a list, filters or both. Default: every gene."
     )
     max_obs: int | None = Field(
         default=None,
@@ -273,11 +234,12 @@ class SubsetAttributes(dg.Model, dg.Resolvable):
 
 PARTS: dict[str, type[dg.Model]] = {
     "genes": Genes,
+    "highly_variable": HighlyVariableAttributes,
     "quality": QualityAttributes,
     "sample": SampleAttributes,
     "split": SplitAttributes,
 }
-"""The attributes that have attributes of their own."""
+"""The attributes that have attributes of their own; also those that are such attributes."""
 
 
 def description_of(attribute: str) -> str:

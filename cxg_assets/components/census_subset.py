@@ -18,6 +18,7 @@ from cxg_assets.components.attributes import SubsetAttributes
 from cxg_assets.components.scaffolder import CensusSubsetScaffolder
 from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.ingest.filters.spelling import plain_spelling
+from cxg_assets.ingest.gene_selection import GeneSelection
 from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION
 from cxg_assets.ingest.sampling import CENSUS_ORDER
 from cxg_assets.ingest.spec import SubsetSpec
@@ -74,9 +75,7 @@ def subset_definitions(
         "value_filter": _spelling(spec.value_filter, spec.lists),
         "obs_columns": spec.obs_columns,
         "max_obs": spec.max_obs,
-        "genes": None
-        if spec.genes is None
-        else [_spelling(spec.genes.value_filter), spec.genes.feature_ids and sorted(spec.genes.feature_ids)],
+        "genes": None if spec.genes is None else _genes(spec.genes),
     }
     choices = {"sample": spec.sample, "split": spec.split}
     if spec.quality is not None:
@@ -117,6 +116,14 @@ def subset_definitions(
         asset_checks=build_subset_checks(name, destination),
         jobs=[ingest, missing_chunks, publish],
     )
+
+
+def _genes(genes: GeneSelection) -> list[object]:
+    """What selects the genes; what is not given is not said, so that a subset of before stays as it is."""
+    others = {
+        name: value for name, value in genes.canonical.given.items() if name not in ("value_filter", "feature_ids")
+    }
+    return [_spelling(genes.value_filter), genes.canonical.feature_ids, *([repr(others)] if others else [])]
 
 
 def _spelling(value_filter: str | None, lists: Lists | None = None) -> str | None:

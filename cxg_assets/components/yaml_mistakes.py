@@ -16,6 +16,8 @@ from cxg_assets.ingest.errors import BadInput, shown, shown_text
 _FIELDS = {"": tuple(SubsetAttributes.model_fields)} | {name: tuple(part.model_fields) for name, part in PARTS.items()}
 """Names of the attributes, by the attribute that they are part of."""
 
+_KNOWN = {name for names in _FIELDS.values() for name in names}
+
 _HOW = "a subset has `type: cxg_assets.CensusSubset`, and its attributes below `attributes:`"
 
 _PLACE = re.compile(r"(?P<file>.+):(?P<line>\d+) - attributes\.(?P<attribute>\S+)")
@@ -94,7 +96,7 @@ def _one(item: Any, path: list[str]) -> tuple[str, str]:
         return str(reason).split(":")[0], str(reason)
     if item["type"] == "extra_forbidden":
         return _unknown(path)
-    known = [part for part in path if part in (*_FIELDS[""], *_FIELDS["genes"], *_FIELDS["quality"])]
+    known = [part for part in path if part in _KNOWN]
     attribute = ".".join(known)
     named = attribute or path[-1] or "the file"
     if item["type"] == "missing":
@@ -107,8 +109,9 @@ def _unknown(path: list[str]) -> tuple[str, str]:
     name = path[-1]
     if len(path) == 1:
         return name, f"there is no {shown(name)} beside type; the attributes go below `attributes:`"
-    parent = next((part for part in PARTS if part in path[:-1]), "")
-    names = _FIELDS[parent]
+    parents = [part for part in path[:-1] if part in PARTS]
+    names = _FIELDS[parents[-1] if parents else ""]
+    parent = ".".join(parents)
     close = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     owner = f"{parent or 'a subset'} can have"

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from cxg_assets.ingest.errors import CxgError as CxgError
     from cxg_assets.ingest.errors import StoreError as StoreError
     from cxg_assets.ingest.errors import Unreachable as Unreachable
+    from cxg_assets.ingest.gene_selection import GeneSelection as GeneSelection
+    from cxg_assets.ingest.gene_selection import HighlyVariable as HighlyVariable
     from cxg_assets.ingest.metrics import Outliers as Outliers
     from cxg_assets.ingest.metrics import Quality as Quality
     from cxg_assets.ingest.metrics import QualityColumn as QualityColumn
@@ -50,7 +52,6 @@ if TYPE_CHECKING:
     from cxg_assets.ingest.selection.subset import Subset as Subset
     from cxg_assets.ingest.selection.subset import load_subset as load_subset
     from cxg_assets.ingest.selection.subset import make_subset as make_subset
-    from cxg_assets.ingest.spec import GeneSelection as GeneSelection
     from cxg_assets.ingest.spec import SubsetSpec as SubsetSpec
     from cxg_assets.ingest.storage.s3 import S3Settings as S3Settings
     from cxg_assets.ingest.storage.store import Store as Store
@@ -58,7 +59,8 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "errors": ("CxgError", "BadInput", "StoreError", "Unreachable"),
-    "spec": ("SubsetSpec", "GeneSelection"),
+    "spec": ("SubsetSpec",),
+    "gene_selection": ("GeneSelection", "HighlyVariable"),
     "storage.s3": ("S3Settings",),
     "storage.store": ("StoreLocator", "Store"),
     "census.census": ("CensusLocator",),

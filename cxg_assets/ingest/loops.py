@@ -74,6 +74,38 @@ def scatter(joinids, genes, values, sorted_joinids, row_of, column_of, next_free
 
 
 @numba.njit(nogil=True, cache=True)
+def sort_columns(indptr, indices, data, n_columns):
+    """Sorts the columns of each row, in place: marks them in a row of all columns, and looks where marks are."""
+    n_words = n_columns // 8 + 1
+    marks = np.zeros(8 * n_words, np.uint8)
+    words = marks.view(np.uint64)
+    held = np.empty(n_columns, data.dtype)
+    for row in range(indptr.shape[0] - 1):
+        start, stop = indptr[row], indptr[row + 1]
+        is_repeated = False
+        for place in range(start, stop):
+            is_repeated |= marks[indices[place]] != 0
+            marks[indices[place]] = 1
+            held[indices[place]] = data[place]
+        if is_repeated:  # no Census has a value twice; if one had, both would stay
+            marks[:] = 0
+            order = np.argsort(indices[start:stop], kind="mergesort")
+            indices[start:stop] = indices[start:stop][order]
+            data[start:stop] = data[start:stop][order]
+            continue
+        place = start
+        for word in range(n_words):
+            if words[word] == 0:
+                continue
+            for column in range(8 * word, 8 * word + 8):
+                if marks[column]:
+                    indices[place] = column
+                    data[place] = held[column]
+                    place += 1
+            words[word] = 0
+
+
+@numba.njit(nogil=True, cache=True)
 def copy_rows(indptr, indices, data, rows, starts, into_indices, into_data):
     """Copies rows to where each of them starts."""
     for number in range(rows.shape[0]):

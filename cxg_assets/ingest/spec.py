@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cxg_assets.ingest.errors import BadInput, shown, shown_names
+from cxg_assets.ingest.gene_selection import GeneSelection
 from cxg_assets.ingest.metrics import Quality
 from cxg_assets.ingest.sampling import Order, Sample, Split
 from cxg_assets.ingest.value_lists import Lists
@@ -39,26 +40,6 @@ NAME_PATTERN = "[a-z][a-z0-9_]{0,62}"
 """Regular expression of names of subsets and organisms."""
 
 _NAME = re.compile(NAME_PATTERN)
-FEATURE_ID = re.compile(r"[A-Za-z0-9_.:-]+")
-"""What a feature_id is made of: Ensembl ids, and those of spike-ins."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class GeneSelection:
-    """Which genes a subset keeps: listed by feature_id, or passing a filter over var, or both."""
-
-    value_filter: str | None = None
-    feature_ids: tuple[str, ...] | None = None
-
-    def __post_init__(self) -> None:
-        if self.value_filter is None and self.feature_ids is None:
-            raise BadInput("genes: give value_filter, feature_ids or file; leave genes out to keep all genes")
-        if self.feature_ids is not None:
-            if not self.feature_ids:
-                raise BadInput("genes.feature_ids: the list is empty; leave genes out to keep all genes")
-            for feature_id in self.feature_ids:
-                if not FEATURE_ID.fullmatch(feature_id):
-                    raise BadInput(f"genes.feature_ids: {shown(feature_id)} is not a feature_id (like ENSG00000081237)")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What a subset's quality, sample and split kept, as metadata of subset and dataset."""
+"""What became of the choices of a subset's YAML, as Dagster metadata: padded genes, quality, sample, split."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +11,14 @@ from cxg_assets.ingest.selection.subset import Subset
 def markdown_table(rows: Mapping[str, str]) -> dg.MetadataValue:
     """Names and values as a Markdown table; below 1,000 characters the UI shows it without a click."""
     return dg.MetadataValue.md("\n".join(["| | |", "| --- | --- |", *(f"| {k} | {v} |" for k, v in rows.items())]))
+
+
+def padded_of(subset: Subset) -> dict[str, Any]:
+    """The genes of a vocabulary that the Census does not have; nothing without one."""
+    if subset.selection.genes is None or subset.selection.genes.vocabulary is None:
+        return {}
+    more = f" and {subset.n_padded - len(subset.padded):,} more" if subset.n_padded > len(subset.padded) else ""
+    return {"n_padded": subset.n_padded, "padded": (", ".join(subset.padded) or "none") + more}
 
 
 def quality_of(subset: Subset) -> dict[str, Any]:

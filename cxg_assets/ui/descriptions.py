@@ -127,6 +127,13 @@ def _genes(spec: SubsetSpec) -> str:
     genes = spec.genes
     if genes is None:
         return "all genes"
-    listed = "" if genes.feature_ids is None else f"{len(genes.feature_ids):,} listed genes"
-    passing = "" if genes.value_filter is None else f"genes that pass `{genes.value_filter}`"
-    return " that are also ".join(part for part in (listed, passing) if part)
+    if genes.vocabulary is not None:
+        return f"the {len(genes.vocabulary):,} genes of a vocabulary in its order"
+    parts = (
+        "" if genes.feature_ids is None else f"{len(genes.feature_ids):,} listed genes",
+        "" if genes.value_filter is None else f"genes that pass `{genes.value_filter}`",
+        f"genes of type {' or '.join(genes.feature_type)}" if genes.feature_type else "",
+        "" if genes.measured_in is None else "genes that every dataset has measured",
+        "" if genes.highly_variable is None else genes.highly_variable.in_words,
+    )
+    return " that are also ".join(part for part in parts if part)

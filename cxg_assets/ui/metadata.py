@@ -16,10 +16,10 @@ from cxg_assets.ingest.plan.published import Dataset
 from cxg_assets.ingest.quantities import counted, duration, size
 from cxg_assets.ingest.records import decode, encode
 from cxg_assets.ingest.selection.index import CensusIndex
-from cxg_assets.ingest.selection.selection import Selection, genes_in_words
+from cxg_assets.ingest.selection.selection import Selection
 from cxg_assets.ingest.selection.subset import PLANNING_COLUMNS, Subset, subset_columns, subset_schema
 from cxg_assets.names import census_index_key, filtered_subset_key, h5ad_chunks_key
-from cxg_assets.ui.choices import markdown_table, quality_of, sample_of, split_of
+from cxg_assets.ui.choices import markdown_table, padded_of, quality_of, sample_of, split_of
 from cxg_assets.ui.schemas import (
     chunk_obs_schema,
     chunk_table_lineage,
@@ -114,7 +114,8 @@ def subset_metadata(
         # What people compare comes first.
         **_fields(subset, "n_obs", "n_obs_before", "n_vars", "n_vars_before"),
         "resolved_filter": _filter_of(selection),
-        "gene_selection": genes_in_words(selection.genes, subset.n_vars),
+        "gene_selection": subset.genes_in_words,
+        **padded_of(subset),
         "max_obs": "no limit" if selection.max_obs is None else selection.max_obs,
         **quality_of(subset),
         **sample_of(subset),
@@ -143,7 +144,7 @@ def plan_metadata(plan: ChunkPlan, uri: str) -> Metadata:
         **({} if header.mixing is None else {"datasets_per_512_cells": header.mixing.datasets}),
         **split_of(header.subset),
         "resolved_filter": _filter_of(header.subset.selection),
-        "genes": genes_in_words(header.subset.selection.genes, header.subset.n_vars),
+        "genes": header.subset.genes_in_words,
     }
 
 
@@ -248,7 +249,7 @@ def dataset_metadata(dataset: Dataset, uri: str) -> Metadata:
         **sample_of(dataset.header.subset),
         **split_of(dataset.header.subset),
         "order": dataset.header.order_in_words,
-        "genes": genes_in_words(selection.genes, dataset.header.subset.n_vars),
+        "genes": dataset.header.subset.genes_in_words,
     }
 
 

@@ -91,8 +91,16 @@ def the_error(outcome: Outcome) -> str:
             {"genes": {"feature_ids": UNKNOWN_GENES}},
             [
                 f"genes.feature_ids: 7 of 7 are not in var of this Census: {', '.join(UNKNOWN_GENES[:5])} and 2 more",
-                "give feature_id values (Ensembl ids without version), not gene names",
+                "give feature_id or feature_name values as var has them, or take them out",
             ],
+        ),
+        (
+            {"genes": {"feature_type": "protein"}},
+            ["genes.feature_type: no gene has feature_type 'protein' (the nearest: 'protein_coding')"],
+        ),
+        (
+            {"genes": {"highly_variable": {"n_top_genes": 9, "batch": ["dataset_id", "lane"]}}},
+            ["genes.highly_variable.batch: obs has no lane; it has soma_joinid, "],
         ),
         (
             {"genes": {"value_filter": "nnz > 1000000000"}},
@@ -119,9 +127,13 @@ def test_a_subset_that_does_not_fit_the_census_is_refused(
         (["--gene-filter", " , "], "genes.feature_ids: the list is empty; leave genes out to keep all genes"),
         (["--gene-filter", "CD3D;CD4"], "genes.feature_ids: 'CD3D;CD4' is not a feature_id (like ENSG00000081237)"),
         (
-            ["--gene-filter", "CD3D,ENSG00000167286"],
-            "genes.feature_ids: 1 of 2 are not in var of this Census: CD3D; "
-            "give feature_id values (Ensembl ids without version), not gene names",
+            ["--gene-filter", "CD3DD,ENSG00000167286"],
+            "genes.feature_ids: 1 of 2 are not in var of this Census: CD3DD; "
+            "give feature_id or feature_name values as var has them, or take them out",
+        ),
+        (
+            ["--gene-filter", "CD3D,ENSG00000167286.7"],
+            "genes.feature_ids: listed twice: CD3D, ENSG00000167286.7; list each gene once",
         ),
         (
             ["--destination", "gs://bucket/x"],

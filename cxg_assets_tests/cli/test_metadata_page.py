@@ -28,6 +28,8 @@ OF_A_STORED_CHUNK = {"already_stored", "figures_when_written"}
 OF_A_QUALITY = {"quality", "n_obs_before_quality", "n_not_kept", "n_outliers"}
 OF_A_SAMPLE = {"sample", "n_obs_before_sample", "groups"}
 OF_A_SPLIT = {"split", "parts"}
+OF_A_VOCABULARY = {"n_padded", "padded"}
+OF_CHOICES = OF_A_QUALITY | OF_A_SAMPLE | OF_A_SPLIT | OF_A_VOCABULARY
 OF_SHUFFLED_CELLS = {"datasets_per_512_cells"}
 """There where the YAML has these; `ui/test_choices.py` looks at such a subset."""
 
@@ -64,7 +66,7 @@ def recorded(finished_home: Path) -> dict[str, set[str]]:
         return {
             "`census_release`": release,
             "`<organism>/census_index`": made(census_index_key("homo_sapiens")) - release | {"dagster/uri"},
-            "`<subset>/filtered_subset`": made(filtered_subset_key(SUBSET)) | OF_A_QUALITY | OF_A_SAMPLE | OF_A_SPLIT,
+            "`<subset>/filtered_subset`": made(filtered_subset_key(SUBSET)) | OF_CHOICES,
             "`<subset>/chunk_plan`": made(chunk_plan_key(SUBSET)) | OF_A_SPLIT | OF_SHUFFLED_CELLS,
             "`<subset>/h5ad_chunks`, a partition": made(h5ad_chunks_key(SUBSET)) | OF_A_STORED_CHUNK | {"split"},
             "A run over chunks": observed(h5ad_chunks_key(SUBSET)) | OF_A_CLUSTER,

@@ -30,7 +30,22 @@ def what_is_said(defs: Path, text: str) -> list[str]:
          "underscores, starting with a letter, at most 63"),
         (HEAD.replace("  organism: homo_sapiens\n", ""), ":2: organism: it is missing; every subset has one"),
         (HEAD + "  genes:\n    value_fliter: nnz > 5\n", ":6: there is no attribute 'genes.value_fliter'; did you mean "
-         "value_filter? genes can have value_filter, feature_ids, file"),
+         "value_filter? genes can have vocabulary, absent, value_filter, feature_ids, file, feature_type, measured_in, "
+         "highly_variable"),
+        (HEAD + "  genes:\n    highly_variable: {n_top_gene: 5}\n", ":6: genes.highly_variable: there is no "
+         "attribute 'n_top_gene'; it can have n_top_genes, batch"),
+        (HEAD + "  genes:\n    highly_variable:\n      n_top_genes: many\n", ":7: genes.highly_variable.n_top_genes: "
+         "'many' is not a positive whole number"),
+        (HEAD + "  genes: {highly_variable: {batch: donor_id}}\n", ":5: genes.highly_variable.n_top_genes: it is "
+         "missing; say how many genes to keep"),
+        (HEAD + "  genes: {highly_variable: {n_top_genes: 5, batch: [donor_id, 5]}}\n", ":5: genes.highly_variable."
+         "batch: ['donor_id', 5] is neither the name of an obs column nor a list of names"),
+        (HEAD + "  genes:\n    absent: drop\n", ":6: genes.absent: 'drop' is unknown; "
+         "choose one of pad, refuse"),
+        (HEAD + "  genes: {measured_in: most}\n", ":5: genes.measured_in: 'most' is unknown; it can be "
+         "every_dataset"),
+        (HEAD + "  genes: {feature_type: ['']}\n", ":5: genes.feature_type: '' is no type of genes (like "
+         "protein_coding)"),
         (HEAD + "  owners: [bob]\n", ":5: owners: 'bob' is neither an e-mail address nor a team like "
          "team:cell-models"),
         (HEAD + "  owners: me@lab.org\n", ":5: owners: 'me@lab.org' is wrong: input should be a valid list"),
@@ -40,8 +55,8 @@ def what_is_said(defs: Path, text: str) -> list[str]:
          "name without dagster/"),
         (HEAD + "  tags: {year: 2026}\n", ":5: tags: 2026 is wrong: input should be a valid string"),
         (HEAD + "  genes: 5\n", ":5: genes: 5 is wrong: input should be an object"),
-        (HEAD + "  genes: {}\n", ":5: genes: give value_filter, feature_ids or file; leave genes out to keep all "
-         "genes"),
+        (HEAD + "  genes: {}\n", ":5: genes: give vocabulary, or any of value_filter, feature_ids, file, "
+         "feature_type, measured_in and highly_variable; leave genes out to keep all genes"),
         (HEAD + "  genes:\n    feature_ids: [ENSG00000167286]\n    file: genes.txt\n", ":5: genes: feature_ids and "
          "file are both given; keep one of the two lists"),
         (HEAD.replace("attributes:", "attributs:"), ":2: there is no 'attributs' beside type; the attributes go below "

@@ -11,9 +11,10 @@ from cxg_assets.code_location import complete
 from cxg_assets.components.attributes import PARTS
 from cxg_assets.components.census_subset import CensusSubset
 from cxg_assets.ingest.filters.lookup import value_list
+from cxg_assets.ingest.gene_selection import GeneSelection, HighlyVariable
 from cxg_assets.ingest.metrics import Outliers, Quality, QualityColumn
 from cxg_assets.ingest.sampling import Order, Sample, Split
-from cxg_assets.ingest.spec import DEFAULT_OBS_COLUMNS, GeneSelection, SubsetSpec
+from cxg_assets.ingest.spec import DEFAULT_OBS_COLUMNS, SubsetSpec
 from cxg_assets.names import CENSUS_RELEASE, census_index_key, filtered_subset_key
 from cxg_assets.ui.descriptions import OwnersAndTags
 
@@ -27,6 +28,9 @@ attributes:
   genes:
     value_filter: "nnz >= 3"
     feature_ids: [ENSMUSG00000000001]
+    feature_type: protein_coding
+    measured_in: every_dataset
+    highly_variable: {n_top_genes: 500, batch: dataset_id}
   max_obs: 12
   quality:
     columns:
@@ -56,7 +60,13 @@ def test_every_attribute_reaches_the_engine(tree: Callable[..., dg.ComponentTree
         organism="mus_musculus",
         value_filter="tissue_general == 'lung'",
         obs_columns=("sex", "assay"),
-        genes=GeneSelection(value_filter="nnz >= 3", feature_ids=("ENSMUSG00000000001",)),
+        genes=GeneSelection(
+            value_filter="nnz >= 3",
+            feature_ids=("ENSMUSG00000000001",),
+            feature_type=("protein_coding",),
+            measured_in="every_dataset",
+            highly_variable=HighlyVariable(n_top_genes=500, batch=("dataset_id",)),
+        ),
         max_obs=12,
         quality=Quality(
             columns=(
@@ -80,7 +90,8 @@ def test_every_attribute_reaches_the_engine(tree: Callable[..., dg.ComponentTree
     # Every declared attribute is above, so a newly added one fails here until it is.
     others = {"destination", "owners", "tags", "seed"}
     assert set(CensusSubset.model_fields) == set(SubsetSpec.__dataclass_fields__) - {"lists"} | others
-    assert set(PARTS["genes"].model_fields) == {"value_filter", "feature_ids", "file"}
+    assert set(PARTS["genes"].model_fields) == set(GeneSelection.__dataclass_fields__) | {"file"}
+    assert set(PARTS["highly_variable"].model_fields) == set(HighlyVariable.__dataclass_fields__)
     assert set(PARTS["quality"].model_fields) == set(Quality.__dataclass_fields__)
     assert set(PARTS["sample"].model_fields) == set(Sample.__dataclass_fields__)
     assert set(PARTS["split"].model_fields) == set(Split.__dataclass_fields__)
@@ -146,6 +157,18 @@ def test_a_gene_file_is_found_beside_its_yaml(tree: Callable[..., dg.ComponentTr
     (built.defs_module_path / "few" / "genes.txt").write_text("# markers\nENSG00000167286  # CD3D\n\nENSG00000090382\n")
     genes = built.load_component("few", CensusSubset).spec().genes
     assert genes == GeneSelection(feature_ids=("ENSG00000167286", "ENSG00000090382"))
+
+
+def test_a_vocabulary_keeps_its_order(tree: Callable[..., dg.ComponentTree]) -> None:
+    built = tree(
+        few="""\
+    type: cxg_assets.CensusSubset
+    attributes: {name: few, organism: homo_sapiens, genes: {vocabulary: words.txt, absent: refuse}}
+    """
+    )
+    (built.defs_module_path / "few" / "words.txt").write_text("CD3D\nENSG00000090382.2\nABC\n")
+    genes = built.load_component("few", CensusSubset).spec().genes
+    assert genes == GeneSelection(vocabulary=("CD3D", "ENSG00000090382.2", "ABC"), absent="refuse")
 
 
 def test_subsets_of_one_organism_share_its_index(tree: Callable[..., dg.ComponentTree]) -> None:

@@ -61,7 +61,7 @@ def test_the_mistakes_of_all_files_are_told_at_once_each_with_its_line(tree: Cal
         f"{defs}/two/defs.yaml:6: max_obs: 'few' is wrong: input should be a valid integer, unable to parse string "
         "as an integer",
         f"{defs}/typo/defs.yaml:6: there is no attribute 'genes.value_fliter'; did you mean value_filter? genes can "
-        "have value_filter, feature_ids, file",
+        "have vocabulary, absent, value_filter, feature_ids, file, feature_type, measured_in, highly_variable",
     ]
 
 

@@ -14,8 +14,8 @@ from cxg_assets.cli.project import Subset, load_subset
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.dataset.estimate import Estimate, estimate
 from cxg_assets.ingest.filters.value_filter import ValueFilter, parse_filter
+from cxg_assets.ingest.genes.select import select_genes
 from cxg_assets.ingest.sampling import Sample
-from cxg_assets.ingest.selection.genes import select_genes
 from cxg_assets.ingest.selection.index import make_index
 from cxg_assets.ingest.selection.obs_rows import parse_obs_filter
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec

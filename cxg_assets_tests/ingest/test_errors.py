@@ -10,8 +10,8 @@ from dagster_aws.s3 import S3Resource
 
 from cxg_assets.ingest.errors import MAX_SHOWN, BadInput, CxgError, shown, shown_names, shown_path, shown_text
 from cxg_assets.ingest.filters.value_filter import parse_filter
+from cxg_assets.ingest.genes.select import select_genes
 from cxg_assets.ingest.layout import index_path
-from cxg_assets.ingest.selection.genes import select_genes
 from cxg_assets.ingest.selection.list_files import read_gene_file
 from cxg_assets.ingest.selection.obs_rows import parse_obs_filter
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec

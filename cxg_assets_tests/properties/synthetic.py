@@ -61,15 +61,20 @@ def obs_of(joinids: np.ndarray, release: str) -> pa.Table:
     return pa.table({"soma_joinid": joinids, "tissue": tissues, "donor_id": donors, "raw_sum": numbers / 7})
 
 
-def var_of(gene_joinids: np.ndarray) -> pa.Table:
-    """Genes with these joinids."""
-    return pa.table({"soma_joinid": gene_joinids, "feature_id": [f"ENSG{joinid}" for joinid in gene_joinids]})
+def var_of(gene_joinids: np.ndarray, padded: Sequence[str] = ()) -> pa.Table:
+    """Genes with these joinids; -1 are those that are padded, with these names in order."""
+    names = iter(padded)
+    feature_ids = [f"ENSG{joinid}" if joinid >= 0 else next(names) for joinid in gene_joinids]
+    return pa.table({"soma_joinid": gene_joinids, "feature_id": feature_ids})
 
 
 def x_of(joinids: np.ndarray, gene_joinids: np.ndarray, release: str) -> CsrRows:
-    """X of these cells and genes: half of the values are stored, among them those of a cell's first gene."""
+    """X of these cells and genes: half of the values are stored, among them those of a cell's first gene.
+
+    Nothing is stored for a gene of joinid -1.
+    """
     cells, genes = np.meshgrid(np.arange(len(joinids)), np.arange(len(gene_joinids)), indexing="ij")
-    stored = (cells + genes) % 2 * genes == 0
+    stored = ((cells + genes) % 2 * genes == 0) & (gene_joinids >= 0)[None, :]
     values = (joinids % 997)[:, None] * 31 + (gene_joinids % 991)[None, :] * 7 + len(release) + 1
     indptr = np.concatenate([[0], np.cumsum(stored.sum(axis=1))]).astype(np.int64)
     return CsrRows(indptr, genes[stored].astype(np.int32), values[stored].astype(np.float32))

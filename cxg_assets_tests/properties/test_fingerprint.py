@@ -18,15 +18,23 @@ COLUMNS = ("tissue", "donor_id", "raw_sum")
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """All that a fingerprint is made of."""
+    """All that a fingerprint is made of; genes are joinids, and names of genes that are padded."""
 
     provenance: tuple[tuple[str, str], ...]
     release: str
     compression: str
     obs_columns: tuple[str, ...]
-    genes: tuple[int, ...]
+    genes: tuple[int | str, ...]
     chunk: str
     joinids: tuple[int, ...]
+
+    @property
+    def gene_joinids(self) -> np.ndarray:
+        return np.array([-1 if isinstance(gene, str) else gene for gene in self.genes], np.int64)
+
+    @property
+    def padded(self) -> list[str]:
+        return [gene for gene in self.genes if isinstance(gene, str)]
 
     def fingerprint(self) -> str:
         shared = ChunkFingerprints(
@@ -34,17 +42,18 @@ class Inputs:
             release_fingerprint=self.release,
             compression=self.compression,
             obs_columns=self.obs_columns,
-            gene_joinids=np.array(self.genes, np.int64),
+            gene_joinids=self.gene_joinids,
+            padded=self.padded,
         )
         return shared.of(self.chunk, np.array(self.joinids, np.int64))
 
     def encoded(self, cuts: list[int] | None = None) -> bytes:
         """The bytes but for the fingerprint, which would make all differ that differ in it."""
-        cells, genes = np.array(self.joinids, np.int64), np.array(self.genes, np.int64)
+        cells, genes = np.array(self.joinids, np.int64), self.gene_joinids
         return encode_rows(
             x_of(cells, genes, self.release),
             obs_of(cells, self.release),
-            var_of(genes),
+            var_of(genes, self.padded),
             obs_columns=self.obs_columns,
             compression=self.compression,
             provenance=dict(self.provenance),
@@ -69,7 +78,7 @@ PARTS: dict[str, st.SearchStrategy[Any]] = {
     "release": st.sampled_from(["r", "release", "rr"]),
     "compression": st.sampled_from(COMPRESSIONS),
     "obs_columns": st.lists(st.sampled_from(COLUMNS), unique=True).map(tuple),
-    "genes": ordered_sets([1, 2, 12, 49]),
+    "genes": st.lists(st.sampled_from([1, 2, 12, 49, "A", "B"]), min_size=1, max_size=4, unique=True).map(tuple),
     "chunk": st.sampled_from(["00000", "00001", "00012"]),
     "joinids": ordered_sets([1, 2, 12, 49, 2**40]),
 }

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import tiledbsoma
 
 MEASUREMENT = "RNA"
+PRESENCE = "feature_dataset_presence_matrix"
 
 OBS_BUFFER_BYTES = 8 * 2**20
 """Bytes TileDB holds for each obs column of one read: a million int64, so that 30 columns stay near 250 MiB."""
@@ -185,6 +186,17 @@ class Census:
             var = self._experiment(organism).ms[MEASUREMENT].var
             self._var[organism] = var.read().concat().sort_by("soma_joinid")
         return self._var[organism]
+
+    def presence(self, organism: str) -> "tiledbsoma.SparseNDArray":
+        """Which genes each dataset has measured: a row a dataset and a column a gene, by their soma_joinids.
+
+        Raises:
+            CxgError: This build has no such matrix.
+        """
+        measurement: Any = self._experiment(organism).ms[MEASUREMENT]
+        if PRESENCE not in measurement:
+            raise CxgError(f"census {shown_path(self.uri)}: {organism} has no {PRESENCE}; this build is not complete")
+        return measurement[PRESENCE]
 
     def obs_batches(self, organism: str) -> Iterator[pa.RecordBatch]:
         """All rows and columns of obs, in soma_joinid order, a buffer at a time."""

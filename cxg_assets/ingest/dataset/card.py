@@ -10,7 +10,6 @@ import pyarrow.csv
 from cxg_assets.ingest.plan.chunk_plan import PlanHeader
 from cxg_assets.ingest.plan.published import Dataset
 from cxg_assets.ingest.quantities import counted, size
-from cxg_assets.ingest.selection.selection import genes_in_words
 from cxg_assets.ingest.storage.feather import FeatherSource, count_labels
 
 COLUMNS = ("dataset_id", "dataset_title", "collection_name", "collection_doi", "citation")
@@ -61,7 +60,7 @@ def dataset_card(header: PlanHeader, dataset: Dataset) -> bytes:
         limit="" if selection.max_obs is None else f" (limited to the first {selection.max_obs:,})",
         value_filter=selection.value_filter or "none",
         choices="".join(f"| {name} | {text} |\n" for name, text in _choices(header)),
-        genes=genes_in_words(selection.genes, header.subset.n_vars),
+        genes=header.subset.genes_in_words,
         layer=header.layer,
         compression=header.compression,
         at_most=counted(header.chunk_size, "cell"),
@@ -77,8 +76,11 @@ def dataset_card(header: PlanHeader, dataset: Dataset) -> bytes:
 
 
 def _choices(header: PlanHeader) -> Iterator[tuple[str, str]]:
-    """What was done with the cells that passed the filter, and what came of it."""
+    """Genes that are padded; what was done with the cells that passed the filter, and what came of it."""
     subset = header.subset
+    if subset.n_padded:
+        more = "" if subset.n_padded == len(subset.padded) else " …"
+        yield "Not in the Census", f"{counted(subset.n_padded, 'gene')}, zero in X: {', '.join(subset.padded)}{more}"
     if subset.selection.quality is not None and subset.quality is not None:
         yield "Quality", f"{subset.selection.quality.in_words}: {subset.quality.in_words}"
     if subset.selection.sample is not None and subset.sampled is not None:

@@ -62,20 +62,20 @@ def estimate(
         spec: The subset.
         index: The census index of its organism.
         index_store: Where the index is.
-        census: Where the release is; only var is read.
+        census: Where the release is; read as `make_subset` reads it.
         warn: Told of what `make_subset` warns of.
 
     Raises:
         BadInput: The spec does not fit this Census, or selects nothing.
     """
-    with census.open() as opened:
-        var, layers = opened.var(spec.organism), opened.layers(spec.organism)
     source = feather_source(index_store, index_path(index.release.version, spec.organism))
     columns = tuple(name for name in COUNTED if name in index.columns)
+    with census.open() as opened:
+        var, layers = opened.var(spec.organism), opened.layers(spec.organism)
     with scratch_folder() as folder:
         obs, genes = folder / "obs.feather", folder / "var.feather"
         asked = replace(spec, obs_columns=columns, quality=None)
-        subset = write_subset(asked, index, source, var, layers, obs, genes, warn)
+        subset = write_subset(asked, index, source, var, layers, obs, genes, warn, census)
         n_distinct = {name: len(values) for name, values in count_labels(obs, columns).items()}
         with FeatherFile(obs) as cells, FeatherFile(genes) as kept:
             nnz = sum(int(cell_nnz(batch).sum()) for batch in cells.batches())

@@ -13,7 +13,7 @@ from cxg_assets.ingest.filters.compare import SEPARATOR
 from cxg_assets.ingest.filters.grammar import MEMBERSHIP, Condition
 from cxg_assets.ingest.filters.label_hints import N_LISTED
 from cxg_assets.ingest.filters.value_filter import parse_filter
-from cxg_assets.ingest.spec import GeneSelection
+from cxg_assets.ingest.gene_selection import GeneSelection
 
 SELECTING = ("==", "in")
 LABEL_OPERATORS = ("==", "in", "!=", "not in")

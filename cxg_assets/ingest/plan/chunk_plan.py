@@ -26,7 +26,6 @@ from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION
 from cxg_assets.ingest.plan.mixing import Mixing
 from cxg_assets.ingest.records import decode, encode
 from cxg_assets.ingest.sampling import Order
-from cxg_assets.ingest.selection.selection import genes_in_words
 from cxg_assets.ingest.selection.subset import Subset
 from cxg_assets.ingest.storage.local import Listed
 from cxg_assets.ingest.storage.store import Store
@@ -152,7 +151,7 @@ class PlanHeader:
             "organism": selection.organism,
             "layer": self.layer,
             "value_filter": selection.value_filter or "",
-            "genes": genes_in_words(selection.genes, self.subset.n_vars),
+            "genes": self.subset.genes_in_words,
             "encoding_version": str(self.encoding_version),
             **selection.quality_provenance,
             **{name: choice.in_words for name, choice in choices.items() if choice is not None},

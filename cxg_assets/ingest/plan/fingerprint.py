@@ -26,6 +26,7 @@ class ChunkFingerprints:
         compression: str,
         obs_columns: Sequence[str],
         gene_joinids: np.ndarray,
+        padded: Sequence[str] = (),
     ) -> None:
         """Hashes what the chunks share.
 
@@ -34,7 +35,8 @@ class ChunkFingerprints:
             release_fingerprint: Fingerprint of the build of the Census.
             compression: Compression of the arrays.
             obs_columns: obs columns in order.
-            gene_joinids: (n_vars,) int64 soma_joinids of the genes in order.
+            gene_joinids: (n_vars,) int64 soma_joinids of the genes in order, -1 for those that are padded.
+            padded: feature_ids of the padded genes in order: of them the release decides nothing.
         """
         shared = {
             "encoding_version": ENCODING_VERSION,
@@ -44,6 +46,7 @@ class ChunkFingerprints:
             "obs_columns": list(obs_columns),
             # Says where the joinids of the genes end: those of cells may be any bytes.
             "n_vars": len(gene_joinids),
+            **({"padded": list(padded)} if padded else {}),
         }
         self._shared = hashlib.sha256(json.dumps(shared, sort_keys=True).encode())
         self._shared.update(gene_joinids.astype("<i8").tobytes())

@@ -10,6 +10,7 @@ from cxg_assets.ingest.census.census import layer_uri
 from cxg_assets.ingest.census.distinct import n_distinct
 from cxg_assets.ingest.census.tiles import TILE, cell_nnz
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.genes.vocabulary import padded_genes
 from cxg_assets.ingest.layout import N_DIGITS, plan_path, subset_obs_path, subset_var_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, PlanHeader, write_plan
 from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION, ChunkFingerprints
@@ -65,14 +66,15 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
         obs = ordered
     if pools is not None:
         header = replace(header, mixing=measure_mixing(obs))
-    with FeatherFile(var, columns=("soma_joinid",)) as genes:
-        gene_joinids = genes.read()["soma_joinid"].to_numpy()
+    with FeatherFile(var, columns=("soma_joinid", *(("feature_id",) if subset.n_padded else ()))) as file:
+        genes = file.read()
     fingerprints = ChunkFingerprints(
         provenance=header.provenance,
         release_fingerprint=subset.release.fingerprint,
         compression=spec.compression,
         obs_columns=selection.chunk_columns,
-        gene_joinids=gene_joinids,
+        gene_joinids=genes["soma_joinid"].to_numpy(),
+        padded=padded_genes(genes) if subset.n_padded else (),
     )
     chunks: list[Chunk] = []
     start = n_pools = 0

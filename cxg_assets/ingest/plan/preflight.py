@@ -6,9 +6,10 @@ from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.filters.value_filter import ValueFilter
 from cxg_assets.ingest.filters.watch import FilterWatch
 from cxg_assets.ingest.finding import Finding
+from cxg_assets.ingest.genes.of_cells import require_obs_of
+from cxg_assets.ingest.genes.select import select_genes
 from cxg_assets.ingest.plan.making import MAX_CHUNKS, check_n_chunks
 from cxg_assets.ingest.quality.checked import check_quality
-from cxg_assets.ingest.selection.genes import select_genes
 from cxg_assets.ingest.selection.label_check import overlooked_labels
 from cxg_assets.ingest.selection.obs_rows import nothing_selected, parse_obs_filter
 from cxg_assets.ingest.spec import SubsetSpec
@@ -42,6 +43,7 @@ def check_subset(spec: SubsetSpec, census: CensusLocator) -> None:
             spec.value_filter, spec.obs_columns, opened.obs(spec.organism).schema, lists=spec.lists
         )
         select_genes(opened.var(spec.organism), spec.genes)
+        require_obs_of(spec.genes, opened.obs(spec.organism).schema.names)
         if spec.quality is not None:
             check_quality(spec.quality, opened.obs(spec.organism).schema, opened.var(spec.organism))
         _check_counts(spec, opened, value_filter)

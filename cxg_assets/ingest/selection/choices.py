@@ -1,7 +1,7 @@
 """What is done with the cells that pass a subset's filter: quality, sample and split, over the census index."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -107,7 +107,7 @@ def kept_rows(
         schema = file.schema
     cells = keep_cells(
         quality,
-        lambda columns: _batches_of(index_source, rows, columns)(),
+        partial(batches_of, index_source, rows),
         schema,
         var["soma_joinid"].to_numpy(),
         open_x,
@@ -122,7 +122,7 @@ def sampled_rows(sample: Sample, index_source: FeatherSource, rows: Rows) -> tup
     """The rows that a sample keeps, of those that passed the filter."""
     from cxg_assets.ingest.choice.sample import sample_cells
 
-    batches = _batches_of(index_source, rows, sample.columns)
+    batches = partial(batches_of, index_source, rows, sample.columns)
     cells = sample_cells(sample, batches)
     masks = (cells.mask(batch) for batch in batches())
     kept = [positions[next(masks)] if len(positions) else positions for positions in rows]
@@ -134,17 +134,15 @@ def split_rows(split: Split, index_source: FeatherSource, rows: Rows) -> "SplitC
     """The parts of a split of those rows."""
     from cxg_assets.ingest.choice.split import split_cells
 
-    return split_cells(split, _batches_of(index_source, rows, split.columns))
+    return split_cells(split, partial(batches_of, index_source, rows, split.columns))
 
 
-def _batches_of(
-    index_source: FeatherSource, rows: Rows, columns: Sequence[str]
-) -> Callable[[], Iterator[pa.RecordBatch]]:
-    def batches() -> Iterator[pa.RecordBatch]:
-        with FeatherFile(index_source, columns=columns) as file:
-            yield from take_rows(file, rows, list(columns))
-
-    return batches
+def batches_of(index_source: FeatherSource, rows: Rows, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """The cells of those rows, batch by batch, with those of these columns that obs has."""
+    with FeatherFile(index_source) as whole:
+        there = [name for name in columns if name in whole.schema.names]
+    with FeatherFile(index_source, columns=there) as file:
+        yield from take_rows(file, rows, there)
 
 
 def part_field() -> pa.Field:

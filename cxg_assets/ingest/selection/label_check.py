@@ -9,8 +9,9 @@ from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.filters.label_traps import gene_name_warnings
 from cxg_assets.ingest.filters.value_filter import ValueFilter, parse_filter
 from cxg_assets.ingest.filters.watch import FilterWatch
+from cxg_assets.ingest.genes.select import select_genes
+from cxg_assets.ingest.genes.vocabulary import padding_warnings
 from cxg_assets.ingest.layout import INDEX_FOLDER, index_path
-from cxg_assets.ingest.selection.genes import select_genes
 from cxg_assets.ingest.selection.index import CensusIndex, read_index
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source
@@ -42,7 +43,8 @@ def overlooked_labels(
     """
     with census.open() as opened:
         var = opened.var(spec.organism)
-        warnings = gene_name_warnings(spec.genes, var, select_genes(var, spec.genes))
+        genes = select_genes(var, spec.genes)
+        warnings = gene_name_warnings(spec.genes, var, genes) + padding_warnings(genes)
         if spec.value_filter is None:
             return warnings
         value_filter = parse_filter(spec.value_filter, opened.obs(spec.organism).schema, lists=spec.lists)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from cxg_assets.ingest.errors import BadInput, shown, shown_path
 from cxg_assets.ingest.filters.lookup import value_list
 from cxg_assets.ingest.filters.spelling import files_of
-from cxg_assets.ingest.spec import FEATURE_ID
+from cxg_assets.ingest.gene_selection import FEATURE_ID
 from cxg_assets.ingest.value_lists import ValueList
 
 COLUMN = "feature_id"

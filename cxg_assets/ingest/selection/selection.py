@@ -7,7 +7,8 @@ says by now. A YAML is only compared with it.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pyarrow as pa
 
@@ -15,10 +16,11 @@ from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.filters.grammar import Source, parse_expression
 from cxg_assets.ingest.filters.spelling import columns_of, plain_spelling
 from cxg_assets.ingest.filters.value_filter import ValueFilter, parse_filter
+from cxg_assets.ingest.gene_selection import GeneSelection, HighlyVariable
 from cxg_assets.ingest.metrics import Quality
 from cxg_assets.ingest.quality.checked import CheckedQuality
 from cxg_assets.ingest.sampling import Sample, Split
-from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
+from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.value_lists import Lists
 
 SHOWN_CHARACTERS = 60
@@ -35,7 +37,7 @@ class Selection:
     Attributes:
         organism: As the Census spells it.
         value_filter: `ValueFilter.canonical` of the filter over obs; None keeps every cell.
-        genes: The canonical filter over var and the listed feature_ids, a gene file's too, sorted; None keeps every
+        genes: `GeneSelection.canonical` with the canonical filter over var, and the genes of files; None keeps every
             gene.
         obs_columns: obs columns of the chunks, in this order after `soma_joinid`.
         max_obs: At most so many cells, the first that pass; None for no limit.
@@ -83,7 +85,7 @@ class Selection:
         genes = None
         if spec.genes is not None:
             canonical = None if var_filter is None else var_filter.canonical
-            genes = GeneSelection(value_filter=canonical, feature_ids=_sorted(spec.genes.feature_ids))
+            genes = replace(spec.genes.canonical, value_filter=canonical)
         return cls(
             organism=spec.organism,
             value_filter=None if obs_filter is None else obs_filter.canonical,
@@ -159,9 +161,14 @@ class Selection:
         if self.organism != spec.organism:
             yield f"organism was {self.organism}, is now {spec.organism}"
         yield from _filter_differences("value_filter", self.value_filter, spec.value_filter, self.obs_types, spec.lists)
-        (was_filter, was_ids), (filter_now, ids_now) = _genes(self.genes), _genes(spec.genes)
+        genes, genes_now = _given(self.genes), _given(spec.genes)
+        was_filter, filter_now = genes.get("value_filter"), genes_now.get("value_filter")
         yield from _filter_differences("genes.value_filter", was_filter, filter_now, self.var_types)
-        yield from _list_differences("genes.feature_ids", was_ids, ids_now)
+        for name in ("feature_ids", "vocabulary"):
+            yield from _list_differences(f"genes.{name}", genes.get(name), genes_now.get(name))
+        for name in ("absent", "feature_type", "measured_in", "highly_variable"):
+            if (was := genes.get(name)) != (now := genes_now.get(name)):
+                yield f"genes.{name} was {_in_words(was)}, is now {_in_words(now)}"
         yield from _list_differences("obs_columns", self.obs_columns, spec.obs_columns)
         if self.max_obs != spec.max_obs:
             yield f"max_obs was {_number(self.max_obs)}, is now {_number(spec.max_obs)}"
@@ -182,25 +189,6 @@ class Selection:
         for attribute in ("columns", "outliers"):
             if getattr(was, attribute) != getattr(now, attribute):
                 yield f"quality.{attribute} were `{was.told(attribute)}`, are now `{now.told(attribute)}`"
-
-
-def genes_in_words(genes: GeneSelection | None, n_vars: int) -> str:
-    """The genes of a subset as chunks and cards tell them, like `412 with nnz >= 10`.
-
-    Args:
-        genes: What selected them.
-        n_vars: How many are kept.
-    """
-    if genes is None:
-        return f"all {n_vars}"
-    listed = "" if genes.feature_ids is None else f" of {len(genes.feature_ids)} listed"
-    passing = "" if genes.value_filter is None else f" with {genes.value_filter}"
-    return f"{n_vars}{listed}{passing}"
-
-
-def _genes(genes: GeneSelection | None) -> tuple[str | None, tuple[str, ...] | None]:
-    """Filter and feature_ids of a selection of genes, each None where it is not given."""
-    return (None, None) if genes is None else (genes.value_filter, _sorted(genes.feature_ids))
 
 
 def _filter_differences(
@@ -265,13 +253,18 @@ def _shown(text: str | None, other: str | None) -> str:
     return f"`{'…' if start else ''}{piece}{'…' if start + len(piece) < len(text) else ''}`"
 
 
-def _in_words(value: Sample | Split | Quality | None) -> str:
-    return "not given" if value is None else f"`{value.in_words}`"
+def _given(genes: GeneSelection | None) -> dict[str, Any]:
+    """What is given of a selection of genes, by attribute, in its canonical spelling."""
+    return {} if genes is None else genes.canonical.given
+
+
+def _in_words(value: Sample | Split | Quality | HighlyVariable | tuple[str, ...] | str | None) -> str:
+    if value is None:
+        return "not given"
+    if isinstance(value, tuple):
+        return f"`{', '.join(value)}`"
+    return f"`{value if isinstance(value, str) else value.in_words}`"
 
 
 def _number(value: int | None) -> str:
     return "not given" if value is None else f"{value:,}"
-
-
-def _sorted(feature_ids: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    return None if feature_ids is None else tuple(sorted(set(feature_ids)))

@@ -1,9 +1,8 @@
 """The filtered subset: the cells of an index and the genes of var that a spec selects."""
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,12 +10,18 @@ import pyarrow as pa
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.filters.label_traps import gene_name_warnings
+from cxg_assets.ingest.gene_selection import genes_in_words
+from cxg_assets.ingest.genes.names import N_NAMED
+from cxg_assets.ingest.genes.of_cells import genes_of_cells, require_obs_of
+from cxg_assets.ingest.genes.select import parse_gene_filter, select_genes
+from cxg_assets.ingest.genes.vocabulary import padded_genes, padding_warnings
 from cxg_assets.ingest.layout import index_path, subset_json_path, subset_obs_path, subset_var_path
 from cxg_assets.ingest.quality.checked import check_quality, column_fields
 from cxg_assets.ingest.records import decode, encode
 from cxg_assets.ingest.selection.choices import (
     QualityCounts,
     SampledFrom,
+    batches_of,
     kept_rows,
     part_field,
     require_columns_of,
@@ -24,10 +29,10 @@ from cxg_assets.ingest.selection.choices import (
     split_rows,
     with_parts,
 )
-from cxg_assets.ingest.selection.genes import parse_gene_filter, select_genes
 from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.obs_rows import first_of, parse_obs_filter, selected_rows, take_rows
 from cxg_assets.ingest.selection.selection import Selection
+from cxg_assets.ingest.selection.subset_fingerprint import subset_fingerprint
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source, write_feather
 from cxg_assets.ingest.storage.scratch import scratch_folder
@@ -54,6 +59,8 @@ class Subset:
         n_vars: Genes that passed.
         n_vars_before: Genes of var; 0 like `n_obs_before`.
         layers: URIs of all X layers of the organism, by name: a plan may take any.
+        n_padded: Genes of a vocabulary, among `n_vars`, that the Census does not have: they are zero in X.
+        padded: feature_ids of the first `N_NAMED` of them.
         quality: How many cells the quality left out; None without one.
         sampled: What the sample was taken from; None without one.
         parts: Cells of each part of the split, in its order; empty without one.
@@ -68,9 +75,16 @@ class Subset:
     n_vars: int
     n_vars_before: int
     layers: dict[str, str]
+    n_padded: int = 0
+    padded: tuple[str, ...] = ()
     quality: QualityCounts | None = None
     sampled: SampledFrom | None = None
     parts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def genes_in_words(self) -> str:
+        """Its genes as chunks and cards tell them."""
+        return genes_in_words(self.selection.genes, self.n_vars, self.n_padded)
 
     def n_chunks(self, chunk_size: int) -> int:
         """How many chunks of so many cells it makes; each part ends with one of its own."""
@@ -114,9 +128,10 @@ def write_subset(
         layers: URIs of the X layers of the organism, by name.
         obs_path: Written: soma_joinid, the spec's obs columns, `PLANNING_COLUMNS`, those of the quality and the part
             of a split, in soma_joinid order.
-        var_path: Written: all var columns of the genes that are kept, in var's order.
-        warn: Told of labels that the filters overlook, see `label_traps`, and of shares that groups do not allow.
-        census: Where X is, which only a quality with columns reads.
+        var_path: Written: all var columns of the genes that are kept, in var's order or that of a vocabulary.
+        warn: Told of labels that the filters overlook, see `label_traps`, of genes that are padded, and of shares that
+            groups do not allow.
+        census: Where the Census is, for a quality with columns and for genes that the cells decide.
 
     Raises:
         BadInput: The spec does not fit this Census, or selects no cell or no gene, or leaves a part without a cell.
@@ -127,6 +142,7 @@ def write_subset(
     value_filter = parse_obs_filter(spec.value_filter, spec.obs_columns, schema, lists=spec.lists)
     require_columns_of(spec, schema)
     quality = None if spec.quality is None else check_quality(spec.quality, schema, var)
+    require_obs_of(spec.genes, schema.names)
     limit = spec.max_obs if spec.sample is None else None
     rows, warnings = selected_rows(index_source, value_filter, limit, spec.organism)
     kept = sampled = None
@@ -138,21 +154,26 @@ def write_subset(
     split = None if spec.split is None else split_rows(spec.split, index_source, rows)
     if split is not None and (warning := split.warning()):
         warnings = [*warnings, warning]
+    cells = partial(batches_of, index_source, rows)
+    genes = genes_of_cells(genes, spec.genes, spec.organism, cells, census, layers)
     if warn is not None:
-        for warning in (*warnings, *gene_name_warnings(spec.genes, var, genes)):
+        for warning in (*warnings, *gene_name_warnings(spec.genes, var, genes), *padding_warnings(genes)):
             warn(warning)
     selection = Selection.of(spec, value_filter, parse_gene_filter(spec.genes, var.schema), quality)
     columns = subset_columns(selection, schema)
+    padded = padded_genes(genes)
     subset = Subset(
         name=spec.name,
         release=index.release,
         selection=selection,
-        fingerprint=_fingerprint(selection, index.release, genes, columns),
+        fingerprint=subset_fingerprint(selection, index.release, genes, columns),
         n_obs=sum(len(positions) for positions in rows),
         n_obs_before=index.n_obs,
         n_vars=genes.num_rows,
         n_vars_before=var.num_rows,
         layers=layers,
+        n_padded=len(padded),
+        padded=tuple(padded[:N_NAMED]),
         quality=None if kept is None else QualityCounts.of(kept),
         sampled=sampled,
         parts={} if split is None else split.n_obs_of_parts,
@@ -168,25 +189,6 @@ def write_subset(
     return subset
 
 
-def _fingerprint(selection: Selection, release: Release, genes: pa.Table, columns: list[str]) -> str:
-    inputs = {
-        "release": release.fingerprint,
-        "organism": selection.organism,
-        "value_filter": selection.value_filter,
-        "max_obs": selection.max_obs,
-        "columns": columns,
-        "feature_ids": genes["feature_id"].to_pylist(),
-    }
-    if selection.genes is not None:
-        # Not only the genes that it kept: what chunks tell of their origin comes from the selection.
-        inputs["genes"] = asdict(selection.genes)
-    for attribute in ("sample", "split"):
-        if (value := getattr(selection, attribute)) is not None:
-            inputs[attribute] = asdict(value)
-    if selection.quality is not None:
-        # The genes, and not by what they were found: other patterns may give the same.
-        inputs["quality"] = selection.quality.identity(selection.quality_genes)
-    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
 
 
 def make_subset(
@@ -203,9 +205,9 @@ def make_subset(
         spec: The subset.
         index: The census index of its organism.
         index_store: Where the index is.
-        census: Where the release is; of X only what a quality needs is read.
+        census: Where the release is; of X and the presence matrix only what quality and genes need is read.
         store: The destination.
-        warn: Told of labels that the filters overlook, see `label_traps`.
+        warn: Told of what `write_subset` warns of.
 
     Raises:
         BadInput: The spec does not fit this Census, or selects nothing.

@@ -14,6 +14,7 @@ import pyarrow as pa
 from cxg_assets.ingest.census.census import Census, CensusLocator
 from cxg_assets.ingest.chunks.h5ad_template import UNS_KEY
 from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.genes.vocabulary import PADDED, padded_genes
 from cxg_assets.ingest.layout import subset_var_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan
 from cxg_assets.ingest.storage.feather import FeatherFile, feather_source
@@ -23,6 +24,7 @@ from cxg_assets.ingest.verify.quality import quality_differences
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
+    from scipy.sparse import csr_matrix
 
 SHOWN_CHARACTERS = 80
 """Of each of two texts that differ."""
@@ -35,13 +37,15 @@ class CensusCells:
     Attributes:
         census: The Census.
         cells: soma_joinids of the subset, in plan order.
-        genes: soma_joinids of its genes, (n_vars,) int64.
+        genes: soma_joinids of its genes, (n_vars,) int64; `PADDED` for those that the Census does not have.
+        padded: feature_ids of the latter, in order.
         ingest: The command that makes the subset's files again.
     """
 
     census: Census
     cells: FeatherFile
     genes: np.ndarray
+    padded: list[str]
     ingest: str
 
     def differences(self, data: bytes, plan: ChunkPlan, chunk: Chunk, rows: slice | None = None) -> list[str]:
@@ -66,6 +70,9 @@ class CensusCells:
 
         header = plan.header
         joinids = self._joinids(plan, chunk, rows)
+        columns = np.flatnonzero(self.genes != PADDED)
+        # The Census returns cells and genes by their joinids, whatever order they are asked for in.
+        columns = columns[np.argsort(self.genes[columns])]
         with warnings.catch_warnings():
             # tiledbsoma 2.3.0 hands AnnData an integer obs index, of which AnnData warns at every call.
             warnings.filterwarnings("ignore", message="Transforming to str index")
@@ -74,16 +81,22 @@ class CensusCells:
                 header.subset.selection.organism,
                 X_name=header.layer,
                 obs_coords=joinids,
-                var_coords=self.genes,
+                var_coords=self.genes[columns],
                 obs_column_names=["soma_joinid", *header.subset.selection.obs_columns],
             )
         quality = [] if header.subset.selection.quality is None else [*header.subset.selection.quality.names]
         yield from quality_differences(self.census, header.subset.selection, cast("pd.DataFrame", adata.obs), joinids)
-        # The Census returns cells by their joinids, whatever order they are asked for in.
         places = np.searchsorted(np.sort(joinids), joinids)
-        cells, matrix = cast("pd.DataFrame", expected.obs).iloc[places], cast("Any", expected.X)[places]
-        for axis, census_has in (("obs", cells), ("var", cast("pd.DataFrame", expected.var))):
-            mine, theirs = getattr(adata, axis).reset_index(drop=True), census_has.reset_index(drop=True)
+        cells = cast("pd.DataFrame", expected.obs).iloc[places]
+        matrix = _in_columns(cast("Any", expected.X)[places], columns, len(self.genes))
+        shape = (len(places), len(self.genes))
+        if adata.shape != shape:
+            yield f"X has shape {adata.shape}, the Census gives {shape}"
+            return
+        genes = cast("pd.DataFrame", expected.var)
+        obs, var = cast("pd.DataFrame", adata.obs), cast("pd.DataFrame", adata.var)
+        for axis, has, census_has in (("obs", obs, cells), ("var", var.iloc[columns], genes)):
+            mine, theirs = has.reset_index(drop=True), census_has.reset_index(drop=True)
             if axis == "obs":
                 mine = mine.drop(columns=quality, errors="ignore")
             try:
@@ -92,9 +105,9 @@ class CensusCells:
                 yield f"{axis} differs from the Census: {' '.join(str(error).split())}"
         if adata.obs_names.tolist() != cells["soma_joinid"].astype(str).tolist():
             yield "obs_names are not the soma_joinids of the cells"
-        if adata.shape != expected.shape:
-            yield f"X has shape {adata.shape}, the Census gives {expected.shape}"
-            return
+        padded = var[var["soma_joinid"] == PADDED]
+        if padded["feature_id"].tolist() != self.padded:
+            yield "the padded genes of var are not those of the subset"
         for part in ("indptr", "indices", "data"):
             if not np.array_equal(getattr(adata.X, part), getattr(matrix, part)):
                 yield f"X differs from the Census in its {part}"
@@ -129,12 +142,23 @@ def open_census_cells(store: Store, plan: ChunkPlan, census: CensusLocator) -> I
     header = plan.header
     var_path = subset_var_path(header.subset.name, header.subset.fingerprint)
     # var is a few megabytes: in memory it needs no room on a disk that may be full.
-    genes = pa.ipc.open_file(pa.BufferReader(store.get(var_path))).read_all()["soma_joinid"].to_numpy()
+    genes = pa.ipc.open_file(pa.BufferReader(store.get(var_path))).read_all()
     with (
         FeatherFile(feather_source(store, header.obs_path), columns=("soma_joinid",)) as cells,
         census.open() as opened,
     ):
-        yield CensusCells(opened, cells, genes, store.follow_up("ingest", header.subset.name))
+        joinids, ingest = genes["soma_joinid"].to_numpy(), store.follow_up("ingest", header.subset.name)
+        yield CensusCells(opened, cells, joinids, padded_genes(genes), ingest)
+
+
+def _in_columns(matrix: "csr_matrix", columns: np.ndarray, n_vars: int) -> "csr_matrix":
+    """A matrix with each of its columns at another place, among `n_vars`; columns within a row stay sorted."""
+    from scipy.sparse import csr_matrix
+
+    indices = columns.astype(np.int32)[matrix.indices]
+    moved = csr_matrix((matrix.data, indices, matrix.indptr), shape=(len(matrix.indptr) - 1, n_vars))
+    moved.sort_indices()
+    return moved
 
 
 def _read(data: bytes) -> "AnnData":

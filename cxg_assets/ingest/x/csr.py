@@ -1,9 +1,9 @@
 """COO → CSR for what TileDB returns: a counting sort in two passes, without the GIL.
 
 TileDB hands a sparse array over tile by tile. Inside a tile the points are sorted by row, so a row's points come in
-runs, and a stable counting sort by row leaves the columns sorted when there is one fragment. That is checked, not
-assumed. scipy's own conversion sorts what is sorted already and holds the GIL (design measurement: 25M non-zeros a
-second against over 100M here).
+runs, and a stable counting sort by row leaves the columns sorted when there is one fragment and genes are in var's
+order. That is checked, not assumed; otherwise each row is sorted. scipy's own conversion sorts what is sorted already
+and holds the GIL (design measurement: 25M non-zeros a second against over 100M here).
 """
 
 from collections.abc import Iterator
@@ -94,13 +94,7 @@ class CsrBuilder:
                 next_free, last_column, indices, data,
             )  # fmt: skip
         if not is_sorted:
-            import scipy.sparse
-
-            matrix = scipy.sparse.csr_matrix(
-                (data, indices, indptr), shape=(len(indptr) - 1, int(self._column_of.max()) + 1), copy=False
-            )
-            matrix.sort_indices()
-            indices, data = matrix.indices.astype(np.int32, copy=False), matrix.data
+            loops.sort_columns(indptr, indices, data, int(self._column_of.max()) + 1)
         return CsrRows(indptr, indices, data)
 
 

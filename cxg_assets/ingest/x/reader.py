@@ -51,7 +51,8 @@ class XReader:
 
         Args:
             array: The open X array of the layer; it must stay open.
-            gene_joinids: (n_vars,) int64 soma_joinids of the genes, ascending: the columns of what is read.
+            gene_joinids: (n_vars,) int64 soma_joinids of the genes in any order, each once: the columns of what is
+                read. A column of -1 is no gene's and stays empty; one at least is a gene's.
         """
         import tiledbsoma
 
@@ -59,8 +60,9 @@ class XReader:
         self._dtype = np.dtype(self._array.schema.field("soma_data").type.to_pandas_dtype())
         n_vars_before = self._array.shape[1]
         self._column_of = np.full(n_vars_before, -1, dtype=np.int32)
-        self._column_of[gene_joinids] = np.arange(len(gene_joinids), dtype=np.int32)
-        self._genes = _coordinates(gene_joinids)
+        columns = np.flatnonzero(gene_joinids >= 0)
+        self._column_of[gene_joinids[columns]] = columns.astype(np.int32)
+        self._genes = _coordinates(np.sort(gene_joinids[columns]))
         tiledbsoma.tiledbsoma_stats_enable()  # for `counters`; costs nothing that can be measured
 
     @property

@@ -18,7 +18,7 @@ from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.filters.label_traps import gene_name_warnings
 from cxg_assets.ingest.filters.value_filter import parse_filter
 from cxg_assets.ingest.filters.watch import FilterWatch
-from cxg_assets.ingest.selection.genes import select_genes
+from cxg_assets.ingest.genes.select import select_genes
 from cxg_assets.ingest.selection.index import export_index, make_index, write_index
 from cxg_assets.ingest.selection.subset import make_subset
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec

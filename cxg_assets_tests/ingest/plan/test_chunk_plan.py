@@ -19,9 +19,9 @@ from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.census.tiles import NNZ_PER_CELL, TILE
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.filters.value_filter import parse_filter
+from cxg_assets.ingest.genes.select import parse_gene_filter
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, read_plan, write_plan
 from cxg_assets.ingest.plan.making import MAX_CHUNKS, check_n_chunks, make_plan
-from cxg_assets.ingest.selection.genes import parse_gene_filter
 from cxg_assets.ingest.selection.selection import Selection
 from cxg_assets.ingest.selection.subset import Subset
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
@@ -55,7 +55,8 @@ def plan_of(
     release, layers = changes.pop("release", RELEASE), changes.pop("layers", LAYERS)
     spec = replace(SPEC, **changes)
     columns = {"soma_joinid": joinids.astype(np.int64)} | ({} if nnz is None else {"nnz": nnz.astype(np.int64)})
-    obs, var = pa.table(columns), pa.table({"soma_joinid": pa.array(gene_joinids, pa.int64())})
+    ids = [f"ENSG{joinid}" for joinid in gene_joinids]
+    obs, var = pa.table(columns), pa.table({"soma_joinid": pa.array(gene_joinids, pa.int64()), "feature_id": ids})
     subset = Subset(
         name=spec.name,
         release=release,

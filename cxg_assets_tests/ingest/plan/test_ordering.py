@@ -64,7 +64,7 @@ def ordered(obs: pd.DataFrame, *, order: Order, chunk_size: int) -> tuple[ChunkP
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        var = pa.table({"soma_joinid": pa.array([0], pa.int64())})
+        var = pa.table({"soma_joinid": pa.array([0], pa.int64()), "feature_id": ["ENSG0"]})
         write_feather(folder / "obs", table.to_batches(), table.schema, 128)
         write_feather(folder / "var", var.to_batches(), var.schema)
         plan = make_plan(spec, subset, folder / "obs", folder / "var", folder / "ordered")

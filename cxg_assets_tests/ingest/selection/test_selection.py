@@ -8,8 +8,8 @@ import pytest
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.filters.spelling import plain_spelling
 from cxg_assets.ingest.filters.value_filter import parse_filter
+from cxg_assets.ingest.genes.select import parse_gene_filter
 from cxg_assets.ingest.records import decode, encode
-from cxg_assets.ingest.selection.genes import parse_gene_filter
 from cxg_assets.ingest.selection.selection import Selection
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
 

@@ -178,7 +178,7 @@ def test_what_leaves_the_files_alone_leaves_the_fingerprint(
         ({"value_filter": "tisue == 'blood'"}, "value_filter.*tisue"),
         ({"value_filter": "tissue = 'blood'"}, "value_filter"),
         ({"obs_columns": ("tissue", "colour", "size")}, "obs_columns: obs has no colour, size; it has soma_joinid, "),
-        ({"genes": GeneSelection(feature_ids=("TP53",))}, "genes.feature_ids: 1 of 1 are not in var"),
+        ({"genes": GeneSelection(feature_ids=("TP35",))}, "genes.feature_ids: 1 of 1 are not in var"),
     ],
 )
 def test_what_does_not_fit_the_census_is_bad_input(

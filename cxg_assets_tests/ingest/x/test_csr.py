@@ -100,6 +100,39 @@ def test_points_of_other_cells_and_genes_are_dropped(
     assert_equal(build(wanted, [read.points.num_rows // 3], exact=False), wanted.expected)
 
 
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(0, 2**32),
+    n_genes=st.integers(1, N_GENES),
+    n_empty=st.integers(0, 40),
+    density=st.sampled_from([0.0, 0.02, 0.5, 1.0]),
+    order=st.sampled_from(ORDERS),
+)
+def test_genes_in_any_order_with_empty_columns_among_them(
+    seed: int, n_genes: int, n_empty: int, density: float, order: str
+) -> None:
+    read = make_read(seed, 30, n_genes, density, order)
+    column = np.random.default_rng(seed).permutation(n_genes + n_empty)[:n_genes].astype(np.int32)
+    column_of = np.where(read.column_of < 0, -1, column[read.column_of]).astype(np.int32)
+    rows, columns = read.expected.nonzero()
+    moved = (read.expected.data, (rows, column[columns]))
+    expected = sp.csr_matrix(moved, shape=(30, n_genes + n_empty)).sorted_indices()
+
+    assert_equal(build(Read(read.joinids, column_of, read.points, expected), []), expected)
+
+
+def test_a_value_that_is_there_twice_stays_twice() -> None:
+    column_of = np.array([1, 0], np.int32)
+    values = pa.array([1, 2, 3], pa.float32())
+    points = pa.table({"soma_dim_0": [3, 3, 3], "soma_dim_1": [0, 1, 0], "soma_data": values})
+    builder = CsrBuilder(np.array([3]), column_of, np.dtype(np.float32), exact=True)
+    builder.add(points)
+
+    rows = builder.build()
+
+    assert (rows.indices.tolist(), rows.data.tolist()) == ([0, 1, 1], [2.0, 1.0, 3.0])
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint16"])
 def test_values_keep_the_type_of_the_layer(dtype: str) -> None:
     read = make_read(1, 20, 50, 0.3, "tiles", dtype)

@@ -8,7 +8,7 @@ import pytest
 import tiledbsoma as soma
 
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.selection.genes import select_genes
+from cxg_assets.ingest.genes.select import select_genes
 from cxg_assets.ingest.spec import GeneSelection
 
 get_var: Any = cellxgene_census.get_var
@@ -63,7 +63,11 @@ def test_a_filter_sees_every_batch_of_var() -> None:
 @pytest.mark.parametrize(
     ("selection", "message"),
     [
-        (ids("ENSG1", "TP53"), "genes.feature_ids: 1 of 2 are not in var of this Census: TP53; give feature_id values"),
+        (
+            ids("ENSG1", "TP53"),
+            "genes.feature_ids: 1 of 2 are not in var of this Census: TP53; give feature_id or "
+            "feature_name values as var has them",
+        ),
         (ids(*(f"X{n}" for n in range(8))), "8 of 8 are not in var .*: X0, X1, X2, X3, X4 and 3 more"),
         (ids("ENSG1", "ENSG2", "ENSG1"), "genes.feature_ids: listed twice: ENSG1; list each gene once"),
         (GeneSelection(value_filter="nnz > 1000"), "genes.value_filter: no gene of 6 passes 'nnz > 1000'; loosen it"),
