@@ -233,6 +233,17 @@ def test_outliers_of_obs_need_no_counts(
     assert subset.n_obs == len(without_outliers(reference, outliers))
 
 
+def test_nothing_is_computed_of_another_build_than_that_of_the_index(
+    scored: Ingested, index_store: Store, old_census_uri: str
+) -> None:
+    index = make_index(scored.census, scored.release, "homo_sapiens", index_store)
+    another = CensusLocator(uri=old_census_uri)
+    spec = replace(scored.spec, max_obs=20, quality=Quality(columns=COLUMNS))
+
+    with pytest.raises(BadInput, match="the Census was replaced"):
+        make_subset(spec, index, index_store, another, scored.store)
+
+
 def test_of_a_build_in_the_older_layout_it_is_the_same(
     ingest: Ingest,
     spec: Callable[..., SubsetSpec],

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from cxg_assets.ingest.census.census import CensusLocator
+from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.ingest.quality.checked import CheckedQuality
 from cxg_assets.ingest.sampling import Sample, Split
@@ -89,11 +90,12 @@ def kept_rows(
     var: pa.Table,
     layers: Mapping[str, str],
     census: CensusLocator | None,
+    release: Release,
 ) -> tuple[Rows, "KeptCells"]:
     """The rows that a quality keeps, of those that passed the filter, and what was computed of them.
 
     Raises:
-        BadInput: No cell is kept, or the Census has no X/raw.
+        BadInput: No cell is kept, or the Census has no X/raw, or was replaced by another build than `release`.
         CxgError: X cannot be read.
     """
     from cxg_assets.ingest.quality.passing import keep_cells
@@ -105,14 +107,18 @@ def kept_rows(
     open_x = partial(census.open_x, layers[QUALITY_LAYER], n_threads=1, buffer_bytes=BUFFER_BYTES)
     with FeatherFile(index_source) as file:
         schema = file.schema
-    cells = keep_cells(
-        quality,
-        partial(batches_of, index_source, rows),
-        schema,
-        var["soma_joinid"].to_numpy(),
-        open_x,
-        os.cpu_count() or 1,
-    )
+    try:
+        cells = keep_cells(
+            quality,
+            partial(batches_of, index_source, rows),
+            schema,
+            var["soma_joinid"].to_numpy(),
+            open_x,
+            os.cpu_count() or 1,
+        )
+    finally:
+        # Of a Census that was replaced meanwhile TileDB says anything, or gives the counts of other cells.
+        release.confirm(census)
     ends = np.cumsum([len(positions) for positions in rows])[:-1]
     of_batches = zip(rows, np.split(cells.is_kept, ends), strict=True)
     return [positions[is_kept] for positions, is_kept in of_batches], cells

@@ -147,7 +147,7 @@ def write_subset(
     rows, warnings = selected_rows(index_source, value_filter, limit, spec.organism)
     kept = sampled = None
     if quality is not None:
-        rows, kept = kept_rows(quality, index_source, rows, var, layers, census)
+        rows, kept = kept_rows(quality, index_source, rows, var, layers, census, index.release)
     if spec.sample is not None:
         rows, sampled = sampled_rows(spec.sample, index_source, rows)
         rows = first_of(rows, spec.max_obs)
