@@ -15,6 +15,7 @@
 | `public` | the public Census on this machine, and the environment of its clients, with `no_aws` |
 | `index_store` | the default store of the session: census indexes are made once |
 | `ingest` | a function: takes a spec to stored chunks, see `Ingest` and `ingested.Ingested` |
+| `pictures` | pictures are drawn; elsewhere they are blank |
 | `workers` | pools are of processes of this machine, which serve one pool after the other |
 | `ray_session` | a real Ray of two CPUs |
 | `blood` | one ingested subset that all tests read and none changes |
@@ -48,6 +49,7 @@ from cxg_assets_tests.platforms import OUR_STORAGE, Platform, Stages
 from cxg_assets_tests.scheduling import STACK, TogetherScheduling, n_processes, put_long_ones_first
 from cxg_assets_tests.servers.public_census import PublicCensus, serve_public_census
 from cxg_assets_tests.servers.strict_s3 import Rules, StrictS3, forget_aws, serve_strict_s3
+from cxg_assets_tests.spared import drawing, spare_drawing, spare_scripts_and_disk
 
 N_OBS = 2_600
 """Human cells of the demo census: two rows of X tiles and two fragments, which meet inside the first row of tiles."""
@@ -298,6 +300,20 @@ def _local_pool() -> Iterator[None]:
     """What is not about Ray does without: commands, runs and UIs of tests have pools of this machine's processes."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("CXG_POOL", "local")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _spared() -> Iterator[None]:
+    """What hardly a test is about costs nothing, see `spared`."""
+    with spare_drawing(), spare_scripts_and_disk():
+        yield
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Iterator[None]:
+    """Pictures are drawn."""
+    with drawing():
         yield
 
 

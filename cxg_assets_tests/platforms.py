@@ -29,6 +29,7 @@ from cxg_assets.names import (
 )
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
+from cxg_assets_tests.spared import drawing
 
 OUR_STORAGE = {
     "event_log_storage": {"module": "cxg_assets.instance.event_log", "class": "ReusingSqliteEventLogStorage"}
@@ -184,7 +185,7 @@ class Stages:
             else:
                 before, step = _STEPS[stage]
                 self._put(self._kept(before))
-                with self._open() as platform:
+                with self._open() as platform, drawing():
                     step(platform)
             self._place.rename(kept)
         return kept

@@ -191,7 +191,7 @@ def test_the_log_says_how_far_the_run_has_come_and_at_its_end_what_it_did(finish
 
 
 def test_a_picture_that_cannot_be_drawn_is_a_warning_and_the_dataset_is_published(
-    finished: Finished, monkeypatch: pytest.MonkeyPatch
+    finished: Finished, pictures: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cxg_assets.ui.plots.DPI", 0)
 

@@ -1,6 +1,7 @@
 """The command group: what it tells of itself, what that costs, and how errors leave it."""
 
 import contextlib
+import json
 import sqlite3
 import subprocess
 import sys
@@ -25,19 +26,27 @@ HEAVY = {
 """What takes a command longer to import than help may take."""
 
 _LOADED = """
-import sys
+import contextlib, io, json, sys
 from cxg_assets.cli import main
-try:
-    main()
-finally:
-    print(*{name.partition(".")[0] for name in sys.modules}, file=sys.stderr)
+
+loaded = []
+for arguments in json.load(sys.stdin):
+    sys.argv = ["cxg-assets", *arguments]
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+        main()
+    loaded.append(sorted({name.partition(".")[0] for name in sys.modules}))
+print(json.dumps(loaded))
 """
 
+HELP = [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)]
 
-def loaded_by(*arguments: str) -> set[str]:
-    """Packages that a process has imported when the command has ended in it."""
-    done = subprocess.run([sys.executable, "-c", _LOADED, *arguments], capture_output=True, text=True, check=True)
-    return set(done.stderr.split())
+
+@pytest.fixture(scope="module")
+def loaded_by() -> dict[str, set[str]]:
+    """Packages that a process has imported after each way to ask for help, one after the other in that process."""
+    command = [sys.executable, "-c", _LOADED]
+    done = subprocess.run(command, input=json.dumps(HELP), capture_output=True, text=True, check=True)
+    return {" ".join(asked): set(loaded) for asked, loaded in zip(HELP, json.loads(done.stdout), strict=True)}
 
 
 def test_it_tells_its_version() -> None:
@@ -51,12 +60,9 @@ def test_help_lists_every_command(flag: str) -> None:
     assert [name for name in COMMANDS if f"\n  {name} " not in outcome.stdout] == []
 
 
-HELP = [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)]
-
-
 @pytest.mark.parametrize("arguments", HELP, ids=" ".join)
-def test_help_imports_no_heavy_package(arguments: list[str]) -> None:
-    loaded = loaded_by(*arguments)
+def test_help_imports_no_heavy_package(arguments: list[str], loaded_by: dict[str, set[str]]) -> None:
+    loaded = loaded_by[" ".join(arguments)]
     assert "click" in loaded
     assert loaded & HEAVY == set()
 

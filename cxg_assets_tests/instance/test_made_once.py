@@ -20,7 +20,8 @@ from cxg_assets_tests.cli.command import files_below
 from cxg_assets_tests.instance.at_once import Way, open_at_once
 from cxg_assets_tests.instance.heads import DATABASES, EARLIER, execute, head, versions
 
-N_ROUNDS = 20
+N_ROUNDS = 8
+"""Each of the four beginnings twice; a round is 2 s of CPU time."""
 
 COMMANDS: list[Way] = ["command"] * 8
 MIXED: list[Way] = ["command", "dagster"] * 4
@@ -129,8 +130,8 @@ build_once(Path(sys.argv[1]), build)
 assert (Path(sys.argv[1]) / "__tiledb_group.tdb").exists()
 """
     command = [sys.executable, "-W", "ignore", "-c", program, str(tmp_path / "home" / "demo-census")]
-    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     said = [process.communicate()[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0]
-    assert sorted(said) == ["", "", "built\n"]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert sorted(said) == ["", "built\n"]
     assert sorted(path.name for path in (tmp_path / "home").iterdir()) == ["demo-census", "demo-census.lock"]

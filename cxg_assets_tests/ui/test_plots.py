@@ -17,6 +17,8 @@ from cxg_assets.ingest.chunks.amplification import Decoding
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ui import plots
 
+pytestmark = pytest.mark.usefixtures("pictures")
+
 BEGAN_AT = 1_700_000_000.0
 REPORT = ChunkReport(
     chunk="00000",
