@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,13 +19,20 @@ from cxg_assets_tests.instance.heads import DATABASES, EARLIER, execute, version
 KEY = dg.AssetKey("an_asset")
 
 
-@pytest.fixture
-def used(home: Path, defs: Path) -> Path:
-    """The folder of an instance that knows of an asset, a run and a dynamic partition."""
-    folder = home / "dagster"
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an instance that knows of an asset, a run and a dynamic partition; nobody changes it."""
+    folder = tmp_path_factory.mktemp("used") / "dagster"
     with open_instance(folder) as instance:
         record(instance)
     return folder
+
+
+@pytest.fixture
+def used(kept: Path, home: Path, defs: Path) -> Path:
+    """A copy of that folder, as the instance of a home."""
+    shutil.copytree(kept, home / "dagster")
+    return home / "dagster"
 
 
 def record(instance: DagsterInstance) -> None:
