@@ -79,7 +79,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """What `-n auto` is here."""
-    return n_processes(config.getoption("markexpr"))
+    return n_processes(config.getoption("markexpr") or "")
 
 
 @pytest.hookimpl(optionalhook=True)
