@@ -24,6 +24,7 @@ from cxg_assets.ingest.chunks.worker_environment import WORKER_ENVIRONMENT
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
 from cxg_assets.ingest.plan.making import store_plan
 from cxg_assets.ingest.plan.spans import Span, plan_spans
+from cxg_assets.ingest.pools.pieces import begin_pieces
 from cxg_assets.ingest.sampling import CENSUS_ORDER, ORDERS, Order
 from cxg_assets.ingest.selection.index import make_index
 from cxg_assets.ingest.selection.subset import make_subset
@@ -49,8 +50,12 @@ def make_plan(options: argparse.Namespace, store: StoreLocator) -> tuple[ChunkPl
     return store_plan(spec, make_subset(spec, index, opened, census, opened), opened), census
 
 
-def work(job: IngestJob, spans: Sequence[Span]) -> tuple[float, float, float, list[ChunkReport]]:
-    """Makes some spans. Returns when it began and ended (monotonic), the seconds of CPU between, and the reports.
+def work(
+    job: IngestJob, pieces: Sequence[Span], spans: Sequence[Span]
+) -> tuple[float, float, float, list[ChunkReport]]:
+    """Makes some pieces of a first pass, and then some spans.
+
+    Returns when it began and ended (monotonic), the seconds of CPU between, and the reports.
 
     Raises:
         RuntimeError: A chunk failed.
@@ -60,11 +65,14 @@ def work(job: IngestJob, spans: Sequence[Span]) -> tuple[float, float, float, li
         worker.open()
         all_ready()
         began, cpu = time.monotonic(), time.process_time()
-        for span in spans:
-            for result in worker.run(span):
+        for some in (pieces, spans):
+            for result in (result for span in some for result in worker.run(span)):
                 if isinstance(result, ChunkFailure):
-                    raise RuntimeError(f"chunk {result.chunk} failed: {result.error}")
-                reports.append(result)
+                    raise RuntimeError(f"{result.chunk} failed: {result.error}")
+                if isinstance(result, ChunkReport):
+                    reports.append(result)
+            if some is pieces and job.pieces is not None:
+                all_ready()
         return began, time.monotonic(), time.process_time() - cpu, reports
 
 
@@ -86,9 +94,13 @@ def main() -> None:
     store = StoreLocator(url=options.destination)
     plan, census = make_plan(options, store)
     n_threads = max((os.cpu_count() or 1) // options.workers, 1)
-    job = IngestJob(census=census, store=store, header=plan.header, n_threads=n_threads)
+    set_of_pieces = begin_pieces(store.open(), plan, plan.chunks, "benchmark")
+    job = IngestJob(census=census, store=store, header=plan.header, n_threads=n_threads, pieces=set_of_pieces)
+    pieces = [] if plan.two_passes is None else [Span((piece,)) for piece in plan.two_passes.pieces]
     spans = first_spans(plan_spans(plan.chunks, options.workers), options.n_chunks)
-    shares = [(job, spans[number :: options.workers]) for number in range(options.workers)]
+    shares = [
+        (job, pieces[number :: options.workers], spans[number :: options.workers]) for number in range(options.workers)
+    ]
     os.environ.update(WORKER_ENVIRONMENT)
     results = run_side_by_side(work, shares)
     seconds = max(ended for _, ended, _, _ in results) - min(began for began, _, _, _ in results)

@@ -20,8 +20,9 @@ from typing import Any
 from cxg_assets.ingest.census.release import Release, read_release
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.finding import Finding
-from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, load_plan, stored_sizes
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, load_plan
 from cxg_assets.ingest.plan.making import store_plan
+from cxg_assets.ingest.plan.stored import stored_sizes
 from cxg_assets.ingest.selection.index import CensusIndex, load_index, make_index
 from cxg_assets.ingest.selection.subset import Subset, load_subset, make_subset
 from cxg_assets.ingest.spec import SubsetSpec

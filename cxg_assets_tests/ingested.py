@@ -14,6 +14,7 @@ from cxg_assets.ingest.chunks.worker import IngestJob, Worker
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan
 from cxg_assets.ingest.plan.making import store_plan
 from cxg_assets.ingest.plan.spans import Span, plan_spans
+from cxg_assets.ingest.pools.pieces import begin_pieces
 from cxg_assets.ingest.selection.index import make_index
 from cxg_assets.ingest.selection.subset import Subset, make_subset
 from cxg_assets.ingest.spec import SubsetSpec
@@ -49,7 +50,7 @@ class Ingested:
     @property
     def job(self) -> IngestJob:
         """What another worker needs to make chunks of this plan."""
-        return IngestJob(census=self.census, store=self.locator, header=self.plan.header)
+        return job_of(self.census, self.locator, self.plan)
 
     def file(self, chunk: Chunk) -> Path:
         """Where a chunk of a `file://` destination lies."""
@@ -58,6 +59,12 @@ class Ingested:
     def read(self, chunk: Chunk) -> Any:
         """A chunk of a `file://` destination as AnnData (`Any`: anndata declares wider types than it returns)."""
         return anndata.read_h5ad(self.file(chunk))
+
+
+def job_of(census: CensusLocator, locator: StoreLocator, plan: ChunkPlan) -> IngestJob:
+    """What a worker needs to make all chunks of a plan; where that takes two passes, with the pieces of the first."""
+    pieces = begin_pieces(locator.open(), plan, plan.chunks, "test")
+    return IngestJob(census=census, store=locator, header=plan.header, pieces=pieces)
 
 
 def run_spans(job: IngestJob, spans: Sequence[Span]) -> tuple[list[ChunkReport], list[ChunkFailure]]:
@@ -70,7 +77,7 @@ def run_spans(job: IngestJob, spans: Sequence[Span]) -> tuple[list[ChunkReport],
             for result in worker.run(span):
                 if isinstance(result, ChunkReport):
                     reports.append(result)
-                else:
+                elif isinstance(result, ChunkFailure):
                     failures.append(result)
     finally:
         worker.close()
@@ -94,8 +101,9 @@ def ingest_subset(
     """Makes all chunks of a subset; the spans are those of `n_workers`, one worker takes them all."""
     subset, plan = plan_subset(spec, release, index_store, locator)
     census = release.locator({})
-    job = IngestJob(census=census, store=locator, header=plan.header)
-    reports, failures = run_spans(job, plan_spans(plan.chunks, n_workers))
+    job = job_of(census, locator, plan)
+    first_pass = [] if job.pieces is None else [Span((piece,)) for piece in job.pieces.missing(locator.open())]
+    reports, failures = run_spans(job, [*first_pass, *plan_spans(plan.chunks, n_workers)])
     return Ingested(
         spec=spec,
         release=release,

@@ -7,8 +7,9 @@ import dagster as dg
 from cxg_assets.ingest.census.census import keep_open
 from cxg_assets.ingest.dataset.publish import publish
 from cxg_assets.ingest.layout import dataset_path
-from cxg_assets.ingest.plan.chunk_plan import load_plan, stored_sizes
+from cxg_assets.ingest.plan.chunk_plan import load_plan
 from cxg_assets.ingest.plan.plan_mark import marked
+from cxg_assets.ingest.plan.stored import stored_sizes
 from cxg_assets.ingest.verify.chunks import verify_chunks
 from cxg_assets.instance.partitions import chunk_record
 from cxg_assets.instance.provenance import latest_data_version, made_from_tags, require_upstream_passed

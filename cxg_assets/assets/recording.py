@@ -14,12 +14,15 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport, RunSummary
+from cxg_assets.assets.first_pass import run_first_pass
+from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport, PieceReport, RunSummary
 from cxg_assets.ingest.chunks.stored_chunk import read_report
 from cxg_assets.ingest.chunks.worker import IngestJob
 from cxg_assets.ingest.errors import Unreachable
-from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, stored_chunks
+from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan
 from cxg_assets.ingest.plan.spans import plan_spans
+from cxg_assets.ingest.plan.stored import stored_chunks
+from cxg_assets.ingest.pools.pieces import begin_pieces, remove_pieces
 from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.storage.local import Listed
 from cxg_assets.ingest.storage.probe import lacking, probe_writing
@@ -152,12 +155,15 @@ def make_chunks(
     seconds = 0.0
     more: Metadata = {}
     if missing:
-        job = _prove(context, job)
+        job = replace(_prove(context, job), pieces=begin_pieces(store, plan, missing, context.run_id))
         plots.import_ahead()
-        with executor.launch(job, len(missing), context) as pool:
+        n_pieces = 0 if plan.two_passes is None else len(plan.two_passes.piece_stops)
+        with executor.launch(job, max(len(missing), n_pieces), context) as pool:
             if pool.dashboard_url is not None:
                 context.log.info(f"Ray dashboard: {pool.dashboard_url}")
                 more["ray_dashboard"] = dg.MetadataValue.url(pool.dashboard_url)
+            if job.pieces is not None:
+                run_first_pass(context, pool, job.pieces, store)
             progress, began_at = Progress(len(missing), sum(chunk.n_obs for chunk in missing)), time.time()
             for result in pool.run(plan_spans(missing, pool.n_workers)):
                 if isinstance(result, ChunkFailure):
@@ -166,6 +172,7 @@ def make_chunks(
                     attempts = counted(result.attempt, "attempt")
                     context.log.error(f"chunk {result.chunk} failed after {attempts}: {result.error}")
                     continue
+                assert not isinstance(result, PieceReport)
                 recorder.require_current_plan()
                 recorder.record(result)
                 reports.append(result)
@@ -174,6 +181,8 @@ def make_chunks(
                     context.log.info(line)
             # Taken before the pool ends: to shut a Ray down takes seconds, and all chunks are stored.
             seconds = progress.seconds
+            if job.pieces is not None and not failures:
+                remove_pieces(store, job.pieces)
             n_workers, n_retries, n_deaths = pool.n_workers, pool.n_retries, pool.n_deaths
         more |= drawn(context.log, lambda: run_pictures(plan, reports, began_at))
     summary = RunSummary(

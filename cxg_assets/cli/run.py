@@ -21,9 +21,10 @@ from cxg_assets.ingest.census.census import keep_open
 from cxg_assets.ingest.chunks.report import RunSummary
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import dataset_path
-from cxg_assets.ingest.plan.chunk_plan import Chunk, load_plan, stored_sizes
+from cxg_assets.ingest.plan.chunk_plan import Chunk, load_plan
 from cxg_assets.ingest.plan.preflight import check_subset
 from cxg_assets.ingest.plan.published import read_dataset
+from cxg_assets.ingest.plan.stored import stored_sizes
 from cxg_assets.ingest.selection.index import as_indexed
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.probe import probe

@@ -12,8 +12,9 @@ from cxg_assets.cli.warn import warn
 from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import subset_definitions
 from cxg_assets.ingest.errors import BadInput, CxgError
-from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, stored_sizes
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
 from cxg_assets.ingest.plan.published import read_dataset
+from cxg_assets.ingest.plan.stored import stored_sizes
 from cxg_assets.ingest.quantities import counted, size
 from cxg_assets.ingest.selection.subset import load_subset as load_stored
 from cxg_assets.ingest.spec import SubsetSpec

@@ -161,10 +161,10 @@ class SubsetAttributes(dg.Model, dg.Resolvable):
         default=None,
         description="Split: into which parts the cells are divided; each chunk is of one part. Default: one whole.",
     )
-    order: Literal["census", "shuffled"] = Field(
+    order: Literal["census", "shuffled", "fully_shuffled"] = Field(
         default="census",
-        description="Order of the cells, within a part: census (by soma_joinid) or shuffled (random tiles of the "
-        "Census, mixed in memory).",
+        description="Order of the cells, within a part: census (by soma_joinid), shuffled (random tiles of the "
+        "Census, mixed in memory) or fully_shuffled (any permutation, by a second pass over files at the destination).",
     )
     seed: int = Field(default=0, description="Decides the order of shuffled cells.", json_schema_extra={"minimum": 0})
     layer: Literal["raw", "normalized"] = Field(default="raw", description="X layer of the Census: raw or normalized.")

@@ -38,12 +38,12 @@ if TYPE_CHECKING:
     from cxg_assets.ingest.plan.chunk_plan import ChunkPlan as ChunkPlan
     from cxg_assets.ingest.plan.chunk_plan import PlanHeader as PlanHeader
     from cxg_assets.ingest.plan.chunk_plan import load_plan as load_plan
-    from cxg_assets.ingest.plan.chunk_plan import stored_sizes as stored_sizes
     from cxg_assets.ingest.plan.making import store_plan as store_plan
     from cxg_assets.ingest.plan.published import Dataset as Dataset
     from cxg_assets.ingest.plan.published import read_dataset as read_dataset
     from cxg_assets.ingest.plan.spans import Span as Span
     from cxg_assets.ingest.plan.spans import plan_spans as plan_spans
+    from cxg_assets.ingest.plan.stored import stored_sizes as stored_sizes
     from cxg_assets.ingest.sampling import Sample as Sample
     from cxg_assets.ingest.sampling import Split as Split
     from cxg_assets.ingest.selection.index import CensusIndex as CensusIndex
@@ -71,7 +71,8 @@ _NAMES = {
     "sampling": ("Sample", "Split"),
     "choice.sample": ("sample_cells", "SampledCells"),
     "choice.split": ("split_cells", "SplitCells"),
-    "plan.chunk_plan": ("Chunk", "PlanHeader", "ChunkPlan", "load_plan", "stored_sizes"),
+    "plan.chunk_plan": ("Chunk", "PlanHeader", "ChunkPlan", "load_plan"),
+    "plan.stored": ("stored_sizes",),
     "plan.making": ("store_plan",),
     "plan.spans": ("Span", "plan_spans"),
     "chunks.worker": ("IngestJob", "Worker"),

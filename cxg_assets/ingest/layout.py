@@ -8,6 +8,7 @@
     <subset>/<plan id>/obs.feather                     its cells in order, where that is not the subset's
     <subset>/<plan id>/<chunk>-<fingerprint>.h5ad      chunks
     <subset>/<plan id>/manifest.parquet, README.md, citations.csv
+    <subset>/<plan id>/pieces-<run id>/                of fully shuffled cells, until their chunks are stored
     <subset>/<plan id>/writing-<run id>.json           while a run writes chunks of the plan or publishes it
     <subset>/dataset.json                              points to the plan that is published
 
@@ -24,6 +25,9 @@ N_DIGITS = 16
 
 INDEX_FOLDER = "index"
 """Holds a folder for each release, in the default store."""
+
+PIECES = "pieces-"
+"""Begins the name of the folder of a run's pieces."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -93,6 +97,16 @@ def citations_path(subset_name: str, plan_id: str) -> str:
 def mark_path(subset_name: str, plan_id: str, run_id: str) -> str:
     """The mark of a run that writes to a plan's folder; the id has letters, digits and hyphens."""
     return f"{plan_folder(subset_name, plan_id)}/writing-{run_id}.json"
+
+
+def piece_set_path(subset_name: str, plan_id: str, run_id: str) -> str:
+    """What the pieces of a run hold; they lie beside it."""
+    return f"{plan_folder(subset_name, plan_id)}/{PIECES}{run_id}/set.json"
+
+
+def piece_path(subset_name: str, plan_id: str, run_id: str, piece: str) -> str:
+    """A piece of the first of two passes."""
+    return f"{plan_folder(subset_name, plan_id)}/{PIECES}{run_id}/{piece}"
 
 
 def is_mark(path: str) -> bool:

@@ -106,12 +106,90 @@ def sort_columns(indptr, indices, data, n_columns):
 
 
 @numba.njit(nogil=True, cache=True)
-def copy_rows(indptr, indices, data, rows, starts, into_indices, into_data):
-    """Copies rows to where each of them starts."""
+def is_counts(values, limit):
+    """Whether all values are whole numbers from 0 to below a limit."""
+    place = 0
+    while place < values.shape[0] and 0 <= values[place] < limit and values[place] == np.int64(values[place]):
+        place += 1
+    return place == values.shape[0]
+
+
+@numba.njit(nogil=True, cache=True)
+def _put(number, octets, place):
+    """Writes a number as octets of 7 bits, the lowest first. Returns where the next one goes."""
+    while number >= 128:
+        octets[place] = (number & 127) | 128
+        number >>= 7
+        place += 1
+    octets[place] = number
+    return place + 1
+
+
+@numba.njit(nogil=True, cache=True)
+def pack_rows(indptr, indices, values, width, starts, octets):
+    """Packs rows, see `packed_rows.py`; values that are no counts come as their bits. Returns how many octets."""
+    place = 0
+    for row in range(starts.shape[0] - 1):
+        starts[row] = place
+        previous = -1
+        for point in range(indptr[row], indptr[row + 1]):
+            place = _put(indices[point] - previous - 1, octets, place)
+            previous = indices[point]
+            if width == 0:
+                place = _put(np.int64(values[point]), octets, place)
+            else:
+                bits = np.uint64(values[point])
+                for octet in range(width):
+                    octets[place + octet] = (bits >> np.uint64(8 * octet)) & np.uint64(255)
+                place += width
+    starts[-1] = place
+    return place
+
+
+@numba.njit(nogil=True, cache=True)
+def unpack_rows(lengths, starts, octets, width, rows, places, indices, values):
+    """Unpacks rows to where each begins; values that are no counts go as their bits."""
     for number in range(rows.shape[0]):
-        start, stop, to = indptr[rows[number]], indptr[rows[number] + 1], starts[number]
-        into_indices[to : to + stop - start] = indices[start:stop]
-        into_data[to : to + stop - start] = data[start:stop]
+        row = rows[number]
+        at, to = starts[row], places[number]
+        column = -1
+        for point in range(to, to + lengths[row]):
+            octet = octets[at]
+            at += 1
+            distance = np.int64(octet & 127)
+            shift = 7
+            while octet & 128:
+                octet = octets[at]
+                at += 1
+                distance |= np.int64(octet & 127) << shift
+                shift += 7
+            column += distance + 1
+            indices[point] = column
+            if width == 0:
+                octet = octets[at]
+                at += 1
+                value = np.int64(octet & 127)
+                shift = 7
+                while octet & 128:
+                    octet = octets[at]
+                    at += 1
+                    value |= np.int64(octet & 127) << shift
+                    shift += 7
+                values[point] = value
+            else:
+                bits = np.uint64(0)
+                for place in range(width):
+                    bits |= np.uint64(octets[at + place]) << np.uint64(8 * place)
+                at += width
+                values[point] = bits
+
+
+@numba.njit(nogil=True, cache=True)
+def copy_octets(starts, octets, rows, places, into):
+    """Copies packed rows to where each begins."""
+    for number in range(rows.shape[0]):
+        start, stop = starts[rows[number]], starts[rows[number] + 1]
+        into[places[number] : places[number] + stop - start] = octets[start:stop]
 
 
 @numba.njit(nogil=True, cache=True)

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from cxg_assets.ingest.errors import BadInput, shown
 
 CENSUS_ORDER = "census"
-ORDERS = (CENSUS_ORDER, "shuffled")
+FULLY_SHUFFLED = "fully_shuffled"
+ORDERS = (CENSUS_ORDER, "shuffled", FULLY_SHUFFLED)
 
 REST = "train"
 """The part of the cells that no list of `held_out` names."""
@@ -165,7 +166,7 @@ class Order:
 
     Attributes:
         kind: `census`: by soma_joinid. `shuffled`: pools of random rows of X tiles, shuffled inside, so that each tile
-            is still read once.
+            is still read once. `fully_shuffled`: as any permutation of the cells, by two passes.
         seed: Decides the order.
 
     Raises:

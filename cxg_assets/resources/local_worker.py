@@ -12,12 +12,12 @@ import threading
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 
-from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
+from cxg_assets.ingest.chunks.report import Result
 from cxg_assets.ingest.chunks.worker import IngestJob, Worker, import_ahead
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.plan.spans import Span
 
-Message = tuple[int | None, ChunkReport | ChunkFailure | Exception | None]
+Message = tuple[int | None, Result | Exception | None]
 """What a worker tells: the ticket of a span and a result of it, the error that ended it, or None at its end. Without a
 ticket: it is open."""
 

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cxg_assets import settings
-from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
+from cxg_assets.ingest.chunks.report import ChunkFailure, Result
 from cxg_assets.ingest.errors import BadInput, CxgError, Unreachable
-from cxg_assets.ingest.plan.chunk_plan import Chunk
-from cxg_assets.ingest.plan.spans import Span
+from cxg_assets.ingest.plan.spans import Item, Span
 from cxg_assets.resources.workers import (
     Died,
     Event,
@@ -48,8 +47,6 @@ MAX_IDLE_DEATHS = 3
 MAX_SILENCES = 3
 """A worker may find a store dead so often in a row; when all have, and nothing was stored, the rest is not tried."""
 
-Result = ChunkReport | ChunkFailure
-
 
 @dataclass(eq=False)
 class _Task:
@@ -57,7 +54,7 @@ class _Task:
 
     worker: PoolWorker
     attempt: int
-    left: list[Chunk]
+    left: list[Item]
 
 
 @dataclass(frozen=True)
@@ -199,11 +196,11 @@ class Pool:
         self._idle_deaths = 0
         chunk = next(chunk for chunk in task.left if chunk.key == event.result.chunk)
         task.left.remove(chunk)
-        if isinstance(event.result, ChunkReport):
+        if isinstance(event.result, ChunkFailure):
+            yield from self._retry([chunk], task, event.result.error)
+        else:
             self._silences = 0
             yield event.result
-        else:
-            yield from self._retry([chunk], task, event.result.error)
 
     def _ended(self, event: SpanEnded) -> Iterator[ChunkFailure]:
         task = self._tasks.pop(event.ticket)
@@ -265,7 +262,7 @@ class Pool:
             for chunk in span.chunks:
                 yield ChunkFailure(chunk=chunk.key, error=reason, worker="", attempt=span.attempt)
 
-    def _retry(self, chunks: Sequence[Chunk], task: _Task, reason: str) -> Iterator[ChunkFailure]:
+    def _retry(self, chunks: Sequence[Item], task: _Task, reason: str) -> Iterator[ChunkFailure]:
         """Queues chunks for another attempt, on another worker where there is one, or gives them up."""
         if not chunks:
             return

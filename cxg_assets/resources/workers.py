@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
+from cxg_assets.ingest.chunks.report import Result
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.plan.spans import Span
 
@@ -44,7 +44,7 @@ class Told:
     """One chunk of a span is stored or has failed."""
 
     ticket: int
-    result: ChunkReport | ChunkFailure
+    result: Result
 
 
 @dataclass(frozen=True)

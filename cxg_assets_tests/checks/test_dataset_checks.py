@@ -12,7 +12,8 @@ import pytest
 
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.layout import index_json_path
-from cxg_assets.ingest.plan.chunk_plan import Chunk, stored_sizes
+from cxg_assets.ingest.plan.chunk_plan import Chunk
+from cxg_assets.ingest.plan.stored import stored_sizes
 from cxg_assets.ingest.verify.chunks import N_COMPARED, sampled_chunks
 from cxg_assets.instance.partitions import chunk_record
 from cxg_assets.names import census_index_key, dataset_key, h5ad_chunks_key

@@ -19,9 +19,10 @@ from cxg_assets.ingest.dataset.manifest import read_manifest
 from cxg_assets.ingest.dataset.publish import publish
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.layout import card_path, subset_obs_path
-from cxg_assets.ingest.plan import ordering
+from cxg_assets.ingest.plan import cutting, ordering
 from cxg_assets.ingest.plan.making import store_plan
 from cxg_assets.ingest.plan.spans import Span
+from cxg_assets.ingest.pools.pieces import remove_pieces
 from cxg_assets.ingest.sampling import Order, Sample, Split
 from cxg_assets.ingest.selection.subset import part_field
 from cxg_assets.ingest.spec import SubsetSpec
@@ -62,12 +63,19 @@ def all_cells(census: soma.Collection) -> pd.DataFrame:
     return get_obs(census, HUMAN, value_filter=FILTER, column_names=["soma_joinid", "cell_type", "donor_id"])
 
 
-@pytest.fixture(scope="module")
-def chosen(ingest: Ingest, spec: Callable[..., SubsetSpec], tmp_path_factory: pytest.TempPathFactory) -> Ingested:
-    """A sample, split and shuffled, of which pools have three chunks."""
+@pytest.fixture(scope="module", params=["shuffled", "fully_shuffled"])
+def chosen(
+    ingest: Ingest,
+    spec: Callable[..., SubsetSpec],
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> Ingested:
+    """A sample, split and shuffled, of which pools have three chunks, and pieces a row of tiles."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(ordering, "POOL_NNZ", 3 * 60 * 2_000)
-        wanted = spec(value_filter=FILTER, sample=SAMPLE, split=SPLIT, order=Order(kind="shuffled"), chunk_size=60)
+        patched.setattr(cutting, "PIECE_NNZ", 1)
+        order = Order(kind=request.param)
+        wanted = spec(value_filter=FILTER, sample=SAMPLE, split=SPLIT, order=order, chunk_size=60)
         made = ingest(wanted, tmp_path_factory.mktemp("chosen").as_uri(), n_workers=3)
     assert not made.failures
     return made
@@ -146,7 +154,7 @@ def test_dataset_card_manifest_and_loader_know_the_parts(chosen: Ingested) -> No
     train, validation, test = chosen.subset.parts.values()
     assert f"train {train:,}, validation {validation:,}, test {test:,} cells" in card
     assert "| Sample | by cell_type, at_least 10, at_most 120, seed 3" in card
-    assert "| Order | shuffled, seed 0, in pools of 180 cells" in card
+    assert f"| Order | {chosen.spec.order.kind}, seed 0, in pools of 180 cells" in card
     loaded = load_dataset(chosen.store, chosen.spec.name, split="validation")
     cells: Any = anndata.concat(list(loaded.chunks([chunk.key for chunk in loaded.plan.chunks]).values()))
     assert len(cells) == validation
@@ -158,6 +166,8 @@ def test_dataset_card_manifest_and_loader_know_the_parts(chosen: Ingested) -> No
 
 def test_all_that_is_published_is_verified_deep(chosen: Ingested) -> None:
     dataset = publish(chosen.store, chosen.plan, chosen.reports, chosen.census)
+    if (pieces := chosen.job.pieces) is not None:
+        remove_pieces(chosen.store, pieces)
 
     assert verify(chosen.store, dataset, chosen.census) == []
 

@@ -9,8 +9,9 @@ import pytest
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.layout import index_json_path, index_path
-from cxg_assets.ingest.plan.chunk_plan import load_plan, stored_sizes
+from cxg_assets.ingest.plan.chunk_plan import load_plan
 from cxg_assets.ingest.plan.making import store_plan
+from cxg_assets.ingest.plan.stored import stored_sizes
 from cxg_assets.ingest.selection.index import as_indexed, load_index, make_index
 from cxg_assets.ingest.selection.subset import load_subset, make_subset
 from cxg_assets.ingest.spec import SubsetSpec

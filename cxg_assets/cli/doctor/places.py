@@ -13,8 +13,9 @@ from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.chunks.memory import file_bytes
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.finding import Finding
-from cxg_assets.ingest.plan.chunk_plan import Chunk, PlanHeader, stored_sizes
+from cxg_assets.ingest.plan.chunk_plan import Chunk, PlanHeader
 from cxg_assets.ingest.plan.preflight import preflight
+from cxg_assets.ingest.plan.stored import stored_sizes
 from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.storage.probe import SHORT, lacking, probe
 from cxg_assets.ingest.storage.store import StoreLocator

@@ -75,6 +75,25 @@ class ChunkFailure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PieceReport:
+    """A piece of the first of two passes is stored.
+
+    Attributes:
+        chunk: Key of the piece.
+        n_obs: Cells.
+        retries: How often a request was repeated.
+    """
+
+    chunk: str
+    n_obs: int
+    retries: int
+
+
+Result = ChunkReport | PieceReport | ChunkFailure
+"""What becomes of one thing in a span."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunSummary:
     """What one run over the chunks of a plan did.
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cxg_assets.ingest.chunks.pools import PoolRows, packed, tile_blocks
+from cxg_assets.ingest.pools.packed_rows import pack
+from cxg_assets.ingest.pools.pieces import PieceReader
+from cxg_assets.ingest.pools.pool_rows import PoolBlock, PoolRows, tile_blocks
 from cxg_assets.ingest.x.blocks import Block, plan_blocks
 from cxg_assets.ingest.x.csr import CsrRows
 from cxg_assets.ingest.x.reader import XReader
@@ -46,7 +48,8 @@ class RowFeed:
         joinids: np.ndarray,
         nnz: np.ndarray,
         thread: ThreadPoolExecutor,
-        pools: Iterator[Block] | None = None,
+        pools: Iterator[PoolBlock] | None = None,
+        pieces: PieceReader | None = None,
     ) -> None:
         """Begins to read the first block.
 
@@ -56,6 +59,7 @@ class RowFeed:
             nnz: (n_rows,) expected non-zeros of each row.
             thread: Reads; one block at a time.
             pools: Blocks of shuffled cells that are in memory together; None where joinids are in order.
+            pieces: What the first of two passes has made of the cells; None where one pass reads X.
         """
         self.read_seconds = 0.0
         self.read_retries = 0
@@ -63,7 +67,7 @@ class RowFeed:
         self._x = x
         self._joinids, self._nnz = joinids, nnz
         self._blocks = plan_blocks(joinids, nnz) if pools is None else pools
-        self._read = self._read_in_order if pools is None else self._read_pool
+        self._pieces = pieces
         self._thread = thread
         self._next = self._read_next()
         self._block: _ReadBlock | None = None
@@ -102,12 +106,11 @@ class RowFeed:
         block = next(self._blocks, None)
         if block is None:
             return None
-        rows = slice(block.start, block.stop)
-        return self._thread.submit(self._read_block, self._joinids[rows], self._nnz[rows])
+        return self._thread.submit(self._read_block, block)
 
-    def _read_block(self, joinids: np.ndarray, nnz: np.ndarray) -> _ReadBlock:
+    def _read_block(self, block: Block) -> _ReadBlock:
         began, before = time.perf_counter(), self._x.counters
-        rows, retries = self._read(joinids, nnz)
+        rows, retries = self._read(block)
         after = self._x.counters
         return _ReadBlock(
             rows=rows,
@@ -116,17 +119,22 @@ class RowFeed:
             nnz_decoded=after.nnz_decoded - before.nnz_decoded,
         )
 
-    def _read_in_order(self, joinids: np.ndarray, _nnz: np.ndarray) -> tuple[CsrRows, int]:
+    def _read(self, block: Block) -> tuple[CsrRows | PoolRows, int]:
         """Rows, and how often reading them was begun anew."""
-        return self._x.read_patiently(joinids)
+        joinids, nnz = (values[block.start : block.stop] for values in (self._joinids, self._nnz))
+        if not isinstance(block, PoolBlock):
+            return self._x.read_patiently(joinids)
+        if self._pieces is not None:
+            return self._pieces.read(block.pool, joinids), 0
+        return self._read_pool(joinids, nnz)
 
     def _read_pool(self, joinids: np.ndarray, nnz: np.ndarray) -> tuple[PoolRows, int]:
         in_order = np.argsort(joinids)
         joinids, nnz = joinids[in_order], nnz[in_order]
         pieces, n_retries = [], 0
         for block in tile_blocks(joinids, nnz):
-            rows, retries = self._read_in_order(joinids[block.start : block.stop], nnz)
-            pieces.append(packed(rows))
+            rows, retries = self._x.read_patiently(joinids[block.start : block.stop])
+            pieces.append(pack(rows))
             n_retries += retries
         order = np.empty_like(in_order)
         order[in_order] = np.arange(len(order))

@@ -6,56 +6,27 @@ Reading the next block, encoding this one and storing the last chunk run side by
 import contextlib
 import os
 import socket
-import threading
 import time
 from collections import deque
 from collections.abc import Collection, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.tiles import cell_nnz
 from cxg_assets.ingest.chunks.encoder import ChunkEncoder
-from cxg_assets.ingest.chunks.h5ad_template import Template, make_template
-from cxg_assets.ingest.chunks.pools import pool_blocks
-from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
+from cxg_assets.ingest.chunks.first_pass import make_piece
+from cxg_assets.ingest.chunks.job import N_UPLOADS, IngestJob, Opened, open_job
+from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport, PieceReport, Result
 from cxg_assets.ingest.chunks.row_feed import RowFeed
 from cxg_assets.ingest.chunks.stored_chunk import read_report, report_on
-from cxg_assets.ingest.errors import BadInput, CxgError, Unreachable
-from cxg_assets.ingest.layout import subset_var_path
-from cxg_assets.ingest.plan.chunk_plan import Chunk, PlanHeader
+from cxg_assets.ingest.errors import CxgError, Unreachable
+from cxg_assets.ingest.plan.chunk_plan import Chunk
 from cxg_assets.ingest.plan.spans import Span
-from cxg_assets.ingest.storage.feather import FeatherFile, feather_source
-from cxg_assets.ingest.storage.store import Store, StoreLocator
+from cxg_assets.ingest.plan.two_passes import Piece
+from cxg_assets.ingest.pools.pool_rows import pool_blocks
 from cxg_assets.ingest.x.csr import warm_up
-from cxg_assets.ingest.x.reader import BUFFER_BYTES, XReader
-
-N_UPLOADS = 2
-"""Chunks of a worker that are being stored at once; the next one waits, so that memory stays bounded."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class IngestJob:
-    """All that a worker needs to know besides its spans. Picklable.
-
-    Attributes:
-        census: The Census, pinned to the release's timestamp.
-        store: The destination.
-        header: What the chunks of the plan share.
-        n_threads: TileDB threads of a worker.
-        x_nnz: Non-zeros of the whole X array. A worker that opens another (the Census was replaced) makes nothing of
-            it; None is not compared.
-        replace: Chunks that lie there are damaged: put the new ones over them.
-    """
-
-    census: CensusLocator
-    store: StoreLocator
-    header: PlanHeader
-    n_threads: int = 1
-    x_nnz: int | None = None
-    replace: bool = False
 
 
 def import_ahead() -> None:
@@ -73,7 +44,7 @@ class Worker:
         self._job = job
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._resources = ExitStack()
-        self._opened: _Opened | None = None
+        self._opened: Opened | None = None
 
     def open(self) -> None:
         """Opens the Census and the subset, and encodes what the chunks share; once.
@@ -89,8 +60,8 @@ class Worker:
         self._opened = None
         self._resources.close()
 
-    def run(self, span: Span) -> Iterator[ChunkReport | ChunkFailure]:
-        """Makes the chunks of a span.
+    def run(self, span: Span) -> Iterator[Result]:
+        """Makes the chunks of a span, or a piece of the first of two passes.
 
         Yields:
             One result for each chunk of the span, in order, as soon as the chunk is stored or has failed. A chunk that
@@ -102,13 +73,31 @@ class Worker:
             CxgError: The Census or the subset cannot be opened.
         """
         self._open()
+        chunks: list[Chunk] = []
+        for item in span.chunks:
+            if isinstance(item, Piece):
+                yield self._make_piece(item, span.attempt)
+            else:
+                chunks.append(item)
+        if not chunks:
+            return
         n_done = 0
-        for result in self._run_pass(span.chunks, span.attempt):
+        for result in self._run_pass(chunks, span.attempt):
             yield result
             n_done += 1
         # Chunks share blocks, so the pass can have ended on a neighbour's cells: each that is left is read by itself.
-        for chunk in span.chunks[n_done:]:
+        for chunk in chunks[n_done:]:
             yield from self._run_pass((chunk,), span.attempt)
+
+    def _make_piece(self, piece: Piece, attempt: int) -> PieceReport | ChunkFailure:
+        assert self._job.pieces is not None  # such a span comes with such a job only
+        try:
+            n_retries = make_piece(self._job, self._open(), self._job.pieces, piece)
+        except (Unreachable, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is this piece's result
+            return self._failure(piece.key, attempt, error)
+        return PieceReport(chunk=piece.key, n_obs=piece.n_obs, retries=n_retries)
 
     def _run_pass(self, chunks: Sequence[Chunk], attempt: int) -> Iterator[ChunkReport | ChunkFailure]:
         """One pass over the Census, up to the first chunk that cannot be read or encoded.
@@ -126,7 +115,7 @@ class Worker:
                     except (Unreachable, MemoryError):
                         raise
                     except Exception as error:  # noqa: BLE001 - whatever it was, it is this chunk's result
-                        failure = self._failure(chunk, attempt, error)
+                        failure = self._failure(chunk.key, attempt, error)
                         break
                     if len(uploads) == N_UPLOADS:
                         yield uploads.popleft().result()
@@ -151,7 +140,7 @@ class Worker:
         opened = self._open()
         obs = opened.obs.pieces([(chunk.row_start, chunk.row_stop) for chunk in chunks])
         nnz, pools = cell_nnz(obs) * opened.x.share, pool_blocks(chunks, self._job.header.pool_obs)
-        rows = RowFeed(opened.x, obs["soma_joinid"].to_numpy(), nnz, opened.reading, pools)
+        rows = RowFeed(opened.x, obs["soma_joinid"].to_numpy(), nnz, opened.reading, pools, opened.pieces)
         with contextlib.closing(rows):
             start = 0
             for chunk in chunks:
@@ -188,7 +177,7 @@ class Worker:
         except (Unreachable, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, it is this chunk's result
-            return self._failure(chunk, attempt, error)
+            return self._failure(chunk.key, attempt, error)
         report = report_on(
             encoded.image,
             store,
@@ -211,14 +200,14 @@ class Worker:
             report = replace(report, n_bytes=found.n_bytes, sha256=found.sha256)
         return report
 
-    def _failure(self, chunk: Chunk, attempt: int, error: Exception) -> ChunkFailure:
+    def _failure(self, key: str, attempt: int, error: Exception) -> ChunkFailure:
         text = str(error) if isinstance(error, CxgError) else f"{type(error).__name__}: {error}"
-        return ChunkFailure(chunk=chunk.key, error=text, worker=self._name, attempt=attempt)
+        return ChunkFailure(chunk=key, error=text, worker=self._name, attempt=attempt)
 
-    def _open(self) -> "_Opened":
+    def _open(self) -> "Opened":
         if self._opened is None:
             with ExitStack() as stack:
-                self._opened = _open_job(self._job, stack)
+                self._opened = open_job(self._job, stack)
                 self._resources = stack.pop_all()
         return self._opened
 
@@ -235,47 +224,6 @@ class _Encoded:
     nnz_decoded: int
 
 
-@dataclass(frozen=True)
-class _Opened:
-    """What a worker keeps open for its whole life."""
-
-    store: Store
-    obs: FeatherFile
-    x: XReader
-    template: Template
-    reading: ThreadPoolExecutor
-    uploading: ThreadPoolExecutor
-
-
-def _open_job(job: IngestJob, stack: ExitStack) -> _Opened:
-    reading, uploading = (stack.enter_context(_started_threads(n)) for n in (1, N_UPLOADS))
-    header, store = job.header, job.store.open()
-    var_path = subset_var_path(header.subset.name, header.subset.fingerprint)
-    obs = stack.enter_context(FeatherFile(feather_source(store, header.obs_path)))
-    with store.local_copy(var_path) as path, FeatherFile(path) as file:
-        var = file.read()
-    warm_up()
-    array = job.census.open_x(header.x_uri, n_threads=job.n_threads, buffer_bytes=BUFFER_BYTES)
-    stack.enter_context(array)
-    if job.x_nnz is not None and array.nnz != job.x_nnz:
-        raise BadInput(
-            f"census {job.census.uri}: X/{header.layer} has {array.nnz:,} non-zeros, and had {job.x_nnz:,} when "
-            "this run began: the Census was replaced. Make index, subset and plan anew"
-        )
-    x = XReader(array, var["soma_joinid"].to_numpy())
-    template = make_template(
-        var,
-        obs.no_rows(),
-        x.dtype,
-        obs_columns=header.subset.selection.chunk_columns,
-        provenance=header.provenance,
-        compression=header.compression,
-        chunk_size=header.cells_of_first,
-        has_split=bool(header.subset.parts),
-    )
-    return _Opened(store, obs, x, template, reading, uploading)
-
-
 @contextlib.contextmanager
 def _waiting_for(futures: Collection[Future[Any]]) -> Iterator[None]:
     """At the end of the block waits for what is in the collection then."""
@@ -283,18 +231,3 @@ def _waiting_for(futures: Collection[Future[Any]]) -> Iterator[None]:
         yield
     finally:
         wait(list(futures))
-
-
-@contextlib.contextmanager
-def _started_threads(n_threads: int) -> Iterator[ThreadPoolExecutor]:
-    """An executor whose threads have all started; it waits for them at the end of the block.
-
-    Python starts a thread and waits for its first sign of life. Where memory has run out meanwhile, the thread dies
-    without one, and `start` waits for ever (CPython 3.11, seen in a worker). So workers start theirs while they open.
-    """
-    with ThreadPoolExecutor(n_threads) as executor:
-        all_there = threading.Barrier(n_threads + 1)
-        for _ in range(n_threads):
-            executor.submit(all_there.wait)
-        all_there.wait()
-        yield executor

@@ -27,9 +27,10 @@ from cxg_assets.ingest.layout import (
     subset_obs_path,
     subset_var_path,
 )
-from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, load_plan, unreferenced_paths
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, load_plan
 from cxg_assets.ingest.plan.plan_mark import split_marks, writers
 from cxg_assets.ingest.plan.published import read_dataset
+from cxg_assets.ingest.plan.stored import unreferenced_paths
 from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.storage.local import Listed, staged_files
 from cxg_assets.ingest.storage.store import Store

@@ -24,8 +24,9 @@ from cxg_assets.ingest.chunks.stored_chunk import require_chunk
 from cxg_assets.ingest.dataset.manifest import checksum, other_checksum, read_manifest
 from cxg_assets.ingest.errors import BadInput, CxgError, shown, shown_names
 from cxg_assets.ingest.layout import manifest_path
-from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, load_plan, stored_sizes
+from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, load_plan
 from cxg_assets.ingest.plan.published import read_dataset, remedy
+from cxg_assets.ingest.plan.stored import stored_sizes
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source
 from cxg_assets.ingest.storage.store import Store
 

@@ -17,8 +17,9 @@ from cxg_assets.ingest.dataset.manifest import (
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.finding import named
 from cxg_assets.ingest.layout import card_path, citations_path, dataset_path, manifest_path, subset_obs_path
-from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, PlanHeader, stored_sizes
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, PlanHeader
 from cxg_assets.ingest.plan.published import Dataset, remedy
+from cxg_assets.ingest.plan.stored import stored_sizes
 from cxg_assets.ingest.records import encode
 from cxg_assets.ingest.storage.feather import feather_source
 from cxg_assets.ingest.storage.store import Store

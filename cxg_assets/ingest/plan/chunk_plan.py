@@ -1,7 +1,7 @@
 """The chunk plan: which cells go to which chunk."""
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -11,12 +11,7 @@ import pyarrow.parquet as pq
 from cxg_assets.ingest.census.tiles import TILE
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.layout import (
-    card_path,
     chunk_path,
-    citations_path,
-    is_mark,
-    manifest_path,
-    plan_folder,
     plan_obs_path,
     plan_path,
     subset_obs_path,
@@ -24,13 +19,13 @@ from cxg_assets.ingest.layout import (
 from cxg_assets.ingest.plan.earlier_versions import upgraded_header
 from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION
 from cxg_assets.ingest.plan.mixing import Mixing
+from cxg_assets.ingest.plan.two_passes import TwoPasses
 from cxg_assets.ingest.records import decode, encode
 from cxg_assets.ingest.sampling import Order
 from cxg_assets.ingest.selection.subset import Subset
-from cxg_assets.ingest.storage.local import Listed
 from cxg_assets.ingest.storage.store import Store
 
-_HEADER = b"cxg_assets"
+_HEADER, _TWO_PASSES = b"cxg_assets", b"cxg_assets_two_passes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,10 +155,11 @@ class PlanHeader:
 
 @dataclass(frozen=True, kw_only=True)
 class ChunkPlan:
-    """A header and its chunks in order."""
+    """A header and its chunks in order; of fully shuffled cells also how two passes make them."""
 
     header: PlanHeader
     chunks: tuple[Chunk, ...]
+    two_passes: TwoPasses | None = None
 
     @property
     def amplification(self) -> float:
@@ -217,7 +213,8 @@ class ChunkPlan:
 def write_plan(plan: ChunkPlan, path: Path) -> None:
     """Writes a plan as parquet: a row a chunk, the header as JSON in the schema's metadata."""
     table = pa.Table.from_pylist([asdict(chunk) for chunk in plan.chunks], schema=CHUNK_SCHEMA)
-    pq.write_table(table.replace_schema_metadata({_HEADER: encode(plan.header)}), path)
+    passes = {} if plan.two_passes is None else {_TWO_PASSES: encode(plan.two_passes)}
+    pq.write_table(table.replace_schema_metadata({_HEADER: encode(plan.header), **passes}), path)
 
 
 def read_plan(path: Path) -> ChunkPlan:
@@ -231,12 +228,16 @@ def read_plan(path: Path) -> ChunkPlan:
 
 def _plan_of(table: pa.Table, name: str) -> ChunkPlan:
     remedy = "materialize chunk_plan again"
+    metadata = table.schema.metadata or {}
     try:
-        text = (table.schema.metadata or {})[_HEADER]
+        text = metadata[_HEADER]
         chunks = tuple(Chunk(**row) for row in table.to_pylist())
     except (KeyError, TypeError) as error:
         raise CxgError(f"{name} is not a chunk plan of this version of cxg_assets; {remedy}") from error
-    return ChunkPlan(header=decode(PlanHeader, text, path=name, remedy=remedy, upgrade=upgraded_header), chunks=chunks)
+    header = decode(PlanHeader, text, path=name, remedy=remedy, upgrade=upgraded_header)
+    passes = metadata.get(_TWO_PASSES)
+    two_passes = None if passes is None else decode(TwoPasses, passes, path=name, remedy=remedy)
+    return ChunkPlan(header=header, chunks=chunks, two_passes=two_passes)
 
 
 def load_plan(store: Store, subset_name: str, plan_id: str) -> ChunkPlan:
@@ -270,30 +271,3 @@ def _removed(store: Store, subset_name: str, plan_id: str) -> FileNotFoundError:
         f"after it was made, by cxg-assets prune or by hand; {store.follow_up('ingest', subset_name)} plans again "
         "and writes the missing chunks"
     )
-
-
-def stored_chunks(store: Store, plan: ChunkPlan) -> dict[str, Listed]:
-    """Sizes and times of the plan's chunks that are stored, by chunk key; one request for a thousand objects."""
-    objects = store.objects(plan_folder(plan.header.subset.name, plan.header.plan_id))
-    paths = {plan.path(chunk): chunk.key for chunk in plan.chunks}
-    return {paths[path]: listed for path, listed in objects.items() if path in paths}
-
-
-def stored_sizes(store: Store, plan: ChunkPlan) -> dict[str, int]:
-    """Sizes in bytes of the plan's chunks that are stored, by chunk key; one request for a thousand objects."""
-    return {key: listed.n_bytes for key, listed in stored_chunks(store, plan).items()}
-
-
-def unreferenced_paths(plan: ChunkPlan, sizes: Mapping[str, object]) -> list[str]:
-    """Objects in a plan's folder that the plan does not account for, also chunks of another fingerprint.
-
-    Marks of runs are not among them: `plan_mark.py` tells which of them count.
-
-    Args:
-        plan: The plan.
-        sizes: What lies in its folder, by path.
-    """
-    subset, plan_id = plan.header.subset.name, plan.header.plan_id
-    own = {path(subset, plan_id) for path in (plan_path, manifest_path, card_path, citations_path)}
-    own |= {plan.path(chunk) for chunk in plan.chunks} | {plan.header.obs_path}
-    return sorted(path for path in set(sizes) - own if not is_mark(path))

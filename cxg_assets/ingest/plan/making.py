@@ -13,11 +13,12 @@ from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.genes.vocabulary import padded_genes
 from cxg_assets.ingest.layout import N_DIGITS, plan_path, subset_obs_path, subset_var_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, PlanHeader, write_plan
+from cxg_assets.ingest.plan.cutting import plan_passes
 from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION, ChunkFingerprints
 from cxg_assets.ingest.plan.mixing import measure_mixing
 from cxg_assets.ingest.plan.ordering import Pools, write_ordered_obs
 from cxg_assets.ingest.quantities import counted
-from cxg_assets.ingest.sampling import CENSUS_ORDER
+from cxg_assets.ingest.sampling import CENSUS_ORDER, FULLY_SHUFFLED
 from cxg_assets.ingest.selection.subset import Subset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source
@@ -61,6 +62,7 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
     if spec.order.kind != CENSUS_ORDER:
         pools = Pools.of(subset.n_obs, _nnz(obs), spec.chunk_size)
         header = replace(header, order=spec.order, pool_obs=pools.n_obs)
+    subset_obs = obs
     if header.has_own_obs:
         write_ordered_obs(header, obs, ordered)
         obs = ordered
@@ -101,8 +103,13 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
                 start += len(joinids)
             if pools is not None:
                 n_pools += int(pools.number(np.array([n_obs - 1]))[0]) + 1
+    two_passes = None
+    if pools is not None and spec.order.kind == FULLY_SHUFFLED:
+        n_of_parts = list(subset.parts.values()) or [subset.n_obs]
+        two_passes = plan_passes(subset_obs, ordered, n_of_parts, pools, spec.order.seed)
     digest = hashlib.sha256("".join(chunk.fingerprint for chunk in chunks).encode()).hexdigest()
-    return ChunkPlan(header=replace(header, plan_id=digest[:N_DIGITS]), chunks=tuple(chunks))
+    header = replace(header, plan_id=digest[:N_DIGITS])
+    return ChunkPlan(header=header, chunks=tuple(chunks), two_passes=two_passes)
 
 
 def check_n_chunks(spec: SubsetSpec, n_obs: int) -> None:

@@ -14,12 +14,14 @@ import pyarrow as pa
 
 from cxg_assets.ingest.census.tiles import TILE
 from cxg_assets.ingest.plan.chunk_plan import PlanHeader
+from cxg_assets.ingest.plan.two_passes import CELLS
+from cxg_assets.ingest.sampling import FULLY_SHUFFLED
 from cxg_assets.ingest.selection.subset import ROWS_PER_BATCH
 from cxg_assets.ingest.spec import SPLIT
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, write_feather
 
-POOL_NNZ = 50_000_000
-"""Non-zeros of a pool, about 30,000 cells: 200 MB of counts as a worker holds them, and it holds two pools. Not a
+POOL_NNZ = 100_000_000
+"""Non-zeros of a pool, about 60,000 cells: 210 MB of counts as a worker holds them, and it holds two pools. Not a
 setting: it decides the order."""
 
 ROWS_PER_FILE = 1_000_000
@@ -28,7 +30,9 @@ ROWS_PER_FILE = 1_000_000
 _BATCHES = 8
 """Batches of a subset that are spread at once."""
 
-_TILES, _CELLS = 3, 4
+_TILES = 3
+"""Purpose of `hash_cells` for the order of rows of tiles."""
+
 _MAJOR, _MINOR = "\0major", "\0minor"
 
 Keys = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -69,6 +73,14 @@ class Pools:
             return rows // self.n_obs
         return rows // self.chunk_size * -(-self.chunk_size // self.n_obs) + rows % self.chunk_size // self.n_obs
 
+    def first_rows(self, n_obs: int) -> np.ndarray:
+        """The first rows of the pools of a part with so many cells, (n_pools,) int64."""
+        if self.n_obs >= self.chunk_size:
+            return np.arange(0, n_obs, self.n_obs)
+        in_chunk = np.arange(0, self.chunk_size, self.n_obs)
+        rows = (np.arange(0, n_obs, self.chunk_size)[:, None] + in_chunk).ravel()
+        return rows[rows < n_obs]
+
 
 def write_ordered_obs(header: PlanHeader, obs: FeatherSource, path: Path) -> None:
     """Writes the obs file of a plan.
@@ -96,6 +108,16 @@ def _keys_of(header: PlanHeader, obs: FeatherSource) -> tuple[Keys, int]:
         return lambda joinids, parts: _by_place(places(np.zeros_like(joinids), parts)), ROWS_PER_FILE
     from cxg_assets.ingest.choice.draws import hash_cells
 
+    if header.order.kind == FULLY_SHUFFLED:
+        n_files = n_of_parts // ROWS_PER_FILE + 1
+        first_file = np.cumsum(n_files) - n_files
+
+        def full_keys(joinids: np.ndarray, parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            hashes = hash_cells(joinids, header.order.seed, CELLS)
+            in_part = (hashes >> np.uint64(32)).astype(np.int64) * n_files[parts] >> 32
+            return first_file[parts] + in_part, hashes
+
+        return full_keys, ROWS_PER_FILE
     counts = _count_tiles(obs, len(n_of_parts))
     drawn = np.argsort(hash_cells(np.arange(counts.shape[1]), header.order.seed, _TILES))
     starts = np.empty_like(counts)
@@ -107,7 +129,7 @@ def _keys_of(header: PlanHeader, obs: FeatherSource) -> tuple[Keys, int]:
 
     def keys(joinids: np.ndarray, parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         in_part = places(joinids // TILE, parts)
-        return first_pool[parts] + pools.number(in_part), hash_cells(joinids, header.order.seed, _CELLS)
+        return first_pool[parts] + pools.number(in_part), hash_cells(joinids, header.order.seed, CELLS)
 
     return keys, header.pool_obs
 

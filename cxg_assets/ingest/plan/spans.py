@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cxg_assets.ingest.plan.chunk_plan import Chunk
+from cxg_assets.ingest.plan.two_passes import Piece
 
 SPAN_NNZ = 50_000_000
 """Non-zeros of a span, about 30,000 cells: seconds of work, so that a lost worker costs little."""
@@ -17,11 +18,18 @@ SHORT_SPAN_NNZ = 13_000_000
 neighbours too), so shorter ones are only made where a worker would have nothing to do."""
 
 
+Item = Chunk | Piece
+"""What a worker makes: has a key, and cells."""
+
+
 @dataclass(frozen=True)
 class Span:
-    """Chunks in plan order that one worker reads in one pass; `attempt` counts from 1."""
+    """What one worker reads in one pass: chunks in plan order, or a piece of the first pass that shuffles cells fully.
 
-    chunks: tuple[Chunk, ...]
+    `attempt` counts from 1.
+    """
+
+    chunks: tuple[Item, ...]
     attempt: int = 1
 
 

@@ -22,8 +22,9 @@ from cxg_assets.ingest.layout import (
     subset_obs_path,
     subset_var_path,
 )
-from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, load_plan, stored_sizes, unreferenced_paths
+from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, load_plan
 from cxg_assets.ingest.plan.published import Dataset, read_dataset
+from cxg_assets.ingest.plan.stored import stored_sizes, unreferenced_paths
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.ingest.verify.against_census import open_census_cells
 

@@ -13,8 +13,8 @@ from cxg_assets.ingest.census.release import read_release
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.chunks.worker import IngestJob, Worker
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.plan.chunk_plan import stored_sizes
 from cxg_assets.ingest.plan.spans import Span
+from cxg_assets.ingest.plan.stored import stored_sizes
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import FINGERPRINT_ATTRIBUTE, Store, StoreLocator
 from cxg_assets_tests.conftest import BLOOD_NORMAL, FRAGMENT_EDGE, N_OBS, Bucket, Ingest

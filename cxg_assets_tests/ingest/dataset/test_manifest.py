@@ -15,7 +15,7 @@ from cxg_assets.ingest.dataset.manifest import (
     read_manifest,
     totals,
 )
-from cxg_assets.ingest.plan.chunk_plan import stored_sizes
+from cxg_assets.ingest.plan.stored import stored_sizes
 from cxg_assets_tests.ingested import Ingested
 
 

@@ -1,5 +1,6 @@
 """The order of a plan's cells, against pandas: parts one after the other, pools of rows of tiles, mixed inside."""
 
+import itertools
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,8 @@ from hypothesis import strategies as st
 
 from cxg_assets.ingest.census.tiles import TILE
 from cxg_assets.ingest.choice.draws import hash_cells
-from cxg_assets.ingest.plan import ordering
-from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
+from cxg_assets.ingest.plan import cutting, ordering
+from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan
 from cxg_assets.ingest.plan.making import make_plan
 from cxg_assets.ingest.plan.spans import plan_spans
 from cxg_assets.ingest.sampling import Order, Split
@@ -34,6 +35,7 @@ def small_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as patched:
         patched.setattr(ordering, "POOL_NNZ", 3_000)
         patched.setattr(ordering, "ROWS_PER_FILE", 700)
+        patched.setattr(cutting, "PIECE_NNZ", 9_000)
         patched.setattr(ordering, "ROWS_PER_BATCH", 128)
         yield
 
@@ -80,6 +82,9 @@ def reference(obs: pd.DataFrame, order: Order, plan: ChunkPlan) -> list[int]:
     cells = obs.assign(part=obs.split if "split" in obs else 0, tile=obs.soma_joinid // TILE)
     if order.kind == "census":
         return cells.sort_values(["part", "soma_joinid"]).soma_joinid.tolist()
+    if order.kind == "fully_shuffled":
+        hashes = hash_cells(cells.soma_joinid.to_numpy(), order.seed, 4)
+        return cells.assign(cell=hashes).sort_values(["part", "cell"]).soma_joinid.tolist()
     tiles = pd.Series(hash_cells(np.arange(int(cells.tile.max()) + 1), order.seed, 3))
     cells = cells.assign(drawn=cells.tile.map(tiles), cell=hash_cells(cells.soma_joinid.to_numpy(), order.seed, 4))
     cells = cells.sort_values(["part", "drawn", "soma_joinid"])
@@ -109,7 +114,7 @@ def _cells(seed: int, n_obs: int, spread: int, *, has_split: bool) -> pd.DataFra
 
 
 @pytest.mark.usefixtures("small_files")
-@pytest.mark.parametrize("kind", ["census", "shuffled"])
+@pytest.mark.parametrize("kind", ["census", "shuffled", "fully_shuffled"])
 @pytest.mark.parametrize("chunk_size", [7, 64, 1_000])
 @pytest.mark.parametrize("seed", range(4))
 def test_the_order_is_that_of_pandas(kind: str, chunk_size: int, seed: int) -> None:
@@ -142,8 +147,36 @@ def test_a_chunk_is_of_one_part_and_one_pool_and_spans_do_not_cut_pools(
     assert max(chunk.n_obs for chunk in plan.chunks) <= plan.header.cells_of_first
     spans = plan_spans(plan.chunks, n_workers)
     assert [chunk for span in spans for chunk in span.chunks] == list(plan.chunks)
-    pools = [{chunk.pool for chunk in span.chunks} for span in spans]
+    pools = [{chunk.pool for chunk in span.chunks if isinstance(chunk, Chunk)} for span in spans]
     assert sum(map(len, pools)) == len(set().union(*pools))
+
+
+@pytest.mark.usefixtures("small_files")
+@settings(max_examples=40, deadline=None)
+@given(obs=CELLS, chunk_size=st.integers(1, 500), seed=st.integers(0, 5))
+def test_two_passes_cut_the_cells_into_whole_tiles_and_into_the_pools_of_the_plan(
+    obs: pd.DataFrame, chunk_size: int, seed: int
+) -> None:
+    plan, found = ordered(obs, order=Order(kind="fully_shuffled", seed=seed), chunk_size=chunk_size)
+    passes = plan.two_passes
+    assert passes is not None
+
+    assert [(piece.row_start, piece.row_stop) for piece in passes.pieces] == [
+        (start, stop) for start, stop in itertools.pairwise((0, *passes.piece_stops))
+    ]
+    tiles = (obs.soma_joinid // TILE).to_numpy()
+    assert passes.piece_stops[-1] == len(obs)
+    assert all(tiles[stop - 1] != tiles[stop] for stop in passes.piece_stops[:-1])
+    sums = [obs.nnz[piece.row_start : piece.row_stop].sum() for piece in passes.pieces]
+    assert all(total >= 9_000 for total in sums[:-1])
+    parts = found.split.cat.codes.to_numpy() if "split" in obs else np.zeros(len(obs), int)
+    pools = passes.pools(found.soma_joinid.to_numpy(), parts.astype(np.int64))
+    per_pool = int(plan.header.pool_obs or 0)
+    for chunk in plan.chunks:
+        assert chunk.pool is not None
+        in_chunk = np.arange(chunk.n_obs)
+        expected = chunk.pool + (in_chunk // per_pool if per_pool < chunk_size else 0 * in_chunk)
+        assert pools[chunk.row_start : chunk.row_stop].tolist() == expected.tolist()
 
 
 def test_another_seed_is_another_order_and_the_same_seed_the_same_plan() -> None:

@@ -15,9 +15,9 @@ from cxg_assets.ingest.dataset.prune import prune
 from cxg_assets.ingest.errors import StoreError
 from cxg_assets.ingest.layout import is_mark, mark_path, plan_folder
 from cxg_assets.ingest.plan import plan_mark
-from cxg_assets.ingest.plan.chunk_plan import stored_sizes
 from cxg_assets.ingest.plan.plan_mark import marked, split_marks
 from cxg_assets.ingest.plan.spans import Span
+from cxg_assets.ingest.plan.stored import stored_sizes
 from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets_tests.conftest import BLOOD_NORMAL, Bucket, Ingest
 from cxg_assets_tests.ingest.four_plans import MakeSpec

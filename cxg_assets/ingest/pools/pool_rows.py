@@ -7,6 +7,7 @@ import numpy as np
 
 from cxg_assets.ingest.census.tiles import TILE
 from cxg_assets.ingest.plan.chunk_plan import Chunk
+from cxg_assets.ingest.pools.packed_rows import PackedRows, unpack_into
 from cxg_assets.ingest.x.blocks import BLOCK_NNZ, Block
 from cxg_assets.ingest.x.csr import CsrRows
 
@@ -14,7 +15,14 @@ ROWS_AT_ONCE = 2_048
 """Rows that are copied out of a pool at once: 26 MB of usual cells."""
 
 
-def pool_blocks(chunks: Sequence[Chunk], pool_obs: int | None) -> Iterator[Block] | None:
+@dataclass(frozen=True)
+class PoolBlock(Block):
+    """The rows of a pool, or of what is wanted of it."""
+
+    pool: int
+
+
+def pool_blocks(chunks: Sequence[Chunk], pool_obs: int | None) -> Iterator[PoolBlock] | None:
     """The rows of chunks that are read together: those of each pool. None for chunks in census order.
 
     Args:
@@ -24,15 +32,16 @@ def pool_blocks(chunks: Sequence[Chunk], pool_obs: int | None) -> Iterator[Block
     return None if pool_obs is None else _pool_blocks(chunks, pool_obs)
 
 
-def _pool_blocks(chunks: Sequence[Chunk], pool_obs: int) -> Iterator[Block]:
+def _pool_blocks(chunks: Sequence[Chunk], pool_obs: int) -> Iterator[PoolBlock]:
     start = stop = 0
     for number, chunk in enumerate(chunks):
         stop += chunk.n_obs
         if number + 1 < len(chunks) and chunks[number + 1].pool == chunk.pool:
             continue
         # A chunk that is larger than a pool is several of them.
-        for first in range(start, stop, pool_obs):
-            yield Block(first, min(first + pool_obs, stop))
+        assert chunk.pool is not None
+        for pool, first in enumerate(range(start, stop, pool_obs), chunk.pool):
+            yield PoolBlock(first, min(first + pool_obs, stop), pool)
         start = stop
 
 
@@ -55,29 +64,17 @@ def tile_blocks(joinids: np.ndarray, nnz: np.ndarray, budget: int = BLOCK_NNZ) -
     yield Block(start, len(tiles))
 
 
-def packed(rows: CsrRows) -> CsrRows:
-    """The same rows in half the memory, where the columns and the counts fit into 16 bits."""
-    indices = rows.indices.astype(np.uint16)
-    if not np.array_equal(indices, rows.indices):
-        indices = rows.indices
-    with np.errstate(invalid="ignore"):
-        data = rows.data.astype(np.uint16)
-    if not np.array_equal(data, rows.data):
-        data = rows.data
-    return CsrRows(rows.indptr, indices, data)
-
-
 @dataclass(frozen=True, eq=False)
 class PoolRows:
     """The rows of a pool, held as they were read.
 
     Attributes:
-        pieces: Rows of X, `packed`, in the order of their joinids.
+        pieces: Rows of X in the order of their joinids.
         order: (n_rows,) int64: which of them each row is.
         dtype: Type of the layer's values.
     """
 
-    pieces: Sequence[CsrRows]
+    pieces: Sequence[PackedRows]
     order: np.ndarray
     dtype: np.dtype
 
@@ -92,20 +89,16 @@ class PoolRows:
             yield self._rows(self.order[first : min(first + ROWS_AT_ONCE, stop)])
 
     def _rows(self, wanted: np.ndarray) -> CsrRows:
-        from cxg_assets.ingest import loops
-
         ends = np.cumsum([piece.n_rows for piece in self.pieces])
         piece_of = np.searchsorted(ends, wanted, side="right")
         row_of = wanted - (ends - [piece.n_rows for piece in self.pieces])[piece_of]
+        here = [(self.pieces[number], np.flatnonzero(piece_of == number)) for number in np.unique(piece_of)]
         lengths = np.empty(len(wanted), np.int64)
-        for number in np.unique(piece_of):
-            is_here, indptr = piece_of == number, self.pieces[number].indptr
-            lengths[is_here] = indptr[row_of[is_here] + 1] - indptr[row_of[is_here]]
+        for piece, rows in here:
+            lengths[rows] = piece.lengths[row_of[rows]]
         indptr = np.append(0, np.cumsum(lengths))
         indices = np.empty(indptr[-1], np.int32)
         data = np.empty(indptr[-1], self.dtype)
-        for number in np.unique(piece_of):
-            piece, is_here = self.pieces[number], piece_of == number
-            to = indptr[:-1][is_here]
-            loops.copy_rows(piece.indptr, piece.indices, piece.data, row_of[is_here], to, indices, data)
+        for piece, rows in here:
+            unpack_into(piece, row_of[rows], indptr[rows], indices, data)
         return CsrRows(indptr, indices, data)

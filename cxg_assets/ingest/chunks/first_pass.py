@@ -1,0 +1,56 @@
+"""The first of two passes over fully shuffled cells: a piece in census order, kept sorted by pool."""
+
+import numpy as np
+
+from cxg_assets.ingest.census.tiles import cell_nnz
+from cxg_assets.ingest.chunks.job import IngestJob, Opened
+from cxg_assets.ingest.chunks.row_feed import RowFeed
+from cxg_assets.ingest.layout import subset_obs_path
+from cxg_assets.ingest.plan.ordering import parts_of
+from cxg_assets.ingest.plan.two_passes import Piece
+from cxg_assets.ingest.pools.packed_rows import PackedRows, pack, unpack
+from cxg_assets.ingest.pools.piece_file import piece_image
+from cxg_assets.ingest.pools.pieces import PieceSet
+from cxg_assets.ingest.spec import SPLIT
+from cxg_assets.ingest.storage.feather import FeatherFile, feather_source
+
+
+def make_piece(job: IngestJob, opened: Opened, pieces: PieceSet, piece: Piece) -> int:
+    """Reads the cells of a piece that are of the set's pools, and stores them.
+
+    Returns:
+        How often a request was repeated.
+
+    Raises:
+        CxgError: The Census or the destination did not do what was asked.
+    """
+    joinids, nnz, pools = _cells_of(job, opened, pieces, piece)
+    sections = np.searchsorted(pieces.pools, pools)
+    feed = RowFeed(opened.x, joinids, nnz * opened.x.share, opened.reading)
+    try:
+        blocks = [pack(rows) for rows in feed.take(len(joinids))]
+    finally:
+        feed.close()
+    blocks = blocks or [PackedRows(np.empty(0, np.int32), np.zeros(1, np.int64), np.empty(0, np.uint8), 0)]
+    if len({block.width for block in blocks}) > 1:
+        blocks = [pack(unpack(block, opened.x.dtype), as_counts=False) for block in blocks]
+    image = piece_image(blocks, joinids, sections, len(pieces.pools))
+    del blocks
+    return opened.store.put(pieces.path(piece), image) + feed.read_retries
+
+
+def _cells_of(
+    job: IngestJob, opened: Opened, pieces: PieceSet, piece: Piece
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Joinids, expected non-zeros and pools of the cells of a piece that are of the set's pools, each (n,) int64."""
+    subset = job.header.subset
+    source = feather_source(opened.store, subset_obs_path(subset.name, subset.fingerprint))
+    with FeatherFile(source) as whole:
+        columns = [name for name in ("soma_joinid", "nnz", SPLIT) if name in whole.schema.names]
+    with FeatherFile(source, columns=columns) as file:
+        obs = file.rows(piece.row_start, piece.row_stop)
+    joinids = obs["soma_joinid"].to_numpy()
+    parts = np.concatenate([parts_of(batch) for batch in obs.to_batches()])
+    pools = pieces.two_passes.pools(joinids, parts)
+    is_wanted = np.isin(pools, pieces.pools)
+    return joinids[is_wanted], cell_nnz(obs)[is_wanted], pools[is_wanted]

@@ -1,0 +1,110 @@
+"""What a worker is told, and what it keeps open for it."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from cxg_assets.ingest.census.census import CensusLocator
+from cxg_assets.ingest.chunks.h5ad_template import Template, make_template
+from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.layout import subset_var_path
+from cxg_assets.ingest.plan.chunk_plan import PlanHeader
+from cxg_assets.ingest.pools.pieces import PieceReader, PieceSet
+from cxg_assets.ingest.storage.feather import FeatherFile, feather_source
+from cxg_assets.ingest.storage.store import Store, StoreLocator
+from cxg_assets.ingest.x.csr import warm_up
+from cxg_assets.ingest.x.reader import BUFFER_BYTES, XReader
+
+N_UPLOADS = 2
+"""Chunks of a worker that are being stored at once; the next one waits, so that memory stays bounded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestJob:
+    """All that a worker needs to know besides its spans. Picklable.
+
+    Attributes:
+        census: The Census, pinned to the release's timestamp.
+        store: The destination.
+        header: What the chunks of the plan share.
+        n_threads: TileDB threads of a worker.
+        x_nnz: Non-zeros of the whole X array. A worker that opens another (the Census was replaced) makes nothing of
+            it; None is not compared.
+        pieces: Of fully shuffled cells, what the first pass makes and the second reads.
+        replace: Chunks that lie there are damaged: put the new ones over them.
+    """
+
+    census: CensusLocator
+    store: StoreLocator
+    header: PlanHeader
+    n_threads: int = 1
+    x_nnz: int | None = None
+    replace: bool = False
+    pieces: PieceSet | None = None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a worker keeps open for its whole life."""
+
+    store: Store
+    obs: FeatherFile
+    x: XReader
+    template: Template
+    reading: ThreadPoolExecutor
+    uploading: ThreadPoolExecutor
+    pieces: PieceReader | None
+
+
+def open_job(job: IngestJob, stack: ExitStack) -> Opened:
+    """Opens the Census and the subset, and encodes what the chunks share; the stack closes them.
+
+    Raises:
+        BadInput: The Census is not the one that the run began with.
+        CxgError: The Census or the subset cannot be opened.
+    """
+    reading, uploading = (stack.enter_context(_started_threads(n)) for n in (1, N_UPLOADS))
+    header, store = job.header, job.store.open()
+    var_path = subset_var_path(header.subset.name, header.subset.fingerprint)
+    obs = stack.enter_context(FeatherFile(feather_source(store, header.obs_path)))
+    with store.local_copy(var_path) as path, FeatherFile(path) as file:
+        var = file.read()
+    warm_up()
+    array = job.census.open_x(header.x_uri, n_threads=job.n_threads, buffer_bytes=BUFFER_BYTES)
+    stack.enter_context(array)
+    if job.x_nnz is not None and array.nnz != job.x_nnz:
+        raise BadInput(
+            f"census {job.census.uri}: X/{header.layer} has {array.nnz:,} non-zeros, and had {job.x_nnz:,} when "
+            "this run began: the Census was replaced. Make index, subset and plan anew"
+        )
+    x = XReader(array, var["soma_joinid"].to_numpy())
+    template = make_template(
+        var,
+        obs.no_rows(),
+        x.dtype,
+        obs_columns=header.subset.selection.chunk_columns,
+        provenance=header.provenance,
+        compression=header.compression,
+        chunk_size=header.cells_of_first,
+        has_split=bool(header.subset.parts),
+    )
+    pieces = None if job.pieces is None else PieceReader(store, job.pieces, x.dtype)
+    return Opened(store, obs, x, template, reading, uploading, pieces)
+
+
+@contextlib.contextmanager
+def _started_threads(n_threads: int) -> Iterator[ThreadPoolExecutor]:
+    """An executor whose threads have all started; it waits for them at the end of the block.
+
+    Python starts a thread and waits for its first sign of life. Where memory has run out meanwhile, the thread dies
+    without one, and `start` waits for ever (CPython 3.11, seen in a worker). So workers start theirs while they open.
+    """
+    with ThreadPoolExecutor(n_threads) as executor:
+        all_there = threading.Barrier(n_threads + 1)
+        for _ in range(n_threads):
+            executor.submit(all_there.wait)
+        all_there.wait()
+        yield executor
