@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from cxg_assets.ingest.choice.sample import sample_cells as sample_cells
     from cxg_assets.ingest.choice.split import SplitCells as SplitCells
     from cxg_assets.ingest.choice.split import split_cells as split_cells
+    from cxg_assets.ingest.chunks.job import IngestJob as IngestJob
     from cxg_assets.ingest.chunks.report import ChunkFailure as ChunkFailure
     from cxg_assets.ingest.chunks.report import ChunkReport as ChunkReport
-    from cxg_assets.ingest.chunks.worker import IngestJob as IngestJob
     from cxg_assets.ingest.chunks.worker import Worker as Worker
     from cxg_assets.ingest.dataset.load import LoadedDataset as LoadedDataset
     from cxg_assets.ingest.dataset.load import load_dataset as load_dataset
@@ -75,7 +75,8 @@ _NAMES = {
     "plan.stored": ("stored_sizes",),
     "plan.making": ("store_plan",),
     "plan.spans": ("Span", "plan_spans"),
-    "chunks.worker": ("IngestJob", "Worker"),
+    "chunks.job": ("IngestJob",),
+    "chunks.worker": ("Worker",),
     "chunks.report": ("ChunkReport", "ChunkFailure"),
     "dataset.manifest": ("IncompleteDataset",),
     "plan.published": ("Dataset", "read_dataset"),
