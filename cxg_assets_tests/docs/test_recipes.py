@@ -7,25 +7,38 @@ from pathlib import Path
 from typing import Any
 
 import cellxgene_census
+import cellxgene_census.experimental.pp
+import pandas as pd
 import pytest
+import scanpy
 import tiledbsoma as soma
 
 from cxg_assets.cli.project import Subset, load_subset
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.dataset.estimate import Estimate, estimate
+from cxg_assets.ingest.dataset.load import load_table
 from cxg_assets.ingest.filters.value_filter import ValueFilter, parse_filter
+from cxg_assets.ingest.gene_selection import HighlyVariable
 from cxg_assets.ingest.genes.select import select_genes
+from cxg_assets.ingest.layout import subset_obs_path, subset_var_path
 from cxg_assets.ingest.sampling import Sample
 from cxg_assets.ingest.selection.index import make_index
 from cxg_assets.ingest.selection.obs_rows import parse_obs_filter
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
-from cxg_assets.ingest.storage.store import Store
+from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets_tests.cli.command import use_defs
+from cxg_assets_tests.ingested import plan_subset
+
+get_highly_variable_genes: Any = cellxgene_census.experimental.pp.get_highly_variable_genes
+get_obs: Any = cellxgene_census.get_obs
+get_var: Any = cellxgene_census.get_var
 
 RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
 NAMES = sorted(path.parent.name for path in RECIPES.glob("*/defs.yaml"))
 
-CHUNK_SIZES = {"tahoe_x1": 100_000, "sctab": 20_000, "bionemo_geneformer": 20_000}
+CHUNK_SIZES = {"tahoe_x1": 100_000} | dict.fromkeys(
+    ("sctab", "bionemo_geneformer", "czi_geneformer", "autoencodix", "scprint", "uce", "state_zeroshot"), 20_000
+)
 """Of those that are not scGPT's."""
 
 TISSUES = ("heart", "blood", "brain", "lung", "kidney", "intestine", "pancreas")
@@ -161,3 +174,100 @@ def test_bionemos_held_out_cells_are_whole_datasets(copied: Path, release: Relea
     assert found.n_obs == len(obs)
     sizes = obs.dataset_id.value_counts()
     assert found.parts["test"] in set(sizes)
+
+
+@pytest.fixture(scope="module")
+def all_obs(release: Release) -> pd.DataFrame:
+    """obs of the primary cells, by the Census's own client."""
+    with cellxgene_census.open_soma(uri=release.uri) as census:
+        return get_obs(census, "homo_sapiens", value_filter="is_primary_data == True")
+
+
+def kept_obs(recipe: str, release: Release, index_store: Store, folder: Path, **changes: Any) -> pd.DataFrame:
+    """The obs file of a recipe's subset."""
+    store = StoreLocator(url=folder.as_uri())
+    spec = replace(load_subset(recipe).spec, **changes)
+    subset, _ = plan_subset(spec, release, index_store, store)
+    return load_table(store.open(), subset_obs_path(spec.name, subset.fingerprint)).to_pandas()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "by", "at_most"),
+    [("czi_geneformer", ["cell_type"], 2_500), ("autoencodix", ["cell_type", "tissue", "sex", "disease"], 1_000)],
+)
+def test_a_recipe_with_a_cap_keeps_so_many_of_each_group(
+    recipe: str,
+    by: list[str],
+    at_most: int,
+    copied: Path,
+    release: Release,
+    index_store: Store,
+    all_obs: pd.DataFrame,
+    tmp_path: Path,
+) -> None:
+    assert load_subset(recipe).spec.sample == Sample(by=tuple(by), at_most=at_most)
+    # The demo census has no group with so many.
+    sample = Sample(by=tuple(by), at_most=7)
+    kept = kept_obs(recipe, release, index_store, tmp_path, sample=sample, obs_columns=tuple(by))
+
+    expected = all_obs.groupby(by, observed=True).size().clip(upper=7)
+    assert kept.groupby(by, observed=True).size().to_dict() == expected.to_dict()
+    assert len(kept) < len(all_obs)
+
+
+def test_scprints_cells_are_those_of_scanpy_and_of_datasets_with_100_cells(
+    copied: Path, release: Release, index_store: Store, all_obs: pd.DataFrame, tmp_path: Path
+) -> None:
+    kept = kept_obs("scprint", release, index_store, tmp_path)
+
+    with cellxgene_census.open_soma(uri=release.uri) as census:
+        wanted = all_obs[all_obs.nnz >= 200]
+        cells: Any = cellxgene_census.get_anndata(census, "homo_sapiens", obs_coords=wanted.soma_joinid.tolist())
+    cells.var["mt"] = cells.var.feature_name.str.startswith("MT-")
+    scanpy.pp.calculate_qc_metrics(cells, qc_vars=["mt"], percent_top=None, log1p=False, inplace=True)
+    obs = cells.obs[cells.obs.pct_counts_mt <= 8]
+    for column in ("raw_sum", "nnz", "pct_counts_mt"):
+        groups = obs.groupby("dataset_id", observed=True)[column]
+        distance = (obs[column] - groups.transform("median")).abs()
+        deviation = distance.groupby(obs.dataset_id, observed=True).transform("median")
+        obs = obs.assign(**{f"{column}_outlier": distance > 5 * deviation})
+    obs = obs[~obs[[name for name in obs if name.endswith("_outlier")]].any(axis=1)]
+    obs = obs[obs.groupby("dataset_id", observed=True).soma_joinid.transform("size") >= 100]
+    assert kept.soma_joinid.tolist() == sorted(obs.soma_joinid)
+    assert 0 < len(kept) < len(wanted)
+
+
+def test_uces_genes_are_those_of_the_censuss_own_function(
+    copied: Path, release: Release, index_store: Store, all_obs: pd.DataFrame, tmp_path: Path
+) -> None:
+    spec = load_subset("uce").spec
+    assert spec.genes is not None
+    assert spec.genes.highly_variable == HighlyVariable(n_top_genes=12_000, batch=("dataset_id",))
+    few = replace(spec, genes=GeneSelection(highly_variable=HighlyVariable(n_top_genes=300, batch=("dataset_id",))))
+
+    store = StoreLocator(url=tmp_path.as_uri())
+    subset, _ = plan_subset(few, release, index_store, store)
+
+    genes = load_table(store.open(), subset_var_path(few.name, subset.fingerprint))
+    with cellxgene_census.open_soma(uri=release.uri) as census:
+        expected = get_highly_variable_genes(
+            census,
+            "homo_sapiens",
+            n_top_genes=300,
+            batch_key="dataset_id",
+            obs_coords=all_obs[all_obs.nnz >= 200].soma_joinid.tolist(),
+        )
+        var = get_var(census, "homo_sapiens", column_names=["soma_joinid", "feature_id"])
+    top = var.set_index("soma_joinid").feature_id[expected.highly_variable.to_numpy()]
+    assert sorted(genes["feature_id"].to_pylist()) == sorted(top)
+
+
+def test_states_held_out_cell_types_are_in_their_parts_whole(
+    copied: Path, release: Release, index_store: Store, all_obs: pd.DataFrame, tmp_path: Path
+) -> None:
+    kept = kept_obs("state_zeroshot", release, index_store, tmp_path)
+
+    part_of = {"non-classical monocyte": "val", "natural killer cell": "test", "B cell": "test"}
+    assert len(kept) == len(all_obs)
+    assert kept.split.tolist() == [part_of.get(cell_type, "train") for cell_type in kept.cell_type]
+    assert set(kept.split) == {"train", "val", "test"}
