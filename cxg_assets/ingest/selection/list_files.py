@@ -46,7 +46,8 @@ def read_gene_file(path: Path, attribute: str = "genes.file") -> tuple[str, ...]
     lines = lines[0 if header is None else 1 :]
     genes = [_gene(f"{attribute}: {shown_path(path)}:{number}", line, delimiter, column) for number, line in lines]
     if not genes:
-        raise BadInput(f"{attribute}: {shown_path(path)} has no genes; leave genes out to keep all genes")
+        advice = "leave genes out to keep all genes" if attribute.startswith("genes.") else "write one on each line"
+        raise BadInput(f"{attribute}: {shown_path(path)} has no genes; {advice}")
     return tuple(genes)
 
 
