@@ -2,17 +2,17 @@
 
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import cellxgene_census
 import pandas as pd
 import pyarrow as pa
 import pytest
-import tiledbsoma as soma
 
 from cxg_assets.demo import build_census
 
-N_OBS = 240
+N_OBS = 200
 
 
 def contents(path: Path) -> dict[str, pa.Table]:
@@ -33,14 +33,42 @@ def contents(path: Path) -> dict[str, pa.Table]:
     return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """A small census, with what was seen while it was built.
+
+    Attributes:
+        path: Where it is, alone in its folder.
+        progress: Cells done and cells in all, at each call.
+        existed: Whether there was something at the path then.
+    """
+
+    path: Path
+    progress: list[tuple[int, int]]
+    existed: list[bool]
+
+
 @pytest.fixture(scope="module")
-def small_census(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     path = tmp_path_factory.mktemp("small") / "census"
-    build_census(path, n_obs=N_OBS, seed=1)
-    return path
+    progress: list[tuple[int, int]] = []
+    existed: list[bool] = []
+
+    def look(done: int, total: int) -> None:
+        progress.append((done, total))
+        existed.append(path.exists())
+
+    build_census(path, n_obs=N_OBS, seed=1, on_progress=look)
+    return Built(path=path, progress=progress, existed=existed)
 
 
-def test_equal_arguments_give_equal_content(small_census: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def small_census(built: Built) -> Path:
+    return built.path
+
+
+def test_equal_arguments_give_equal_content_also_in_an_empty_folder(small_census: Path, tmp_path: Path) -> None:
+    (tmp_path / "again").mkdir()
     build_census(tmp_path / "again", n_obs=N_OBS, seed=1)
     first, again = contents(small_census), contents(tmp_path / "again")
     assert len(first) == 4 + 2 * 5
@@ -73,10 +101,8 @@ def test_text_can_be_plain_as_in_older_releases(small_census: Path, tmp_path: Pa
         assert cellxgene_census.get_anndata(census, "homo_sapiens", obs_value_filter=blood).n_obs >= 0.2 * N_OBS
 
 
-def test_progress_counts_up_to_all_cells(tmp_path: Path) -> None:
-    seen: list[tuple[int, int]] = []
-    build_census(tmp_path / "census", n_obs=200, on_progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(100, 260), (200, 260), (230, 260), (260, 260)]
+def test_progress_counts_up_to_all_cells(built: Built) -> None:
+    assert built.progress == [(100, 260), (200, 260), (230, 260), (260, 260)]
 
 
 def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
@@ -88,19 +114,10 @@ def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_is_at_the_path_until_the_end(tmp_path: Path) -> None:
-    path = tmp_path / "census"
-    existed: list[bool] = []
-    build_census(path, n_obs=200, on_progress=lambda done, total: existed.append(path.exists()))
-    assert existed
-    assert not any(existed)
-    assert [file.name for file in tmp_path.iterdir()] == ["census"]
-
-
-def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
-    (tmp_path / "census").mkdir()
-    build_census(tmp_path / "census", n_obs=200)
-    assert soma.Collection.exists(str(tmp_path / "census"))
+def test_nothing_is_at_the_path_until_the_end(built: Built) -> None:
+    assert built.existed
+    assert not any(built.existed)
+    assert [file.name for file in built.path.parent.iterdir()] == ["census"]
 
 
 def test_an_occupied_path_is_refused(tmp_path: Path) -> None:
