@@ -12,7 +12,7 @@ _HEADER = (
     "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
 )
 
-_OF_A_RUN = (".json", "/README.md", "/manifest.parquet", "/plan.parquet", "/citations.csv")
+_OF_A_RUN = (".json", "/README.md", "/manifest.parquet", "/plan.parquet", "/citations.csv", "/measured.parquet")
 """Objects that are named the same in each run but tell of its times."""
 
 

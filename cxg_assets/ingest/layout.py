@@ -7,7 +7,7 @@
     <subset>/<plan id>/plan.parquet                    the chunk table
     <subset>/<plan id>/obs.feather                     its cells in order, where that is not the subset's
     <subset>/<plan id>/<chunk>-<fingerprint>.h5ad      chunks
-    <subset>/<plan id>/manifest.parquet, README.md, citations.csv
+    <subset>/<plan id>/manifest.parquet, README.md, citations.csv, measured.parquet
     <subset>/<plan id>/pieces-<run id>/                of fully shuffled cells, until their chunks are stored
     <subset>/<plan id>/writing-<run id>.json           while a run writes chunks of the plan or publishes it
     <subset>/dataset.json                              points to the plan that is published
@@ -92,6 +92,17 @@ def card_path(subset_name: str, plan_id: str) -> str:
 def citations_path(subset_name: str, plan_id: str) -> str:
     """The source datasets to cite."""
     return f"{plan_folder(subset_name, plan_id)}/citations.csv"
+
+
+def measured_path(subset_name: str, plan_id: str) -> str:
+    """Which genes each source dataset has measured."""
+    return f"{plan_folder(subset_name, plan_id)}/measured.parquet"
+
+
+def files_beside_chunks(subset_name: str, plan_id: str) -> set[str]:
+    """All that a plan's folder holds besides chunks, obs and marks."""
+    paths = (plan_path, manifest_path, card_path, citations_path, measured_path)
+    return {path(subset_name, plan_id) for path in paths}
 
 
 def mark_path(subset_name: str, plan_id: str, run_id: str) -> str:

@@ -16,6 +16,7 @@ def test_the_layout_is_the_documented_one() -> None:
     assert layout.manifest_path("blood", "p1") == "blood/p1/manifest.parquet"
     assert layout.card_path("blood", "p1") == "blood/p1/README.md"
     assert layout.citations_path("blood", "p1") == "blood/p1/citations.csv"
+    assert layout.measured_path("blood", "p1") == "blood/p1/measured.parquet"
     assert layout.dataset_path("blood") == "blood/dataset.json"
 
 

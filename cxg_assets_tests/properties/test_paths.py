@@ -160,7 +160,7 @@ def allowed(name: str) -> bool:
 
 def paths_of(subset: str, fingerprint: str, plan_id: str, chunk: str) -> list[str]:
     """Everything of a subset."""
-    of_plan = (layout.plan_path, layout.manifest_path, layout.card_path, layout.citations_path)
+    of_plan = (layout.plan_path, layout.manifest_path, layout.card_path, layout.citations_path, layout.measured_path)
     of_subset = (layout.subset_obs_path, layout.subset_var_path, layout.subset_json_path)
     return [
         *(path(subset, fingerprint) for path in of_subset),

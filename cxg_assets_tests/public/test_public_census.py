@@ -112,7 +112,7 @@ def test_everything_lies_at_the_destination(finished: Finished) -> None:
     }  # fmt: skip
     files = {path.removeprefix(f"{plan}/") for path in finished.objects.keys() - finished.chunks.keys()}
     assert {name for name in files if "/" not in name} == {
-        "plan.parquet", "manifest.parquet", "citations.csv", "README.md",
+        "plan.parquet", "manifest.parquet", "citations.csv", "measured.parquet", "README.md",
     }  # fmt: skip
     assert not (finished.home / "store").exists()
     assert f"published: s3://{BUCKET}/{finished.prefix}/{SUBSET}/dataset.json" in finished.outcome.stdout

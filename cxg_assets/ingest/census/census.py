@@ -187,6 +187,11 @@ class Census:
             self._var[organism] = var.read().concat().sort_by("soma_joinid")
         return self._var[organism]
 
+    def has_presence(self, organism: str) -> bool:
+        """Whether this build tells which genes each dataset has measured."""
+        measurement: Any = self._experiment(organism).ms[MEASUREMENT]
+        return PRESENCE in measurement
+
     def presence(self, organism: str) -> "tiledbsoma.SparseNDArray":
         """Which genes each dataset has measured: a row a dataset and a column a gene, by their soma_joinids.
 

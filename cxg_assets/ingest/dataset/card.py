@@ -31,7 +31,7 @@ _CARD = """\
 | Plan | `{plan_id}` |
 
 `manifest.parquet` lists the files with their cells, sizes and SHA-256 checksums. `citations.csv` lists the source
-datasets: cite them, and the Census (https://doi.org/10.1101/2023.10.30.563174).
+datasets: cite them, and the Census (https://doi.org/10.1101/2023.10.30.563174).{measured}
 
 ## Load it
 
@@ -46,6 +46,10 @@ print(adata, adata.uns["cxg_assets"])
 `obs_names` are the Census's soma_joinids, unique over all files. `uns["cxg_assets"]` tells where a file comes from.
 Files in S3: `s3fs.S3FileSystem().open(uri)` in place of the path.
 """
+
+
+_MEASURED = """ `measured.parquet` tells which
+genes, in the order of var, each source dataset has measured: elsewhere a zero is no count."""
 
 
 def dataset_card(header: PlanHeader, dataset: Dataset) -> bytes:
@@ -71,6 +75,7 @@ def dataset_card(header: PlanHeader, dataset: Dataset) -> bytes:
         n_chunks=dataset.n_chunks,
         nnz=dataset.nnz,
         n_bytes=size(dataset.n_bytes),
+        measured=_MEASURED if dataset.measured_sha256 else "",
     )
     return text.encode()
 

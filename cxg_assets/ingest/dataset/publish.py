@@ -8,15 +8,25 @@ from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.dataset.card import COLUMNS, citations_csv, dataset_card
 from cxg_assets.ingest.dataset.manifest import (
     IncompleteDataset,
+    checksum,
     make_manifest,
     manifest_bytes,
     other_checksum,
     read_manifest,
     totals,
 )
+from cxg_assets.ingest.dataset.measured import measured_parquet
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.finding import named
-from cxg_assets.ingest.layout import card_path, citations_path, dataset_path, manifest_path, subset_obs_path
+from cxg_assets.ingest.layout import (
+    card_path,
+    citations_path,
+    dataset_path,
+    manifest_path,
+    measured_path,
+    subset_obs_path,
+    subset_var_path,
+)
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, PlanHeader
 from cxg_assets.ingest.plan.published import Dataset, remedy
 from cxg_assets.ingest.plan.stored import stored_sizes
@@ -34,9 +44,10 @@ def publish(
 ) -> Dataset:
     """Publishes a plan of which every chunk is stored.
 
-    Write order: manifest.parquet, citations.csv, README.md into the plan's folder, then dataset.json. A reader that
-    starts at dataset.json never sees a dataset that is not whole. It takes one report for each chunk; of the Census
-    only `census_info/datasets` is read. Without `sizes` (`stored_sizes`) the destination is listed.
+    Write order: manifest.parquet, citations.csv, measured.parquet, README.md into the plan's folder, then dataset.json.
+    A reader that starts at dataset.json never sees a dataset that is not whole. It takes one report for each chunk; of
+    the Census only `census_info/datasets` and the presence matrix of these datasets are read. Without `sizes`
+    (`stored_sizes`) the destination is listed.
 
     Raises:
         BadInput: The Census is another build now, or the plan does not say what selected its cells; nothing was
@@ -48,10 +59,12 @@ def publish(
     header.subset.selection.require_complete(header.subset.name)
     _refuse_damaged(store, header, reports)
     manifest = make_manifest(plan, reports, stored_sizes(store, plan) if sizes is None else sizes)
+    paths = (path(header.subset.name, header.subset.fingerprint) for path in (subset_obs_path, subset_var_path))
+    obs, var = (feather_source(store, path) for path in paths)
     with census.open() as opened:
         datasets = opened.datasets(COLUMNS)
-    header.subset.release.confirm(census)
-    obs = feather_source(store, subset_obs_path(header.subset.name, header.subset.fingerprint))
+        header.subset.release.confirm(census)
+        measured = measured_parquet(obs, var, opened, header.subset.selection.organism)
     citations = citations_csv(obs, datasets)
     sums = totals(manifest)
     dataset = Dataset(
@@ -61,9 +74,12 @@ def publish(
         n_bytes=sums["n_bytes"],
         manifest_path=manifest_path(header.subset.name, header.plan_id),
         published_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        measured_sha256="" if measured is None else checksum(measured),
     )
     store.put(dataset.manifest_path, manifest_bytes(manifest))
     store.put(citations_path(header.subset.name, header.plan_id), citations)
+    if measured is not None:
+        store.put(measured_path(header.subset.name, header.plan_id), measured)
     store.put(card_path(header.subset.name, header.plan_id), dataset_card(header, dataset))
     store.put(dataset_path(header.subset.name), encode(dataset))
     return dataset

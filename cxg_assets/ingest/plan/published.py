@@ -23,6 +23,8 @@ class Dataset:
         n_bytes: Bytes of all chunks.
         manifest_path: Relative to the destination.
         published_at: UTC, ISO 8601.
+        measured_sha256: SHA-256 (hex) of measured.parquet; empty where the Census does not tell what was measured, and
+            of datasets of before.
     """
 
     header: PlanHeader
@@ -31,6 +33,7 @@ class Dataset:
     n_bytes: int
     manifest_path: str
     published_at: str
+    measured_sha256: str = ""
 
     @property
     def sums(self) -> dict[str, int]:
@@ -67,7 +70,7 @@ def _upgraded(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields of a dataset, of which earlier versions told some of the header's one by one."""
     if "header" in fields:
         return fields
-    own = ("nnz", "n_chunks", "n_bytes", "manifest_path", "published_at")
+    own = ("nnz", "n_chunks", "n_bytes", "manifest_path", "published_at", "measured_sha256")
     of_header = {name: value for name, value in fields.items() if name not in own}
     unknown = {"subset_fingerprint": "", "x_uri": "", "compression": "", "chunk_size": 0, "encoding_version": 0}
     header = upgraded_header(unknown | of_header)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from cxg_assets.ingest.layout import card_path, citations_path, is_mark, manifest_path, plan_folder, plan_path
+from cxg_assets.ingest.layout import files_beside_chunks, is_mark, plan_folder
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
 from cxg_assets.ingest.storage.local import Listed
 from cxg_assets.ingest.storage.store import Store
@@ -30,6 +30,5 @@ def unreferenced_paths(plan: ChunkPlan, sizes: Mapping[str, object]) -> list[str
         sizes: What lies in its folder, by path.
     """
     subset, plan_id = plan.header.subset.name, plan.header.plan_id
-    own = {path(subset, plan_id) for path in (plan_path, manifest_path, card_path, citations_path)}
-    own |= {plan.path(chunk) for chunk in plan.chunks} | {plan.header.obs_path}
+    own = files_beside_chunks(subset, plan_id) | {plan.path(chunk) for chunk in plan.chunks} | {plan.header.obs_path}
     return sorted(path for path in set(sizes) - own if not is_mark(path))

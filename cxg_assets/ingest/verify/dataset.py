@@ -16,6 +16,7 @@ from cxg_assets.ingest.finding import Finding, Severity
 from cxg_assets.ingest.layout import (
     card_path,
     citations_path,
+    measured_path,
     plan_folder,
     plan_path,
     subset_json_path,
@@ -99,7 +100,7 @@ def verify(
         return [_wrong(f"the plan {uri} {what}; {ingest} makes it again", Repair.INGEST)]
     sizes = store.sizes(plan_folder(dataset.header.subset.name, dataset.header.plan_id))
     rows, findings = _read_rows(store, plan, dataset)
-    findings += _missing_files(store, plan, sizes)
+    findings += [*_missing_files(store, plan, sizes), *_wrong_mask(store, dataset, sizes)]
     with contextlib.ExitStack() as stack:
         expected = None
         if census is not None:
@@ -169,6 +170,17 @@ def _missing_files(store: Store, plan: ChunkPlan, sizes: Mapping[str, int]) -> I
         if not store.exists(name):
             ingest = store.follow_up("ingest", header.subset.name)
             yield _wrong(f"{store.uri(name)} is not there; {ingest} makes it again", Repair.INGEST)
+
+
+def _wrong_mask(store: Store, dataset: Dataset, sizes: Mapping[str, int]) -> Iterator[Finding]:
+    """Whether the measured genes are there as they were published."""
+    path = measured_path(dataset.header.subset.name, dataset.header.plan_id)
+    if not dataset.measured_sha256:
+        return
+    if path not in sizes:
+        yield _wrong(f"{store.uri(path)} is not there", Repair.PUBLISH)
+    elif other := other_checksum(store.uri(path), checksum(store.get(path)), dataset.measured_sha256):
+        yield _wrong(other, Repair.PUBLISH)
 
 
 def _read_chunks(

@@ -19,7 +19,7 @@ from cxg_assets.ingest.chunks.stored_chunk import read_report
 from cxg_assets.ingest.dataset.manifest import IncompleteDataset
 from cxg_assets.ingest.dataset.publish import publish
 from cxg_assets.ingest.errors import CxgError, StoreError
-from cxg_assets.ingest.layout import card_path, citations_path, dataset_path, manifest_path
+from cxg_assets.ingest.layout import card_path, citations_path, dataset_path, manifest_path, measured_path
 from cxg_assets.ingest.plan.published import Dataset, read_dataset
 from cxg_assets.ingest.quantities import size
 from cxg_assets.ingest.spec import SubsetSpec
@@ -139,7 +139,7 @@ def test_a_damaged_manifest_is_made_again_where_the_chunks_are_on_record_only(ma
     assert made.store.get(dataset.manifest_path) == whole
 
 
-@pytest.mark.parametrize("path", [manifest_path, citations_path, card_path])
+@pytest.mark.parametrize("path", [manifest_path, citations_path, measured_path, card_path])
 def test_the_pointer_is_written_last(made: Ingested, path: Callable[[str, str], str]) -> None:
     in_the_way = made.file(made.plan.chunks[0]).parent / Path(path("blood_normal", "x")).name
     in_the_way.mkdir()

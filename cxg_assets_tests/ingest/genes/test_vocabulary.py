@@ -1,5 +1,6 @@
 """A vocabulary gives the columns of X in its order; what the Census does not have is zero and named."""
 
+import io
 import random
 from collections.abc import Callable
 from typing import Any
@@ -17,12 +18,13 @@ from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.gene_selection import GeneSelection
 from cxg_assets.ingest.genes.select import select_genes
 from cxg_assets.ingest.genes.vocabulary import padded_genes, padding_warnings
-from cxg_assets.ingest.layout import card_path
+from cxg_assets.ingest.layout import card_path, measured_path
 from cxg_assets.ingest.plan.making import store_plan
 from cxg_assets.ingest.sampling import Order
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.verify.dataset import verify
 from cxg_assets_tests.conftest import BLOOD_NORMAL, Ingest
+from cxg_assets_tests.ingest.genes.test_of_cells import presence_of
 
 # tiledbsoma 2.3.0 hands AnnData an integer obs index, of which AnnData warns at every get_anndata.
 pytestmark = pytest.mark.filterwarnings("ignore:Transforming to str index")
@@ -149,14 +151,24 @@ def test_chunks_are_what_pandas_makes_of_get_anndata(
         assert adata.X.has_canonical_format
         assert adata.var.feature_id.tolist() == ids
         assert (report.n_vars, report.nnz) == (len(ids), np.count_nonzero(by_cell.to_numpy()))
-    publish_and_verify(made, ids)
+    publish_and_verify(made, ids, census)
 
 
-def publish_and_verify(made: Any, ids: list[str]) -> None:
+def publish_and_verify(made: Any, ids: list[str], census: soma.Collection) -> None:
     dataset = publish(made.store, made.plan, made.reports, made.census)
     assert verify(made.store, dataset, made.census) == []
+    mask = pd.read_parquet(io.BytesIO(made.store.get(measured_path(made.spec.name, made.plan.header.plan_id))))
     loaded: Any = load_dataset(made.store, made.spec.name).chunk("00000")
     assert loaded.var.feature_id.tolist() == ids
+    is_measured = np.stack(mask.set_index("dataset_id").measured.to_list())
+    is_padded = (loaded.var.soma_joinid == -1).to_numpy()
+    expected = presence_of(census, mask.dataset_id.tolist())[:, loaded.var.soma_joinid]
+    np.testing.assert_array_equal(is_measured, expected & ~is_padded)
+    assert set(mask.dataset_id) >= set(loaded.obs.dataset_id if "dataset_id" in loaded.obs else [])
+    assert mask.n_measured.tolist() == is_measured.sum(axis=1).tolist()
+    made.store.put(measured_path(made.spec.name, made.plan.header.plan_id), b"another")
+    [finding] = verify(made.store, dataset, made.census)
+    assert "measured.parquet has SHA-256 " in finding.what
     absent = [gene for gene in ids if gene.startswith("ABSENT")]
     subset = dataset.header.subset
     assert (subset.n_vars, subset.n_padded, subset.padded) == (len(ids), len(absent), tuple(absent[:5]))

@@ -17,6 +17,7 @@ from cxg_assets.ingest.finding import Finding
 from cxg_assets.ingest.layout import (
     card_path,
     citations_path,
+    measured_path,
     plan_path,
     subset_json_path,
     subset_obs_path,
@@ -244,7 +245,7 @@ def test_a_damaged_file_of_the_subset_is_found_deeply(
     assert findings[0].to_do is Repair.INGEST
 
 
-@pytest.mark.parametrize("path", [card_path, citations_path])
+@pytest.mark.parametrize("path", [card_path, citations_path, measured_path])
 def test_a_missing_card_or_citations_are_found(
     made: Ingested, dataset: Dataset, path: Callable[[str, str], str]
 ) -> None:
