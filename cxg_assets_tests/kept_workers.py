@@ -1,6 +1,7 @@
 """Worker processes of this machine that serve one pool after the other: a new one imports for 2 seconds of CPU time.
 
-For tests of what lies above the pool. Those of the pool itself, of Ray, and of faults have processes of their own.
+A process that dies, or still makes something when its pool ends, is not kept. Tests of the processes themselves, of
+Ray, and of faults have their own.
 """
 
 from collections.abc import Iterator

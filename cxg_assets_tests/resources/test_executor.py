@@ -23,6 +23,7 @@ from cxg_assets.ingest.plan.spans import Span, plan_spans
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets.resources import POOLS
+from cxg_assets.resources import pool as pool_module
 from cxg_assets.resources.executor import PoolExecutor
 from cxg_assets.resources.executors import build_executor
 from cxg_assets.resources.pool import Pool
@@ -54,10 +55,10 @@ Executor = Callable[[int], PoolExecutor]
 
 
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.stack if name == "ray" else ()) for name in POOLS])
-def executor(request: pytest.FixtureRequest) -> Executor:
-    """A function: an executor of so many workers."""
-    if request.param == "ray":
-        request.getfixturevalue("ray_session")
+def executor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Executor:
+    """A function: an executor of so many workers, all of which are waited for, however busy the machine is."""
+    monkeypatch.setattr(pool_module, "LATECOMER_SECONDS", 300.0)
+    request.getfixturevalue("ray_session" if request.param == "ray" else "workers")
     return lambda workers: build_executor(request.param, workers)
 
 
@@ -119,13 +120,15 @@ def test_a_worker_that_says_nothing_any_more_is_replaced(planned: Ingested, pool
 def test_what_one_worker_cannot_do_another_does(planned: Ingested, pool: Pool) -> None:
     first = list(pool.run([Span(planned.plan.chunks[:1]), Span(planned.plan.chunks[1:2])]))
     crippled = int(first[0].worker.split(":")[1])
-    resource.prlimit(crippled, resource.RLIMIT_FSIZE, (1_000, 1_000))
+    unlimited = resource.prlimit(crippled, resource.RLIMIT_FSIZE)
+    resource.prlimit(crippled, resource.RLIMIT_FSIZE, (1_000, unlimited[1]))
     rest = list(pool.run([Span((chunk,)) for chunk in planned.plan.chunks[2:]]))
 
     assert sorted(result.chunk for result in [*first, *rest]) == [chunk.key for chunk in planned.plan.chunks]
     assert all(isinstance(result, ChunkReport) for result in rest)
     assert crippled not in {int(result.worker.split(":")[1]) for result in rest}
     assert pool.n_retries == sum(result.attempt == 2 for result in rest) > 0
+    resource.prlimit(crippled, resource.RLIMIT_FSIZE, unlimited)  # it serves another pool
 
 
 def test_a_chunk_that_cannot_land_is_tried_three_times_and_named_while_the_others_land(
