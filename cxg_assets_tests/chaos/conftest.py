@@ -4,23 +4,19 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
-from cxg_assets.cli.project import load_subset
-from cxg_assets.ingest.dataset.publish import publish
+from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets.ingest.verify.dataset import verify
-from cxg_assets.resources.census import CensusResource
 from cxg_assets_tests.conftest import N_OBS
-from cxg_assets_tests.ingested import ingest_subset
 from cxg_assets_tests.servers.chaos.checks import Outcome, check
 from cxg_assets_tests.servers.chaos.look import chunks
+from cxg_assets_tests.servers.chaos.undisturbed import make_undisturbed
 from cxg_assets_tests.servers.chaos.world import Pool, World, new_world
-from cxg_assets_tests.servers.command import ALL_CELLS, SUBSET
 
 
 class OutcomeOf(Protocol):
@@ -52,11 +48,8 @@ def chaos_census(demo_census: Callable[..., Path], census_uri: str, tmp_path_fac
 @pytest.fixture(scope="session")
 def expected(chaos_census: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Digest of each chunk by path in the store, of one worker in this process, that nothing happens to."""
-    spec = replace(load_subset(SUBSET).spec, value_filter=ALL_CELLS, chunk_size=CHUNK_SIZE)
-    resource = CensusResource(uri=str(chaos_census))
-    locator = StoreLocator(url=tmp_path_factory.mktemp("undisturbed").as_uri())
-    made = ingest_subset(spec, resource.release(), locator.open(), locator)
-    dataset = publish(made.store, made.plan, made.reports, made.census)
+    made = make_undisturbed(chaos_census, CHUNK_SIZE, StoreLocator(url=tmp_path_factory.mktemp("undisturbed").as_uri()))
+    dataset = read_dataset(made.store, made.spec.name)
     assert verify(made.store, dataset, made.census) == []
     paths = [made.plan.path(chunk) for chunk in made.plan.chunks]
     return {path: hashlib.sha256(made.store.get(path)).hexdigest() for path in paths}

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -11,10 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cxg_assets.ingest.storage.store import StoreLocator
+from cxg_assets_tests.servers.chaos.kill import SLOW_LINE_SECONDS, give_no_more_memory, kill_ray, next_worker
 from cxg_assets_tests.servers.chaos.look import require_not_half_published, wait_for_processes
 from cxg_assets_tests.servers.chaos.ui import INGEST, MAKE_MISSING, Ui, publish, restart_daemon, start_ui, terminate
+from cxg_assets_tests.servers.chaos.undisturbed import make_undisturbed
 from cxg_assets_tests.servers.chaos.world import ChaosError, Program, World, wait_until
 from cxg_assets_tests.servers.faults import Faults
+from cxg_assets_tests.servers.strict_s3 import BUCKET
 from cxg_assets_tests.servers.webserver import free_port
 
 LINE_SECONDS = 0.5
@@ -22,13 +25,8 @@ LINE_SECONDS = 0.5
 
 OUTAGE_SECONDS = 20.0
 
-SHORT_OUTAGE_SECONDS = 8.0
-
-SHORT_SILENCE = "30"
-"""Seconds of silence that a worker lives through after a short outage, with what it waits between attempts."""
-
-SLOW_LINE_SECONDS = 10.0
-"""Where something else takes many seconds meanwhile: a command to begin, a server to notice that it was left."""
+SLOWEST_LINE_SECONDS = 30.0
+"""Where a whole command begins and ends meanwhile, on a machine that may be busy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +52,7 @@ def undisturbed(world: World) -> None:
 def worker_killed(world: World) -> None:
     """SIGKILL to an actor in the middle of a span."""
     program = _begun(world)
-    os.kill(_next_worker(program, []), signal.SIGKILL)
+    os.kill(next_worker(program, []), signal.SIGKILL)
     program.expect(0)
 
 
@@ -64,7 +62,7 @@ def workers_killed_in_turn(world: World) -> None:
     killed: list[int] = []
     for _ in range(4):
         world.wait_stored(world.puts().total() + 2, program)
-        killed.append(_next_worker(program, killed))
+        killed.append(next_worker(program, killed))
         os.kill(killed[-1], signal.SIGKILL)
     program.expect(0)
 
@@ -104,18 +102,18 @@ def chunk_fails(world: World) -> None:
 def worker_out_of_memory(world: World) -> None:
     """One actor gets no more memory than it has."""
     program = _begun(world)
-    _give_no_more_memory(_next_worker(program, []))
+    give_no_more_memory(next_worker(program, []))
     program.expect(0)
 
 
 def one_after_the_other(world: World) -> None:
     """In one run an actor is killed, then the destination goes away, and then an actor gets no more memory."""
-    program = _begun(world, CXG_WORKER_SILENCE=SHORT_SILENCE)
-    killed = _next_worker(program, [])
+    program = _begun(world)
+    killed = next_worker(program, [])
     os.kill(killed, signal.SIGKILL)
-    world.proxy.begin_outage(SHORT_OUTAGE_SECONDS)
+    world.proxy.begin_outage(OUTAGE_SECONDS)
     world.wait_stored(world.puts().total() + 1, program)
-    _give_no_more_memory(_next_worker(program, [killed]))
+    give_no_more_memory(next_worker(program, [killed]))
     program.expect(0)
 
 
@@ -135,14 +133,14 @@ def new_plan(world: World) -> str:
     """While a plan is made, another takes its place: the first run ends, the second publishes."""
     program = _begun(world)
     [folder] = {path.rpartition("/")[0] for path in world.puts()}
-    world.slow_line(SLOW_LINE_SECONDS, folder)
-    another = ("-c", str(world.chunk_size * 3 // 2))
-    world.ingest(*another, name="another-plan").expect(0)
+    world.slow_line(SLOWEST_LINE_SECONDS, folder)
+    chunk_size = world.chunk_size * 3 // 2
+    world.ingest("-c", str(chunk_size), name="another-plan").expect(0)
     world.slow_line(0)
     program.expect(1)
     if "was made while the chunks of plan" not in program.said:
         raise ChaosError(f"the first run does not say that its plan is not the current one any more: {program.said}")
-    return world.make_undisturbed(*another)
+    return _undisturbed(world, chunk_size)
 
 
 def census_replaced(world: World) -> str:
@@ -160,7 +158,7 @@ def census_replaced(world: World) -> str:
     require_not_half_published(world)
     world.slow_line(0)
     world.ingest().expect(0)
-    return world.make_undisturbed()
+    return _undisturbed(world, world.chunk_size)
 
 
 def node_killed(world: World) -> None:
@@ -187,12 +185,20 @@ def node_killed(world: World) -> None:
 def ray_killed(world: World) -> None:
     """SIGKILL to Ray itself: the launch has died, and Dagster begins the step again."""
     program = _begun(world)
-    # Workers notice that they have lost Ray after some seconds.
-    world.slow_line(SLOW_LINE_SECONDS)
-    os.kill(program.find("raylet/raylet"), signal.SIGKILL)
-    wait_until("the workers end", lambda: not program.workers())
-    world.slow_line(0)
+    kill_ray(world, program)
     program.expect(0)
+
+
+def run_then_ray_killed(world: World) -> None:
+    """A run is killed; while the next makes what is missing, Ray itself is."""
+    program = _begun(world)
+    program.kill()
+    wait_for_processes(world)
+    require_not_half_published(world)
+    following = world.ingest()
+    world.wait_stored(world.puts().total() + world.random.randint(2, 5), following)
+    kill_ray(world, following)
+    following.expect(0)
 
 
 def disk_full(world: World) -> None:
@@ -203,7 +209,7 @@ def disk_full(world: World) -> None:
         with (world.scratch / "filled").open("wb") as filled, contextlib.suppress(OSError):
             while True:
                 filled.write(bytes(2**16))
-        os.kill(_next_worker(program, []), signal.SIGKILL)
+        os.kill(next_worker(program, []), signal.SIGKILL)
         program.expect(0)
     finally:
         subprocess.run(["umount", str(world.scratch)], check=True)
@@ -254,6 +260,14 @@ FAULTS = (
 )
 
 
+def _undisturbed(world: World, chunk_size: int) -> str:
+    """Makes the dataset that there should be, beside the one that there is. Returns its prefix in the bucket."""
+    prefix = "undisturbed"
+    locator = StoreLocator(url=f"s3://{BUCKET}/{prefix}", s3=world.server.settings())
+    make_undisturbed(world.census, chunk_size, locator)
+    return prefix
+
+
 def _begun(world: World, **environment: str) -> Program:
     """The command when its first chunks are stored."""
     world.slow_line(LINE_SECONDS)
@@ -268,17 +282,3 @@ def _prepared_ui(world: World) -> Ui:
     ui.server.run_job(INGEST)
     world.slow_line(SLOW_LINE_SECONDS)
     return ui
-
-
-def _next_worker(program: Program, killed: list[int]) -> int:
-    """The oldest actor that was not killed yet."""
-
-    def living() -> list[int]:
-        return sorted(set(program.workers()) - set(killed))
-
-    return wait_until("there is a worker", living)[0]
-
-
-def _give_no_more_memory(worker: int) -> None:
-    size = int(Path(f"/proc/{worker}/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.prlimit(worker, resource.RLIMIT_AS, (size, size))

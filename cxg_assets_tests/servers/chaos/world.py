@@ -23,8 +23,6 @@ WORKER_SILENCE = "90"
 
 PREFIX = "datasets"
 
-UNDISTURBED = "undisturbed"
-
 WORKERS = 2
 
 Pool = Literal["ray", "local"]
@@ -155,16 +153,6 @@ class World:
             "-d", str(WORKERS), *arguments,
         ]  # fmt: skip
         return self.start(name, command, **environment)
-
-    def make_undisturbed(self, *arguments: str) -> str:
-        """Makes the dataset once more, elsewhere in the bucket and with a home of its own. Returns its prefix."""
-        home = self.folder / UNDISTURBED / "home"
-        self.slow_line(0)
-        self.ingest(
-            *arguments, name=UNDISTURBED, CXG_HOME=str(home), DAGSTER_HOME=str(home / "dagster"),
-            CXG_STORE_URL=f"s3://{BUCKET}/{UNDISTURBED}",
-        ).expect(0)  # fmt: skip
-        return UNDISTURBED
 
     def start(self, name: str, command: Sequence[str], **environment: str) -> Program:
         """Starts a program; its log has its name and number."""
