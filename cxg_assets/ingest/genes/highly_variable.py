@@ -1,7 +1,7 @@
 """The genes that vary most in some cells: ranked by the Census's own client, which gets X from our reader.
 
-The client's query reads X of many cells into gigabytes, and as points where genes are few, which takes four times as
-long (measured, docs/performance.md). Its formulas get the same values in the same order from blocks of rows.
+The client's query reads X of many cells into gigabytes, and as points where genes are few, which takes up to twice the
+CPU (measured, docs/performance.md). Its formulas get the same values in the same order from blocks of rows.
 """
 
 from collections.abc import Iterator, Sequence
