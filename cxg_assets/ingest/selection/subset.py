@@ -189,8 +189,6 @@ def write_subset(
     return subset
 
 
-
-
 def make_subset(
     spec: SubsetSpec,
     index: CensusIndex,
