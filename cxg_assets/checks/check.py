@@ -4,11 +4,18 @@ from collections.abc import Callable, Iterator, Sequence
 
 import dagster as dg
 
-from cxg_assets.ingest.census.census import keep_open
-from cxg_assets.ingest.finding import Finding
+from cxg_assets.ingest.census.census import CensusLocator, keep_open
+from cxg_assets.ingest.census.release import Release
+from cxg_assets.ingest.dataset.estimate import estimate
+from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.finding import Fact, Finding
 from cxg_assets.ingest.plan.chunk_plan import load_plan
-from cxg_assets.ingest.selection.index import load_index
+from cxg_assets.ingest.plan.preflight import check_subset
+from cxg_assets.ingest.quantities import counted
+from cxg_assets.ingest.selection.index import load_index, make_index
 from cxg_assets.ingest.selection.subset import load_subset
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.storage.store import Store
 from cxg_assets.ingest.verify.dataset import verify_published
 from cxg_assets.ingest.verify.plan import verify_plan
 from cxg_assets.ingest.verify.release import verify_release
@@ -19,6 +26,7 @@ from cxg_assets.names import CENSUS_RELEASE, census_index_key, chunk_plan_key, d
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
 from cxg_assets.ui.checks import (
+    ESTIMATE_CHECKS,
     INDEX_CHECKS,
     PLAN_CHECKS,
     PUBLISHED_CHECKS,
@@ -62,13 +70,14 @@ def build_index_check(organism: str) -> dg.AssetChecksDefinition:
     return _checks(f"{organism}_index_checks", key, INDEX_CHECKS, find)
 
 
-def build_subset_checks(name: str, destination: str) -> list[dg.AssetChecksDefinition]:
-    """The checks of a subset: of its cells, of its plan, and of what is published of it.
+def build_subset_checks(spec: SubsetSpec, destination: str) -> list[dg.AssetChecksDefinition]:
+    """The checks of a subset: of what it would be, of its cells, of its plan, and of what is published of it.
 
     Args:
-        name: Name of the subset.
+        spec: The subset.
         destination: URL of its store; empty for the default store.
     """
+    name = spec.name
     subset_key, plan_key = filtered_subset_key(name), chunk_plan_key(name)
 
     def find_in_subset(context: Context, census: CensusResource, store: StoreResource) -> Found:
@@ -77,6 +86,10 @@ def build_subset_checks(name: str, destination: str) -> list[dg.AssetChecksDefin
         subset = load_subset(opened, name, fingerprint)
         index = load_index(default, subset.release.version, subset.selection.organism)
         return fingerprint, verify_subset(subset, name, opened, index, default)
+
+    def find_estimate(context: Context, census: CensusResource, store: StoreResource) -> Found:
+        release, default = census.release(), store.locator().open()
+        return release.version, [_estimate(spec, release, default, census.locator(release))]
 
     def find_in_plan(context: Context, census: CensusResource, store: StoreResource) -> Found:
         plan_id = latest_data_version(context.instance, plan_key)
@@ -89,9 +102,29 @@ def build_subset_checks(name: str, destination: str) -> list[dg.AssetChecksDefin
 
     return [
         _checks(f"{name}_subset_checks", subset_key, SUBSET_CHECKS, find_in_subset),
+        _checks(f"{name}_estimate", subset_key, ESTIMATE_CHECKS, find_estimate),
         _checks(f"{name}_plan_checks", plan_key, PLAN_CHECKS, find_in_plan),
         _checks(f"{name}_published_checks", dataset_key(name), PUBLISHED_CHECKS, find_published),
     ]
+
+
+def _estimate(spec: SubsetSpec, release: Release, index_store: Store, census: CensusLocator) -> Finding:
+    """What a subset would be, or why it would be none."""
+    try:
+        check_subset(spec, census)
+        found = estimate(spec, make_index(census, release, spec.organism, index_store), index_store, census)
+    except CxgError as error:
+        return Finding.failed("subset", error)
+    facts: dict[str, Fact] = {
+        "n_obs": found.n_obs,
+        "n_vars": found.n_vars,
+        **{f"n_{name}": number for name, number in found.n_distinct.items()},
+        "parts": [f"{part}: {counted(n_obs, 'cell')}" for part, n_obs in found.parts.items()],
+        "n_files": found.n_files,
+        "n_bytes": found.n_bytes,
+        "worker_minutes": round(found.worker_seconds / 60, 2),
+    }
+    return Finding(where="subset", what=f"{spec.name} would be {counted(found.n_obs, 'cell')}", facts=facts)
 
 
 def _checks(

@@ -32,6 +32,7 @@ from cxg_assets.names import (
     ingest_job_name,
     publish_job_name,
 )
+from cxg_assets.ui.checks import ESTIMATE_CHECKS
 from cxg_assets.ui.descriptions import OwnersAndTags, described
 
 
@@ -99,9 +100,11 @@ def subset_definitions(
         build_dataset(name, destination),
     ]
     job = functools.partial(dg.define_asset_job, executor_def=dg.in_process_executor, tags=of_whom.tags)
+    prepared = [CENSUS_RELEASE, census_index_key(organism), filtered_subset_key(name), chunk_plan_key(name)]
+    estimates = [check.key(filtered_subset_key(name)) for check in ESTIMATE_CHECKS]
     ingest = job(
         ingest_job_name(name),
-        [CENSUS_RELEASE, census_index_key(organism), filtered_subset_key(name), chunk_plan_key(name)],
+        dg.AssetSelection.assets(*prepared) - dg.AssetSelection.checks(*estimates),
         description=f"All of {name}, from its YAML to the published dataset: release, index, filter and plan here, "
         "then missing chunks and dataset in a run each, requested by the sensor ingest_chain.",
     )
@@ -113,7 +116,7 @@ def subset_definitions(
     )
     return dg.Definitions(
         assets=described(with_conditions(assets, of_subset(name, organism)), spec, destination, of_whom),
-        asset_checks=build_subset_checks(name, destination),
+        asset_checks=build_subset_checks(spec, destination),
         jobs=[ingest, missing_chunks, publish],
     )
 

@@ -111,6 +111,14 @@ SPLIT_KEEPS_GROUPS = Check(
     description="If there is a split, no group (no donor, no dataset: what split.by names) is in two parts, and each "
     "part has the cells that were counted. Reads these columns of the subset. Otherwise it passes.",
 )
+ESTIMATE = Check(
+    name="estimate",
+    description="What the YAML would make by now, before anything is made of it: cells, donors, datasets, cell types, "
+    "parts, genes, and about how many files, bytes and minutes; as cxg-assets count tells it. Passes if the YAML fits "
+    "the Census. Execute it at any time; it makes the census index where there is none, and a quality is left out, for "
+    "which X would be read.",
+    blocking=False,
+)
 COVERS_SUBSET = Check(
     name="plan_covers_subset",
     description="Every soma_joinid of the subset is in exactly one chunk, each chunk starts and ends with the cells "
@@ -145,6 +153,8 @@ FILES_ARE_THERE = Check(
 RELEASE_CHECKS = (NOT_RETRACTED,)
 INDEX_CHECKS = (ROW_COUNT,)
 SUBSET_CHECKS = (NOT_EMPTY, PRIMARY_ONLY, NO_DUPLICATES, SPLIT_KEEPS_GROUPS)
+ESTIMATE_CHECKS = (ESTIMATE,)
+"""Not of what was made, but of what would be: an ingest does not run them."""
 PLAN_CHECKS = (COVERS_SUBSET,)
 GATE = (ALL_STORED, MANIFEST_SUMS, CHECKSUMS, GENE_ORDER, EQUALS_CENSUS)
 """Run inside the step that publishes, before it does; so they hold however it is launched."""
