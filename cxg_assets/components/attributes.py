@@ -82,6 +82,15 @@ class SampleAttributes(dg.Model, dg.Resolvable):
         return Sample(**values)
 
 
+_LIST_SCHEMA = {"type": "array", "items": {"type": "string"}}
+_FILE_SCHEMA = {
+    "type": "object",
+    "properties": {"file": {"type": "string"}},
+    "required": ["file"],
+    "additionalProperties": False,
+}
+
+
 class SplitAttributes(dg.Model, dg.Resolvable):
     """Into which parts the cells are divided, with no group in two of them: by shares, or by values held out."""
 
@@ -95,7 +104,11 @@ class SplitAttributes(dg.Model, dg.Resolvable):
         description="Share of the cells of each part; they sum to 1.",
         examples=[{"train": 0.8, "validation": 0.1, "test": 0.1}],
     )
-    held_out: Annotated[dict[str, list[str]], dg.Resolver(_held_out, model_field_type=dict[str, Any])] = Field(
+    held_out: Annotated[
+        dict[str, list[str]],
+        dg.Resolver(_held_out, model_field_type=dict[str, Any]),
+        WithJsonSchema({"type": "object", "additionalProperties": {"anyOf": [_LIST_SCHEMA, _FILE_SCHEMA]}}),
+    ] = Field(
         default={},
         description="Instead of shares: values of the one column of by that make a part, as a list or as "
         "{file: name.txt} with one on each line, in the folder of the YAML file or below. All other cells are train.",

@@ -82,11 +82,15 @@ class PieceReport:
         chunk: Key of the piece.
         n_obs: Cells.
         retries: How often a request was repeated.
+        worker: As in the report of a chunk.
+        attempt: Likewise.
     """
 
     chunk: str
     n_obs: int
     retries: int
+    worker: str
+    attempt: int
 
 
 Result = ChunkReport | PieceReport | ChunkFailure

@@ -97,7 +97,9 @@ class Worker:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, it is this piece's result
             return self._failure(piece.key, attempt, error)
-        return PieceReport(chunk=piece.key, n_obs=piece.n_obs, retries=n_retries)
+        return PieceReport(
+            chunk=piece.key, n_obs=piece.n_obs, retries=n_retries, worker=self._name, attempt=attempt
+        )
 
     def _run_pass(self, chunks: Sequence[Chunk], attempt: int) -> Iterator[ChunkReport | ChunkFailure]:
         """One pass over the Census, up to the first chunk that cannot be read or encoded.
