@@ -92,7 +92,8 @@ class Worker:
     def _make_piece(self, piece: Piece, attempt: int) -> PieceReport | ChunkFailure:
         assert self._job.pieces is not None  # such a span comes with such a job only
         try:
-            n_retries = make_piece(self._job, self._open(), self._job.pieces, piece)
+            with _short_of_memory():
+                n_retries = make_piece(self._job, self._open(), self._job.pieces, piece)
         except (Unreachable, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, it is this piece's result
@@ -113,7 +114,8 @@ class Worker:
             try:
                 for chunk in chunks:
                     try:
-                        encoded = next(made)
+                        with _short_of_memory():
+                            encoded = next(made)
                     except (Unreachable, MemoryError):
                         raise
                     except Exception as error:  # noqa: BLE001 - whatever it was, it is this chunk's result
@@ -173,7 +175,8 @@ class Worker:
         path, store = header.path(chunk), self._open().store
         began = time.perf_counter()
         try:
-            stored = store.put_chunk(path, encoded.image, chunk.fingerprint, replace=self._job.replace)
+            with _short_of_memory():
+                stored = store.put_chunk(path, encoded.image, chunk.fingerprint, replace=self._job.replace)
             seconds, stored_at = time.perf_counter() - began, time.time()
             found = None if stored.created else read_report(store, header, chunk)
         except (Unreachable, MemoryError):
@@ -208,7 +211,7 @@ class Worker:
 
     def _open(self) -> "Opened":
         if self._opened is None:
-            with ExitStack() as stack:
+            with _short_of_memory(), ExitStack() as stack:
                 self._opened = open_job(self._job, stack)
                 self._resources = stack.pop_all()
         return self._opened
@@ -224,6 +227,17 @@ class _Encoded:
     encode_seconds: float
     read_retries: int
     nnz_decoded: int
+
+
+@contextlib.contextmanager
+def _short_of_memory() -> Iterator[None]:
+    """Raises MemoryError where Python says in another way that the process gets no more memory: for a thread."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "can't start new thread" not in str(error):
+            raise
+        raise MemoryError(str(error)) from error
 
 
 @contextlib.contextmanager

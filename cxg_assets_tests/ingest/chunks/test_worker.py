@@ -160,6 +160,18 @@ def test_a_store_that_refuses_fails_every_chunk_with_its_reason(
         assert f"cannot write {s3.url}/store/{plan.path(chunk)}: " in str(error)
 
 
+def test_a_thread_that_gets_no_memory_is_want_of_memory_of_the_process_and_no_failure_of_its_chunk(
+    blood: Ingested, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def encoder(_template: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("cxg_assets.ingest.chunks.worker.ChunkEncoder", encoder)
+
+    with pytest.raises(MemoryError, match="can't start new thread"):
+        list(Worker(blood.job).run(Span(blood.plan.chunks)))
+
+
 def test_a_worker_that_cannot_open_x_says_so(blood: Ingested, tmp_path: Path) -> None:
     job = replace(blood.job, header=replace(blood.plan.header, x_uri=f"{tmp_path}/nothing"))
 
