@@ -46,7 +46,7 @@ from cxg_assets_tests.ingested import Ingested, ingest_subset
 from cxg_assets_tests.kept_census import kept_census
 from cxg_assets_tests.kept_workers import KeptWorkers, keep_workers
 from cxg_assets_tests.platforms import OUR_STORAGE, Platform, Stages
-from cxg_assets_tests.scheduling import STACK, TogetherScheduling, n_processes, put_long_ones_first
+from cxg_assets_tests.scheduling import STACK, TogetherScheduling, put_long_ones_first
 from cxg_assets_tests.servers.public_census import PublicCensus, serve_public_census
 from cxg_assets_tests.servers.strict_s3 import Rules, StrictS3, forget_aws, serve_strict_s3
 from cxg_assets_tests.spared import drawing, spare_drawing, spare_scripts_and_disk
@@ -74,12 +74,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path.parent.name in STACK or "ray_session" in getattr(item, "fixturenames", ()):
             item.add_marker("stack")
     put_long_ones_first(items)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """What `-n auto` is here."""
-    return n_processes(config.getoption("markexpr") or "")
 
 
 @pytest.hookimpl(optionalhook=True)

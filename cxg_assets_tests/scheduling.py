@@ -12,18 +12,6 @@ STACK = (*TOGETHER, "public")
 """Folders all of whose tests are marked `stack`: they need whole systems, or programs and servers beside the tests'
 own for every ingest."""
 
-CORES = 2
-"""Of continuous integration."""
-
-
-def n_processes(marks: str) -> int:
-    """Processes for `-n auto`: one for each core, and one more where tests of whole systems are, which mostly wait.
-
-    Args:
-        marks: What `-m` says.
-    """
-    return CORES if "not stack" in marks else CORES + 1
-
 
 def together(nodeid: str) -> str:
     """What runs in one process with a test: its folder or its file."""

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from cxg_assets.ingest.census.tiles import TILE, cell_nnz
-from cxg_assets.ingest.choice.draws import hash_cells
 from cxg_assets.ingest.plan.ordering import Pools
 from cxg_assets.ingest.plan.two_passes import CELLS, TwoPasses
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource
@@ -26,6 +25,8 @@ def plan_passes(
         pools: Its pools.
         seed: Of the order.
     """
+    from cxg_assets.ingest.choice.draws import hash_cells  # numba
+
     starts: list[tuple[int, ...]] = []
     with FeatherFile(ordered, columns=["soma_joinid"]) as file:
         start = 0

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cxg_assets.ingest.choice.draws import hash_cells
-
 CELLS = 4
 """Purpose of `hash_cells` for the order of cells."""
 
@@ -65,6 +63,8 @@ class TwoPasses:
             joinids: (n,) int64 soma_joinids.
             parts: (n,) int64, the number of each cell's part.
         """
+        from cxg_assets.ingest.choice.draws import hash_cells  # numba
+
         hashes = hash_cells(joinids, self.seed, CELLS)
         pools = np.empty(len(joinids), np.int64)
         n_before = 0

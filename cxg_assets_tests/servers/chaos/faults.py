@@ -195,6 +195,7 @@ def run_then_ray_killed(world: World) -> None:
     program.kill()
     wait_for_processes(world)
     require_not_half_published(world)
+    world.slow_line(4 * LINE_SECONDS)  # there have to be chunks left when Ray is killed, on a busy machine too
     following = world.ingest()
     world.wait_stored(world.puts().total() + world.random.randint(2, 5), following)
     kill_ray(world, following)
@@ -206,10 +207,12 @@ def disk_full(world: World) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(world.scratch)], check=True)
     try:
         program = _begun(world)
+        world.slow_line(SLOW_LINE_SECONDS)
         with (world.scratch / "filled").open("wb") as filled, contextlib.suppress(OSError):
             while True:
                 filled.write(bytes(2**16))
         os.kill(next_worker(program, []), signal.SIGKILL)
+        world.slow_line(0)
         program.expect(0)
     finally:
         subprocess.run(["umount", str(world.scratch)], check=True)
