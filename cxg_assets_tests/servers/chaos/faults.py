@@ -192,6 +192,7 @@ def ray_killed(world: World) -> None:
 def run_then_ray_killed(world: World) -> None:
     """A run is killed; while the next makes what is missing, Ray itself is."""
     program = _begun(world)
+    world.slow_line(SLOW_LINE_SECONDS)  # workers outlive their run by some seconds, and would store all that is left
     program.kill()
     wait_for_processes(world)
     require_not_half_published(world)
