@@ -126,6 +126,20 @@ def _put(number, octets, place):
 
 
 @numba.njit(nogil=True, cache=True)
+def _take(octets, place):
+    """Reads what `_put` wrote. Returns the number, and where the next one is."""
+    octet = octets[place]
+    number = np.int64(octet & 127)
+    shift = 7
+    while octet & 128:
+        place += 1
+        octet = octets[place]
+        number |= np.int64(octet & 127) << shift
+        shift += 7
+    return number, place + 1
+
+
+@numba.njit(nogil=True, cache=True)
 def pack_rows(indptr, indices, values, width, starts, octets):
     """Packs rows, see `packed_rows.py`; values that are no counts come as their bits. Returns how many octets."""
     place = 0
@@ -154,28 +168,11 @@ def unpack_rows(lengths, starts, octets, width, rows, places, indices, values):
         at, to = starts[row], places[number]
         column = -1
         for point in range(to, to + lengths[row]):
-            octet = octets[at]
-            at += 1
-            distance = np.int64(octet & 127)
-            shift = 7
-            while octet & 128:
-                octet = octets[at]
-                at += 1
-                distance |= np.int64(octet & 127) << shift
-                shift += 7
+            distance, at = _take(octets, at)
             column += distance + 1
             indices[point] = column
             if width == 0:
-                octet = octets[at]
-                at += 1
-                value = np.int64(octet & 127)
-                shift = 7
-                while octet & 128:
-                    octet = octets[at]
-                    at += 1
-                    value |= np.int64(octet & 127) << shift
-                    shift += 7
-                values[point] = value
+                values[point], at = _take(octets, at)
             else:
                 bits = np.uint64(0)
                 for place in range(width):

@@ -12,7 +12,7 @@ from cxg_assets.ingest.pools.packed_rows import PackedRows, pack, unpack
 from cxg_assets.ingest.pools.piece_file import piece_image
 from cxg_assets.ingest.pools.pieces import PieceSet
 from cxg_assets.ingest.spec import SPLIT
-from cxg_assets.ingest.storage.feather import FeatherFile, feather_source
+from cxg_assets.ingest.storage.feather import FeatherFile, feather_source, present_columns
 
 
 def make_piece(job: IngestJob, opened: Opened, pieces: PieceSet, piece: Piece) -> int:
@@ -45,9 +45,7 @@ def _cells_of(
     """Joinids, expected non-zeros and pools of the cells of a piece that are of the set's pools, each (n,) int64."""
     subset = job.header.subset
     source = feather_source(opened.store, subset_obs_path(subset.name, subset.fingerprint))
-    with FeatherFile(source) as whole:
-        columns = [name for name in ("soma_joinid", "nnz", SPLIT) if name in whole.schema.names]
-    with FeatherFile(source, columns=columns) as file:
+    with FeatherFile(source, columns=present_columns(source, ("soma_joinid", "nnz", SPLIT))) as file:
         obs = file.rows(piece.row_start, piece.row_stop)
     joinids = obs["soma_joinid"].to_numpy()
     parts = np.concatenate([parts_of(batch) for batch in obs.to_batches()])

@@ -7,7 +7,7 @@ import numpy as np
 from cxg_assets.ingest.census.tiles import TILE, cell_nnz
 from cxg_assets.ingest.plan.ordering import Pools
 from cxg_assets.ingest.plan.two_passes import CELLS, TwoPasses
-from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource
+from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, present_columns
 
 PIECE_NNZ = 50_000_000
 """Non-zeros of a piece: 100 MB, which a worker holds twice. More pieces are more requests for each pool."""
@@ -46,9 +46,7 @@ def _cut_pieces(obs: FeatherSource) -> tuple[int, ...]:
     stops: list[int] = []
     n_rows = n_held = 0
     last_tile = -1
-    with FeatherFile(obs) as whole:
-        columns = [name for name in ("soma_joinid", "nnz") if name in whole.schema.names]
-    with FeatherFile(obs, columns=columns) as file:
+    with FeatherFile(obs, columns=present_columns(obs, ("soma_joinid", "nnz"))) as file:
         for batch in file.batches():
             tiles, nnz = batch["soma_joinid"].to_numpy() // TILE, cell_nnz(batch)
             is_edge = np.diff(tiles, prepend=last_tile) != 0

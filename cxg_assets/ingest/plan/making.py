@@ -21,7 +21,7 @@ from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.sampling import CENSUS_ORDER, FULLY_SHUFFLED
 from cxg_assets.ingest.selection.subset import Subset
 from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source
+from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source, present_columns
 from cxg_assets.ingest.storage.scratch import scratch_folder
 from cxg_assets.ingest.storage.store import Store
 
@@ -80,7 +80,7 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
     )
     chunks: list[Chunk] = []
     start = n_pools = 0
-    with FeatherFile(obs, columns=_columns(obs)) as cells:
+    with FeatherFile(obs, columns=present_columns(obs, ("soma_joinid", "nnz"))) as cells:
         rows = _Rows(cells)
         for part, n_obs in (subset.parts or {None: subset.n_obs}).items():
             pool_of = None if pools is None else pools.number(np.arange(0, n_obs, spec.chunk_size)) + n_pools
@@ -126,13 +126,8 @@ def check_n_chunks(spec: SubsetSpec, n_obs: int) -> None:
         )
 
 
-def _columns(obs: FeatherSource) -> list[str]:
-    with FeatherFile(obs) as whole:
-        return [name for name in ("soma_joinid", "nnz") if name in whole.schema.names]
-
-
 def _nnz(obs: FeatherSource) -> int:
-    with FeatherFile(obs, columns=_columns(obs)) as cells:
+    with FeatherFile(obs, columns=present_columns(obs, ("soma_joinid", "nnz"))) as cells:
         return sum(int(cell_nnz(batch).sum()) for batch in cells.batches())
 
 

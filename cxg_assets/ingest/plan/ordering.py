@@ -18,7 +18,7 @@ from cxg_assets.ingest.plan.two_passes import CELLS
 from cxg_assets.ingest.sampling import FULLY_SHUFFLED
 from cxg_assets.ingest.selection.subset import ROWS_PER_BATCH
 from cxg_assets.ingest.spec import SPLIT
-from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, write_feather
+from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, present_columns, write_feather
 
 POOL_NNZ = 100_000_000
 """Non-zeros of a pool, about 60,000 cells: 210 MB of counts as a worker holds them, and it holds two pools. Not a
@@ -168,9 +168,7 @@ class _Places:
 def _count_tiles(obs: FeatherSource, n_parts: int) -> np.ndarray:
     """Cells of each part in each row of tiles, (n_parts, n_tiles) int64."""
     counts = np.zeros((n_parts, 0), np.int64)
-    with FeatherFile(obs) as whole:
-        columns = [name for name in ("soma_joinid", SPLIT) if name in whole.schema.names]
-    with FeatherFile(obs, columns=columns) as file:
+    with FeatherFile(obs, columns=present_columns(obs, ("soma_joinid", SPLIT))) as file:
         for batch in file.batches():
             tiles, parts = batch["soma_joinid"].to_numpy() // TILE, parts_of(batch)
             n_more = int(tiles.max()) + 1 - counts.shape[1]

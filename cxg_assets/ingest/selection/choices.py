@@ -16,7 +16,7 @@ from cxg_assets.ingest.quality.checked import CheckedQuality
 from cxg_assets.ingest.sampling import Sample, Split
 from cxg_assets.ingest.selection.obs_rows import Rows, take_rows
 from cxg_assets.ingest.spec import SPLIT, SubsetSpec
-from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource
+from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, present_columns
 
 if TYPE_CHECKING:
     from cxg_assets.ingest.choice.split import SplitCells
@@ -145,8 +145,7 @@ def split_rows(split: Split, index_source: FeatherSource, rows: Rows) -> "SplitC
 
 def batches_of(index_source: FeatherSource, rows: Rows, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """The cells of those rows, batch by batch, with those of these columns that obs has."""
-    with FeatherFile(index_source) as whole:
-        there = [name for name in columns if name in whole.schema.names]
+    there = present_columns(index_source, columns)
     with FeatherFile(index_source, columns=there) as file:
         yield from take_rows(file, rows, there)
 

@@ -202,10 +202,15 @@ def _taken(batch: pa.RecordBatch, rows: np.ndarray) -> pa.RecordBatch:
     return batch if len(rows) == batch.num_rows else batch.take(pa.array(rows))
 
 
+def present_columns(source: FeatherSource, names: Sequence[str]) -> list[str]:
+    """Those of some columns that a feather file has, in their order."""
+    with FeatherFile(source) as file:
+        return [name for name in names if name in file.schema.names]
+
+
 def count_labels(obs: FeatherSource, columns: Sequence[str]) -> dict[str, Counter[str]]:
     """Counts the cells of each label that occurs, batch by batch, in those columns (of text) that obs has."""
-    with FeatherFile(obs) as whole:
-        present = [column for column in columns if column in whole.schema.names]
+    present = present_columns(obs, columns)
     counts: dict[str, Counter[str]] = {column: Counter() for column in present}
     if not present:
         return counts
