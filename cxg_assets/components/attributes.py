@@ -190,6 +190,11 @@ class SubsetAttributes(dg.Model, dg.Resolvable):
         default="gzip",
         description="Compression of the arrays: gzip, lzf, zstd or none. zstd needs hdf5plugin in every reader.",
     )
+    genes_text: Literal["variable", "fixed"] = Field(
+        default="variable",
+        description="Text of var: variable length, as the h5ad specification says, or fixed, which makes small files a "
+        "third as large and is read by anndata, h5py and R all the same.",
+    )
     destination: str = Field(
         default="",
         description="s3://bucket/prefix or a folder; a relative path starts at the project's folder. Empty: the "

@@ -21,7 +21,7 @@ from cxg_assets.ingest.filters.spelling import plain_spelling
 from cxg_assets.ingest.gene_selection import GeneSelection
 from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION
 from cxg_assets.ingest.sampling import CENSUS_ORDER
-from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.spec import VARIABLE, SubsetSpec
 from cxg_assets.ingest.value_lists import Lists
 from cxg_assets.names import (
     CENSUS_RELEASE,
@@ -89,6 +89,7 @@ def subset_definitions(
         "chunk_size": spec.chunk_size,
         "compression": spec.compression,
         "encoding_version": ENCODING_VERSION,
+        **({} if spec.genes_text == VARIABLE else {"genes_text": spec.genes_text}),
         **({} if spec.order.kind == CENSUS_ORDER else {"order": spec.order.in_words}),
     }
     name, organism = spec.name, spec.organism

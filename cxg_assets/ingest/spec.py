@@ -25,6 +25,8 @@ DEFAULT_ORGANISM = "homo_sapiens"
 
 LAYERS = ("raw", "normalized")
 COMPRESSIONS = ("gzip", "lzf", "zstd", "none")
+VARIABLE, FIXED = "variable", "fixed"
+GENES_TEXTS = (VARIABLE, FIXED)
 
 SPLIT = "split"
 """Column of a subset's obs file: the part of each cell, where there is a split."""
@@ -62,6 +64,8 @@ class SubsetSpec:
         layer: X layer of the Census.
         chunk_size: Cells per chunk; the last chunk has the rest.
         compression: How the chunk files' arrays are compressed.
+        genes_text: How text of var is written: of variable length, as the h5ad specification says, or of fixed length,
+            which HDF5 can compress.
 
     Raises:
         BadInput: A value is outside what the attribute allows.
@@ -81,6 +85,7 @@ class SubsetSpec:
     layer: str = "raw"
     chunk_size: int = DEFAULT_CHUNK_SIZE
     compression: str = "gzip"
+    genes_text: str = VARIABLE
 
     def __post_init__(self) -> None:
         for attribute, value in (("name", self.name), ("organism", self.organism)):
@@ -98,6 +103,7 @@ class SubsetSpec:
             _require_positive("max_obs", self.max_obs)
         _require_one_of("layer", self.layer, LAYERS)
         _require_one_of("compression", self.compression, COMPRESSIONS)
+        _require_one_of("genes_text", self.genes_text, GENES_TEXTS)
         for column in self.obs_columns:
             if column in ("", ".", "_index") or not column.isprintable() or "/" in column:
                 raise BadInput(f"obs_columns: {shown(column)} cannot be the name of a column in h5ad; take it out")

@@ -139,7 +139,7 @@ def plan_metadata(plan: ChunkPlan, uri: str) -> Metadata:
         **_fields(header, "chunk_size", "plan_id"),
         "expected_nnz": sum(chunk.nnz for chunk in plan.chunks),
         "amplification": round(plan.amplification, 3),
-        **_fields(header, "layer", "compression"),
+        **_fields(header, "layer", "compression", "genes_text"),
         "order": header.order_in_words,
         **({} if header.mixing is None else {"datasets_per_512_cells": header.mixing.datasets}),
         **split_of(header.subset),

@@ -48,6 +48,7 @@ def files_made(platform: Platform) -> int:
         ({"chunk_size": 50}, {"chunk_plan"}),
         ({"layer": "normalized"}, {"chunk_plan"}),
         ({"compression": "lzf"}, {"chunk_plan"}),
+        ({"genes_text": "fixed"}, {"chunk_plan"}),
         ({}, set()),
     ],
 )

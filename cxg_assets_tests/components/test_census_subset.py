@@ -45,6 +45,7 @@ attributes:
   layer: normalized
   chunk_size: 34
   compression: lzf
+  genes_text: fixed
   destination: s3://bucket/prefix
   owners: [team:cell-models, me@lab.org]
   tags: {project: lung}
@@ -82,6 +83,7 @@ def test_every_attribute_reaches_the_engine(tree: Callable[..., dg.ComponentTree
         layer="normalized",
         chunk_size=34,
         compression="lzf",
+        genes_text="fixed",
     )
     assert component.destination == "s3://bucket/prefix"
     assert component.owners_and_tags() == OwnersAndTags(

@@ -39,6 +39,7 @@ def test_a_name_and_an_organism_are_enough() -> None:
         ({"max_obs": "many"}, "max_obs: 'many' is not a positive whole number"),
         ({"layer": "counts"}, "layer: 'counts' is unknown; choose one of raw, normalized"),
         ({"compression": "zip"}, "compression: 'zip' is unknown; choose one of gzip, lzf, zstd, none"),
+        ({"genes_text": "short"}, "genes_text: 'short' is unknown; choose one of variable, fixed"),
         ({"obs_columns": ("tissue", "assay", "tissue")}, "obs_columns: tissue is listed twice"),
         ({"obs_columns": ("soma_joinid",)}, "obs_columns: soma_joinid is always the first column"),
     ],

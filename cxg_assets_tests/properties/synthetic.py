@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from cxg_assets.ingest.chunks.encoder import ChunkEncoder
 from cxg_assets.ingest.chunks.h5ad_template import make_template
+from cxg_assets.ingest.spec import VARIABLE
 from cxg_assets.ingest.x.csr import CsrRows
 
 
@@ -23,6 +24,7 @@ def encode_rows(
     fingerprint: str = "",
     chunk_size: int = 0,
     cuts: Sequence[int] = (),
+    genes_text: str = VARIABLE,
 ) -> bytes:
     """The bytes of one chunk, its rows appended in pieces.
 
@@ -37,6 +39,7 @@ def encode_rows(
         fingerprint: Its fingerprint.
         chunk_size: Cells of the largest chunk of the plan; 0 if that is this one.
         cuts: Rows that the pieces end at, ascending.
+        genes_text: One of `spec.GENES_TEXTS`.
     """
     template = make_template(
         var,
@@ -46,6 +49,7 @@ def encode_rows(
         provenance=provenance or {},
         compression=compression,
         chunk_size=chunk_size or obs.num_rows,
+        genes_text=genes_text,
     )
     encoder = ChunkEncoder(template)
     for start, stop in pairwise([0, *cuts, x.n_rows]):

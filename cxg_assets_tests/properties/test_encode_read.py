@@ -1,7 +1,7 @@
 """What is read from a chunk, by anndata or by plain h5py, is what went into it, to the bit."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import anndata
@@ -14,8 +14,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from cxg_assets.ingest.chunks.gene_table import is_text
 from cxg_assets.ingest.errors import CxgError
-from cxg_assets.ingest.spec import COMPRESSIONS
+from cxg_assets.ingest.spec import COMPRESSIONS, GENES_TEXTS
 from cxg_assets.ingest.x.csr import CsrRows
 from cxg_assets_tests.properties.profile import PROPERTY
 from cxg_assets_tests.properties.synthetic import encode_rows
@@ -72,17 +73,17 @@ def columns(draw: st.DrawFn, n: int, *, repeated: bool = True) -> pa.Array:
     return pa.array(values_of(draw, n, st.integers(int(limits.min), int(limits.max))), getattr(pa, kind)())
 
 
-def table_of(draw: st.DrawFn, n: int, *, repeated: bool = True) -> pa.Table:
+def table_of(draw: st.DrawFn, n: int, names: Sequence[str], *, repeated: bool = True) -> pa.Table:
     drawn = [draw(columns(n, repeated=repeated)) for _ in range(draw(st.integers(0, 3)))]
     joinids = pa.array(sorted(draw(st.sets(st.integers(0, 2**63 - 1), min_size=n, max_size=n))), pa.int64())
-    names = draw(st.permutations(["tissue", "a b", "眼", "x.y", "index"]))
+    names = draw(st.permutations([*names, "a b", "眼", "x.y", "index"]))
     return pa.table({"soma_joinid": joinids, **dict(zip(names, drawn, strict=False))})
 
 
 @st.composite
-def tables(draw: st.DrawFn, *, repeated: bool = True) -> pa.Table:
-    """obs or var of a few rows."""
-    return table_of(draw, draw(st.integers(1, 6)), repeated=repeated)
+def tables(draw: st.DrawFn, names: Sequence[str] = ("tissue",), *, repeated: bool = True) -> pa.Table:
+    """obs or var of a few rows, with some columns of any names and of these."""
+    return table_of(draw, draw(st.integers(1, 6)), names, repeated=repeated)
 
 
 def plain(n: int) -> pa.Table:
@@ -135,14 +136,28 @@ def test_any_obs_comes_back_value_by_value(obs: pa.Table, compression: str) -> N
 
 
 @settings(PROPERTY, max_examples=30)
-@given(var=tables())
-def test_any_var_comes_back_value_by_value(var: pa.Table) -> None:
-    image = encode_rows(empty_rows(1), plain(1), var, obs_columns=(), compression="gzip")
+@given(
+    var=tables(("feature_id", "feature_type")),
+    compression=st.sampled_from(COMPRESSIONS),
+    genes_text=st.sampled_from(GENES_TEXTS),
+)
+def test_any_var_comes_back_value_by_value(var: pa.Table, compression: str, genes_text: str) -> None:
+    image = encode_rows(empty_rows(1), plain(1), var, obs_columns=(), compression=compression, genes_text=genes_text)
 
     read = decode(image).var
     assert read.columns.tolist() == var.schema.names
     for name in var.schema.names:
-        assert_same_values(read[name], var[name].combine_chunks())
+        column = var[name].combine_chunks()
+        if name == "feature_type" and is_text(column.type):
+            assert read[name].cat.categories.tolist() == sorted(set(column.to_pylist()))
+            column = column.dictionary_encode()
+            read[name] = read[name].cat.set_categories(column.dictionary.to_pylist())
+        assert_same_values(read[name], column)
+    named = "feature_id" in var.schema.names and is_text(var.schema.field("feature_id").type)
+    assert read.index.tolist() == (
+        var["feature_id"].to_pylist() if named else [str(row) for row in range(var.num_rows)]
+    )
+    assert read.index.name is None
 
 
 def assert_same_values(read: pd.Series, column: pa.Array) -> None:
@@ -194,4 +209,11 @@ def test_text_of_var_with_a_nul_is_refused_with_its_column() -> None:
     var = plain(2).append_column("feature_name", pa.array(["a\0b", "c"]))
 
     with pytest.raises(CxgError, match=r"var\.feature_name: a value has the character NUL in it"):
+        encode_rows(empty_rows(1), plain(1), var, obs_columns=(), compression="gzip")
+
+
+def test_text_of_var_with_a_missing_value_is_refused_with_its_column() -> None:
+    var = plain(2).append_column("feature_name", pa.array(["a", None]))
+
+    with pytest.raises(CxgError, match=r"var\.feature_name: 1 gene without a value"):
         encode_rows(empty_rows(1), plain(1), var, obs_columns=(), compression="gzip")

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cxg_assets.ingest.plan.fingerprint import ChunkFingerprints
-from cxg_assets.ingest.spec import COMPRESSIONS
+from cxg_assets.ingest.spec import COMPRESSIONS, GENES_TEXTS
 from cxg_assets_tests.ingest.plan.test_chunk_plan import plan_of
 from cxg_assets_tests.properties.profile import PROPERTY
 from cxg_assets_tests.properties.synthetic import encode_rows, obs_of, var_of, x_of
@@ -23,6 +23,7 @@ class Inputs:
     provenance: tuple[tuple[str, str], ...]
     release: str
     compression: str
+    genes_text: str
     obs_columns: tuple[str, ...]
     genes: tuple[int | str, ...]
     chunk: str
@@ -44,6 +45,7 @@ class Inputs:
             obs_columns=self.obs_columns,
             gene_joinids=self.gene_joinids,
             padded=self.padded,
+            genes_text=self.genes_text,
         )
         return shared.of(self.chunk, np.array(self.joinids, np.int64))
 
@@ -59,6 +61,7 @@ class Inputs:
             provenance=dict(self.provenance),
             chunk=self.chunk,
             cuts=cuts or (),
+            genes_text=self.genes_text,
         )
 
 
@@ -77,6 +80,7 @@ PARTS: dict[str, st.SearchStrategy[Any]] = {
     "provenance": PROVENANCE.map(tuple),
     "release": st.sampled_from(["r", "release", "rr"]),
     "compression": st.sampled_from(COMPRESSIONS),
+    "genes_text": st.sampled_from(GENES_TEXTS),
     "obs_columns": st.lists(st.sampled_from(COLUMNS), unique=True).map(tuple),
     "genes": st.lists(st.sampled_from([1, 2, 12, 49, "A", "B"]), min_size=1, max_size=4, unique=True).map(tuple),
     "chunk": st.sampled_from(["00000", "00001", "00012"]),
@@ -116,7 +120,8 @@ def spelled(text: bytes) -> int:
 # Joinids whose bytes look like what stands between the joinids of genes and cells.
 BETWEEN = [spelled(b"|00000|\0"), spelled(b"\0|00001|"), spelled(b'"00000"\0'), spelled(b'\0"00001"'), 1, 2]
 TUPLES = st.tuples(ordered_sets(BETWEEN), st.sampled_from(["00000", "00001", "0"]), ordered_sets(BETWEEN))
-BASE: dict[str, Any] = {"provenance": (), "release": "r", "compression": "gzip", "obs_columns": ()}
+FILES = {"compression": "gzip", "genes_text": "fixed"}
+BASE: dict[str, Any] = {"provenance": (), "release": "r", "obs_columns": (), **FILES}
 
 
 @settings(PROPERTY, max_examples=300)

@@ -42,7 +42,8 @@ class Planned:
     def missing_bytes(self) -> int:
         """About the size of the files that are not stored."""
         header = self.header
-        return sum(file_bytes(self.nnz(chunk), header.subset.n_vars, header.compression) for chunk in self.missing)
+        genes = (header.subset.n_vars, header.compression, header.genes_text)
+        return sum(file_bytes(self.nnz(chunk), *genes) for chunk in self.missing)
 
 
 def check_yaml() -> list[Finding]:

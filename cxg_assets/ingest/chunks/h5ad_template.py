@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from cxg_assets.ingest.chunks.gene_table import each_once, is_text, refuse_nul, write_gene_table
 from cxg_assets.ingest.chunks.hdf5_arrays import BLOCK, create_array
 from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.spec import VARIABLE
 
 UNS_KEY = "cxg_assets"
 """Key of `uns` under which a chunk tells of its origin."""
@@ -49,11 +50,13 @@ def make_template(
     compression: str,
     chunk_size: int,
     has_split: bool = False,
+    genes_text: str = VARIABLE,
 ) -> Template:
     """Encodes what the chunks share: var, the types and categories of obs (of which no rows are needed), provenance.
 
     `obs_columns` are those after soma_joinid, `chunk_size` the cells of the largest chunk. Only numbers are compressed;
-    text cannot be in HDF5. With `has_split` each chunk tells its part of a split.
+    text of variable length cannot be in HDF5. With `has_split` each chunk tells its part of a split. `genes_text` is
+    one of `spec.GENES_TEXTS`.
 
     Raises:
         CxgError: h5ad has no encoding for what a column of obs or var holds.
@@ -61,12 +64,9 @@ def make_template(
     # Imported here: what plans and lists chunks does not need anndata, which takes a second.
     from anndata.io import write_elem
 
-    kwargs = {} if compression == "none" else {"compression": "gzip", "shuffle": True}
     with h5py.File.in_memory() as file:
         file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
-        frame = _plain_var(var).to_pandas()
-        frame.index = frame.index.astype(str)
-        write_elem(file, "var", frame, dataset_kwargs=kwargs)
+        write_gene_table(file, var, compression=compression, genes_text=genes_text)
         # Sorted, as the fingerprint takes it: HDF5 lays things out in the order they come.
         write_elem(file, "uns", {UNS_KEY: dict(sorted(provenance.items()))})
         for name in ("chunk", "fingerprint", *(("split",) if has_split else ())):
@@ -91,7 +91,7 @@ def make_template(
                 _describe(categorical, "categorical")
                 categorical.attrs["ordered"] = kind.ordered
                 dictionary = obs[name].combine_chunks().dictionary
-                categories, codes = _each_once(dictionary)
+                categories, codes = each_once(dictionary)
                 if len(categories) < len(dictionary):
                     recoded[name] = codes
                 refuse_nul(f"obs.{name}", categories)
@@ -106,42 +106,6 @@ def make_template(
                 raise CxgError(f"obs.{name}: h5ad has no encoding for {kind}; leave the column out")
         file.flush()
         return Template(file.id.get_file_image(), var.num_rows, columns, compression, recoded)
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Whether a column of this type holds text, plain and not in a dictionary."""
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
-
-
-def refuse_nul(column: str, values: pa.Array) -> None:
-    """Refuses (CxgError) text with the character NUL in it, where HDF5 would end it."""
-    if not is_text(values.type):
-        return
-    # The functions by name: pyright does not know those that pyarrow makes when it is loaded.
-    found = pc.call_function("match_substring", [values], pc.MatchSubstringOptions("\0"))
-    if pc.call_function("any", [found]).as_py():
-        raise CxgError(f"{column}: a value has the character NUL in it, which HDF5 cannot hold; leave the column out")
-
-
-def _plain_var(var: pa.Table) -> pa.Table:
-    """The same genes, with no category twice, which pandas refuses."""
-    for place, name in enumerate(var.schema.names):
-        column = var[name].combine_chunks()
-        if isinstance(column, pa.DictionaryArray):
-            categories, codes = _each_once(column.dictionary)
-            refuse_nul(f"var.{name}", categories)
-            indices = pc.take(pa.array(codes, mask=codes < 0), column.indices)
-            column = pa.DictionaryArray.from_arrays(indices, categories, ordered=column.type.ordered)
-            var = var.set_column(place, name, column)
-        refuse_nul(f"var.{name}", column)
-    return var
-
-
-def _each_once(dictionary: pa.Array) -> tuple[pa.Array, np.ndarray]:
-    """The values of a dictionary, each once and none missing, and for each entry its place (int64) there, or -1."""
-    values = dictionary.unique().drop_null()
-    places = pc.call_function("index_in", [dictionary], pc.SetLookupOptions(values))
-    return values, places.fill_null(-1).to_numpy().astype(np.int64)
 
 
 def _code_dtype(kind: pa.DictionaryType) -> np.dtype:

@@ -90,6 +90,7 @@ def open_job(job: IngestJob, stack: ExitStack) -> Opened:
         compression=header.compression,
         chunk_size=header.cells_of_first,
         has_split=bool(header.subset.parts),
+        genes_text=header.genes_text,
     )
     pieces = None if job.pieces is None else PieceReader(store, job.pieces, x.dtype)
     return Opened(store, obs, x, template, reading, uploading, pieces)

@@ -39,11 +39,11 @@ datasets: cite them, and the Census (https://doi.org/10.1101/2023.10.30.563174).
 import anndata, pandas
 manifest = pandas.read_parquet("manifest.parquet")
 adata = anndata.read_h5ad(manifest.uri[0].removeprefix("file://"))
-adata.var_names = adata.var.feature_id
 print(adata, adata.uns["cxg_assets"])
 ```
 
-`obs_names` are the Census's soma_joinids, unique over all files. `uns["cxg_assets"]` tells where a file comes from.
+`obs_names` are the Census's soma_joinids, unique over all files, and `var_names` the `feature_id`s. `uns["cxg_assets"]`
+tells where a file comes from.
 Files in S3: `s3fs.S3FileSystem().open(uri)` in place of the path.
 """
 

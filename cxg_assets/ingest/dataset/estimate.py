@@ -81,7 +81,7 @@ def estimate(
             nnz = sum(int(cell_nnz(batch).sum()) for batch in cells.batches())
             nnz = round(nnz * _share(kept.read(), var))
     n_files = subset.n_chunks(spec.chunk_size)
-    of_genes = file_bytes(0, subset.n_vars, spec.compression)
+    of_genes = file_bytes(0, subset.n_vars, spec.compression, spec.genes_text)
     return Estimate(
         n_obs=subset.n_obs,
         n_vars=subset.n_vars,

@@ -23,6 +23,7 @@ from cxg_assets.ingest.plan.two_passes import TwoPasses
 from cxg_assets.ingest.records import decode, encode
 from cxg_assets.ingest.sampling import Order
 from cxg_assets.ingest.selection.subset import Subset
+from cxg_assets.ingest.spec import VARIABLE
 from cxg_assets.ingest.storage.store import Store
 
 _HEADER, _TWO_PASSES = b"cxg_assets", b"cxg_assets_two_passes"
@@ -82,6 +83,7 @@ class PlanHeader:
         order: Of the cells of a part.
         pool_obs: Cells of a pool; None in census order.
         mixing: How well the cells are mixed, where they are shuffled and obs tells their datasets.
+        genes_text: How text of var is written.
     """
 
     plan_id: str
@@ -94,6 +96,7 @@ class PlanHeader:
     order: Order = field(default_factory=Order)
     pool_obs: int | None = None
     mixing: Mixing | None = None
+    genes_text: str = VARIABLE
 
     @property
     def has_own_obs(self) -> bool:

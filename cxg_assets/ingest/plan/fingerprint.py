@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-ENCODING_VERSION = 4
-"""Version of the chunk format. Raise it with every change of `encoder.py`, `h5ad_template.py` or `hdf5_arrays.py`
-that changes the bytes of a chunk."""
+from cxg_assets.ingest.spec import VARIABLE
+
+ENCODING_VERSION = 5
+"""Version of the chunk format. Raise it with every change of `encoder.py`, `h5ad_template.py`, `gene_table.py` or
+`hdf5_arrays.py` that changes the bytes of a chunk."""
 
 
 class ChunkFingerprints:
@@ -27,6 +29,7 @@ class ChunkFingerprints:
         obs_columns: Sequence[str],
         gene_joinids: np.ndarray,
         padded: Sequence[str] = (),
+        genes_text: str = VARIABLE,
     ) -> None:
         """Hashes what the chunks share.
 
@@ -37,6 +40,7 @@ class ChunkFingerprints:
             obs_columns: obs columns in order.
             gene_joinids: (n_vars,) int64 soma_joinids of the genes in order, -1 for those that are padded.
             padded: feature_ids of the padded genes in order: of them the release decides nothing.
+            genes_text: How text of var is written.
         """
         shared = {
             "encoding_version": ENCODING_VERSION,
@@ -47,6 +51,7 @@ class ChunkFingerprints:
             # Says where the joinids of the genes end: those of cells may be any bytes.
             "n_vars": len(gene_joinids),
             **({"padded": list(padded)} if padded else {}),
+            **({"genes_text": genes_text} if genes_text != VARIABLE else {}),
         }
         self._shared = hashlib.sha256(json.dumps(shared, sort_keys=True).encode())
         self._shared.update(gene_joinids.astype("<i8").tobytes())

@@ -35,8 +35,8 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
     Memory: one chunk's joinids and the chunk table; see `ordering` for a split and an order.
 
     Args:
-        spec: The subset. Its layer, chunk_size and compression decide the files; what selected the cells is the
-            subset's.
+        spec: The subset. Its layer, chunk_size, compression and genes_text decide the files; what selected the cells
+            is the subset's.
         subset: What its obs file says of itself.
         obs: The subset's obs file; its joinids and nnz are read.
         var: The subset's var file.
@@ -57,6 +57,7 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
         compression=spec.compression,
         chunk_size=spec.chunk_size,
         encoding_version=ENCODING_VERSION,
+        genes_text=spec.genes_text,
     )
     pools = None
     if spec.order.kind != CENSUS_ORDER:
@@ -74,6 +75,7 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
         provenance=header.provenance,
         release_fingerprint=subset.release.fingerprint,
         compression=spec.compression,
+        genes_text=spec.genes_text,
         obs_columns=selection.chunk_columns,
         gene_joinids=genes["soma_joinid"].to_numpy(),
         padded=padded_genes(genes) if subset.n_padded else (),

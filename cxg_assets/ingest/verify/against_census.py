@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from cxg_assets.ingest.census.census import Census, CensusLocator
+from cxg_assets.ingest.chunks.gene_table import FIRST_NAMED, LABELS, NAMES
 from cxg_assets.ingest.chunks.h5ad_template import UNS_KEY
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.genes.vocabulary import PADDED, padded_genes
@@ -99,12 +100,17 @@ class CensusCells:
             mine, theirs = has.reset_index(drop=True), census_has.reset_index(drop=True)
             if axis == "obs":
                 mine = mine.drop(columns=quality, errors="ignore")
+            else:
+                # Text there, and in chunks categories; those of earlier versions have text as well.
+                mine = mine.astype({name: theirs[name].dtype for name in LABELS if name in theirs and name in mine})
             try:
                 pd.testing.assert_frame_equal(mine, theirs)
             except AssertionError as error:
                 yield f"{axis} differs from the Census: {' '.join(str(error).split())}"
         if adata.obs_names.tolist() != cells["soma_joinid"].astype(str).tolist():
             yield "obs_names are not the soma_joinids of the cells"
+        if adata.var_names.tolist() != _gene_names(var, header.encoding_version):
+            yield "var_names are not the feature_ids of the genes"
         padded = var[var["soma_joinid"] == PADDED]
         if padded["feature_id"].tolist() != self.padded:
             yield "the padded genes of var are not those of the subset"
@@ -149,6 +155,13 @@ def open_census_cells(store: Store, plan: ChunkPlan, census: CensusLocator) -> I
     ):
         joinids, ingest = genes["soma_joinid"].to_numpy(), store.follow_up("ingest", header.subset.name)
         yield CensusCells(opened, cells, joinids, padded_genes(genes), ingest)
+
+
+def _gene_names(var: "pd.DataFrame", encoding_version: int) -> list[str]:
+    """var_names of a chunk of that format."""
+    if encoding_version < FIRST_NAMED or NAMES not in var:
+        return [str(row) for row in range(len(var))]
+    return var[NAMES].tolist()
 
 
 def _in_columns(matrix: "csr_matrix", columns: np.ndarray, n_vars: int) -> "csr_matrix":

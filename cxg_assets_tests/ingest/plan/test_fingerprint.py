@@ -29,6 +29,7 @@ def fingerprint(chunk: str = "00000", joinids: np.ndarray = JOINIDS, **changes: 
         {"provenance": {**SHARED["provenance"], "more": ""}},
         {"release_fingerprint": "e" * 64},
         {"compression": "none"},
+        {"genes_text": "fixed"},
         {"obs_columns": ("tissue", "assay")},
         {"obs_columns": ("assay",)},
         {"gene_joinids": np.array([1, 5])},

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import tiledbsoma as soma
 
-from cxg_assets.ingest.spec import COMPRESSIONS, DEFAULT_OBS_COLUMNS, LAYERS, GeneSelection, SubsetSpec
+from cxg_assets.ingest.spec import COMPRESSIONS, DEFAULT_OBS_COLUMNS, GENES_TEXTS, LAYERS, GeneSelection, SubsetSpec
 from cxg_assets_tests.conftest import BLOOD_NORMAL, WELL_MEASURED, Ingest
 from cxg_assets_tests.ingested import Ingested
 
@@ -57,7 +57,8 @@ class Case:
         spec = self.spec
         genes = "shuffled genes" if self.shuffled_genes else "all genes" if spec.genes is None else "filtered genes"
         text = "plain text" if self.is_old else "dictionaries"
-        return f"{self.cells}, {spec.organism}, {genes}, {spec.layer}, {spec.chunk_size}, {spec.compression}, {text}"
+        files = f"{spec.layer}, {spec.chunk_size}, {spec.compression}, {spec.genes_text}"
+        return f"{self.cells}, {spec.organism}, {genes}, {files}, {text}"
 
 
 def make_case(seed: int) -> Case:
@@ -78,6 +79,7 @@ def make_case(seed: int) -> Case:
         layer=LAYERS[seed // 4 % 2],
         chunk_size=chunk_size,
         compression=COMPRESSIONS[seed // 3 % 4],
+        genes_text=GENES_TEXTS[seed // 5 % 2],
     )
     return Case(seed=seed, cells=cells, is_old=is_old, shuffled_genes=seed % 3 == 2, spec=spec)
 
@@ -104,7 +106,10 @@ def expected_genes(spec: SubsetSpec, census: soma.Collection) -> np.ndarray:
 
 def assert_equals_the_census(chunk: Any, expected: Any) -> None:
     pd.testing.assert_frame_equal(chunk.obs.reset_index(drop=True), expected.obs.reset_index(drop=True))
-    pd.testing.assert_frame_equal(chunk.var, expected.var)
+    assert chunk.var_names.tolist() == expected.var["feature_id"].tolist()
+    assert chunk.var["feature_type"].cat.categories.tolist() == sorted(set(expected.var["feature_type"]))
+    var = chunk.var.astype({"feature_type": expected.var["feature_type"].dtype})
+    pd.testing.assert_frame_equal(var.reset_index(drop=True), expected.var.reset_index(drop=True))
     mine, theirs = chunk.X, expected.X
     assert mine.shape == theirs.shape
     assert type(mine) is type(theirs)
@@ -163,6 +168,7 @@ def test_chunks_equal_get_anndata_of_the_same_cells_and_genes(
 def test_the_cases_above_meet_every_branch_of_the_engine() -> None:
     specs = [case.spec for case in CASES]
     assert {spec.compression for spec in specs} == set(COMPRESSIONS)
+    assert {spec.genes_text for spec in specs} == set(GENES_TEXTS)
     assert {(spec.organism, spec.layer) for spec in specs} == {(o, layer) for o in (HUMAN, MOUSE) for layer in LAYERS}
     assert {spec.chunk_size for spec in specs} == set(MAX_OBS)
     assert {case.cells for case in CASES} == {*FILTERS, *FILTERS_OF_SMALL}
