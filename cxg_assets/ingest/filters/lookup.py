@@ -116,15 +116,16 @@ class Lookup:
         return places
 
     @cached_property
-    def _table(self) -> tuple[np.ndarray, np.ndarray]:
-        """The hashes of the values and their places, at slots that the hashes give."""
+    def _table(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A bit for each hash of a value, the hashes at slots that they give, and their places there."""
         from cxg_assets.ingest import loops
 
         hashes = hash_rows([self.values])
         n_slots = 1 << max(2 * len(hashes) - 1, 1).bit_length()
-        slots, places = np.zeros(n_slots, np.uint64), np.full(n_slots, -1, np.int32)
-        loops.place_hashes(hashes, slots, places)
-        return slots, places
+        marks, slots = np.zeros(n_slots // 2, np.uint8), np.zeros(n_slots, np.uint64)
+        places = np.full(n_slots, -1, np.int32)
+        loops.place_hashes(hashes, marks, slots, places)
+        return marks, slots, places
 
 
 def is_same_memory(one: pa.Array, other: pa.Array) -> bool:
