@@ -10,10 +10,10 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
-import scanpy as sc
 import tiledbsoma as soma
 
 from cxg_assets_tests.platforms import Platform
+from cxg_assets_tests.references import scanpy
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 QC = dg.AssetKey(["blood_normal", "qc_metrics"])
@@ -57,7 +57,7 @@ def test_qc_metrics_of_all_chunks_are_those_of_scanpy_for_the_whole_selection(
     assert mitochondrial.any()
     whole.var["mt"] = mitochondrial
     before = list(whole.obs)
-    sc.pp.calculate_qc_metrics(whole, qc_vars=["mt"], percent_top=(50, 100, 200, 500), log1p=True, inplace=True)
+    scanpy().pp.calculate_qc_metrics(whole, qc_vars=["mt"], percent_top=(50, 100, 200, 500), log1p=True, inplace=True)
     expected = whole.obs.drop(columns=before).reset_index(drop=True)
     assert len(expected.columns) == 11
     assert made["soma_joinid"].tolist() == whole.obs["soma_joinid"].tolist()

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import cellxgene_census
-import cellxgene_census.experimental.pp
 import pandas as pd
 import pytest
-import scanpy
 import tiledbsoma as soma
 
 from cxg_assets.cli.project import Subset, load_subset
@@ -28,8 +26,8 @@ from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
 from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets_tests.cli.command import use_defs
 from cxg_assets_tests.ingested import plan_subset
+from cxg_assets_tests.references import get_highly_variable_genes, scanpy
 
-get_highly_variable_genes: Any = cellxgene_census.experimental.pp.get_highly_variable_genes
 get_obs: Any = cellxgene_census.get_obs
 get_var: Any = cellxgene_census.get_var
 
@@ -224,7 +222,7 @@ def test_scprints_cells_are_those_of_scanpy_and_of_datasets_with_100_cells(
         wanted = all_obs[all_obs.nnz >= 200]
         cells: Any = cellxgene_census.get_anndata(census, "homo_sapiens", obs_coords=wanted.soma_joinid.tolist())
     cells.var["mt"] = cells.var.feature_name.str.startswith("MT-")
-    scanpy.pp.calculate_qc_metrics(cells, qc_vars=["mt"], percent_top=None, log1p=False, inplace=True)
+    scanpy().pp.calculate_qc_metrics(cells, qc_vars=["mt"], percent_top=None, log1p=False, inplace=True)
     obs = cells.obs[cells.obs.pct_counts_mt <= 8]
     for column in ("raw_sum", "nnz", "pct_counts_mt"):
         groups = obs.groupby("dataset_id", observed=True)[column]

@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import cellxgene_census
-import cellxgene_census.experimental.pp
 import numpy as np
 import pandas as pd
 import pytest
-import scanpy
 import tiledbsoma as soma
 
 from cxg_assets.ingest.census.census import CensusLocator
@@ -26,12 +24,12 @@ from cxg_assets.ingest.selection.subset import Subset, make_subset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.feather import FeatherFile
 from cxg_assets.ingest.storage.store import Store, StoreLocator
+from cxg_assets_tests.references import get_highly_variable_genes, scanpy
 
 # tiledbsoma 2.3.0 hands AnnData an integer obs index, of which AnnData warns at every get_anndata.
 pytestmark = pytest.mark.filterwarnings("ignore:Transforming to str index")
 
 get_anndata: Any = cellxgene_census.get_anndata
-get_highly_variable_genes: Any = cellxgene_census.experimental.pp.get_highly_variable_genes
 get_presence_matrix: Any = cellxgene_census.get_presence_matrix
 HUMAN = "homo_sapiens"
 MakeSpec = Callable[..., SubsetSpec]
@@ -144,7 +142,7 @@ def test_the_most_variable_genes_are_those_of_the_census_and_of_scanpy(
         var_value_filter="nnz >= 50",
         obs_column_names=["soma_joinid", *batch],
     )
-    reference: Any = scanpy.pp.highly_variable_genes(
+    reference: Any = scanpy().pp.highly_variable_genes(
         adata, n_top_genes=300, flavor="seurat_v3", batch_key=batch[0] if batch else None, inplace=False
     )
     assert var.soma_joinid.tolist() == adata.var.soma_joinid[reference.highly_variable.to_numpy()].tolist()

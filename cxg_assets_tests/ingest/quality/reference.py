@@ -6,11 +6,11 @@ from typing import Any
 import cellxgene_census
 import numpy as np
 import pandas as pd
-import scanpy as sc
 import tiledbsoma as soma
 from scipy.stats import median_abs_deviation
 
 from cxg_assets.ingest.metrics import Outliers, QualityColumn
+from cxg_assets_tests.references import scanpy
 
 get_anndata: Any = cellxgene_census.get_anndata
 
@@ -32,7 +32,7 @@ def with_columns(adata: Any, columns: tuple[QualityColumn, ...]) -> pd.DataFrame
     obs = adata.obs.reset_index(drop=True)
     for column in columns:
         adata.var["of_set"] = is_in_set(adata.var, column)
-        described: Any = sc.pp.calculate_qc_metrics(adata, qc_vars=["of_set"], percent_top=None, log1p=False)
+        described: Any = scanpy().pp.calculate_qc_metrics(adata, qc_vars=["of_set"], percent_top=None, log1p=False)
         metrics = described[0]
         of_set: Any = adata.X[:, adata.var.of_set.to_numpy()]
         obs[column.name] = {
