@@ -24,7 +24,7 @@ types:
 test *arguments:
     pytest {{ arguments }}
 
-# Run the tests that need no Ray, UI, browser, service of the system, or other programs for ingests
+# Run the tests that need no Ray, runs of a Dagster instance, UI, browser, service of the system, or other programs
 test-quick *arguments:
     pytest -m "not stack" {{ arguments }}
 

@@ -46,7 +46,7 @@ from cxg_assets_tests.ingested import Ingested, ingest_subset
 from cxg_assets_tests.kept_census import kept_census
 from cxg_assets_tests.kept_workers import KeptWorkers, keep_workers
 from cxg_assets_tests.platforms import OUR_STORAGE, Platform, Stages
-from cxg_assets_tests.scheduling import STACK, TogetherScheduling, put_long_ones_first
+from cxg_assets_tests.scheduling import STACK, STACK_FIXTURES, TogetherScheduling, put_long_ones_first
 from cxg_assets_tests.servers.public_census import PublicCensus, serve_public_census
 from cxg_assets_tests.servers.strict_s3 import Rules, StrictS3, forget_aws, serve_strict_s3
 from cxg_assets_tests.spared import drawing, spare_drawing, spare_scripts_and_disk
@@ -69,9 +69,9 @@ S3_SETTINGS = S3Settings(access_key_id="test", secret_access_key="test-secret", 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks as `stack` what `-m "not stack"` leaves out; other files that start a Ray of their own mark themselves."""
+    """Marks as `stack` what `-m "not stack"` leaves out; files that start such a thing of their own mark themselves."""
     for item in items:
-        if item.path.parent.name in STACK or "ray_session" in getattr(item, "fixturenames", ()):
+        if item.path.parent.name in STACK or not set(STACK_FIXTURES).isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker("stack")
     put_long_ones_first(items)
 

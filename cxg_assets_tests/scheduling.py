@@ -12,6 +12,10 @@ STACK = (*TOGETHER, "public")
 """Folders all of whose tests are marked `stack`: they need whole systems, or programs and servers beside the tests'
 own for every ingest."""
 
+STACK_FIXTURES = ("ray_session", "stages")
+"""Fixtures of which the same is true of every test that has one, also by others: a Ray, and runs of a Dagster
+instance."""
+
 
 def together(nodeid: str) -> str:
     """What runs in one process with a test: its folder or its file."""

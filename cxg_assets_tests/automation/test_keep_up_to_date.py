@@ -10,6 +10,8 @@ from cxg_assets.names import CENSUS_RELEASE, census_index_key, chunk_plan_key, f
 from cxg_assets_tests.automation.conftest import Project
 from cxg_assets_tests.platforms import observe_release
 
+pytestmark = pytest.mark.stack
+
 INDEX = census_index_key("homo_sapiens")
 BLOOD_CHUNKS, T_CELL_CHUNKS = [f"{n:05d}" for n in range(6)], [f"{n:05d}" for n in range(3)]
 

@@ -13,6 +13,8 @@ from cxg_assets_tests.cli.command import cxg_assets, files_below
 from cxg_assets_tests.cli.conftest import CHUNK_SIZE, SUBSET, Finished
 from cxg_assets_tests.servers.strict_s3 import BUCKET, Rules, StrictS3, forget_aws, serve_strict_s3
 
+pytestmark = pytest.mark.stack
+
 REPAIR = ("verify", SUBSET, "--repair")
 INGEST = ("ingest", SUBSET, "--chunk-size", str(CHUNK_SIZE))
 

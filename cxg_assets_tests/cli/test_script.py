@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.stack
 
 SCRIPT = Path(sys.executable).with_name("cxg-assets")
 

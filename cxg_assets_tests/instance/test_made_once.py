@@ -20,6 +20,8 @@ from cxg_assets_tests.cli.command import files_below
 from cxg_assets_tests.instance.at_once import Way, open_at_once
 from cxg_assets_tests.instance.heads import DATABASES, EARLIER, execute, head, versions
 
+pytestmark = pytest.mark.stack
+
 N_ROUNDS = 8
 """Each of the four beginnings twice; a round is 2 s of CPU time."""
 

@@ -22,6 +22,8 @@ from cxg_assets_tests.conftest import BLOOD_NORMAL
 from cxg_assets_tests.ingested import plan_subset
 from cxg_assets_tests.servers.webserver import wait_until
 
+pytestmark = pytest.mark.stack
+
 DRIVER = """
 import pickle, sys, time
 from cxg_assets.resources.local_workers import LocalWorkers
