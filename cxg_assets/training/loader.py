@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from cxg_assets.training.order.epoch import Epoch, Share
 from cxg_assets.training.order.weights import Weights, cell_weights
 from cxg_assets.training.reading import Reading, n_cores
 from cxg_assets.training.row_source import ChunkIndex
+from cxg_assets.training.settings import Settings, require_number
 from cxg_assets.training.transform import Transform
 
 BUFFER_NNZ = 27_000_000
@@ -29,38 +30,6 @@ RUN_NNZ = 8 * 65_536
 and 50 of them are mixed."""
 
 STATE_VERSION = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What decides which cells come when; a state fits a loader with equal ones.
-
-    Attributes:
-        split: Part of the split; None for all.
-        batch_size: Cells of a batch.
-        seed: Of order and draws.
-        shuffle: Mix cells; else they come in the order of the files.
-        drop_last: Full batches only.
-        buffer_size: Cells that are mixed at a time.
-        run_size: Cells that are read side by side.
-        world_size: Ranks that share an epoch.
-        weights: Digest of the weights; empty without.
-    """
-
-    split: str | None
-    batch_size: int
-    seed: int
-    shuffle: bool
-    drop_last: bool
-    buffer_size: int
-    run_size: int
-    world_size: int
-    weights: str = ""
-
-    def __post_init__(self) -> None:
-        for name in ("batch_size", "buffer_size", "run_size", "world_size"):
-            _require_number(name, getattr(self, name), 1)
-        _require_number("seed", self.seed, 0)
 
 
 class Batches:
@@ -114,16 +83,20 @@ class Batches:
         return 3 * 8 * nnz + 2 * 3 * nnz + self.n_obs * (12 + 4 * len(self.labels))
 
     def __len__(self) -> int:
-        """Batches of an epoch."""
-        return self._share(0, 1).n_batches
+        """Batches of an epoch, of this rank."""
+        return self.n_batches(1)
 
     def __iter__(self) -> Iterator[Batch]:
         """Hands out batches; after `load_state_dict` from there on, else from the beginning of the current epoch."""
         return self.iterate(0, 1)
 
+    def n_batches(self, n_workers: int) -> int:
+        """Batches of an epoch that so many workers of this rank hand out together."""
+        return n_workers * self._share(0, n_workers).n_batches
+
     def set_epoch(self, epoch: int) -> None:
         """The next iteration begins with this epoch. Without a call each iteration goes on with the next epoch."""
-        _require_number("epoch", epoch, 0)
+        require_number("epoch", epoch, 0)
         if not (self._resumes and epoch == self.epoch):
             self._position, self._resumes = (epoch, 0), False
 
@@ -161,7 +134,7 @@ class Batches:
                 given = shown(state["settings"].get(name), 40)
                 raise BadInput(f"state: {name} was {given} and is {shown(value, 40)} now; give the one of the state")
         for name in ("epoch", "batch"):
-            _require_number(f"state: {name}", state[name], 0)
+            require_number(f"state: {name}", state[name], 0)
         self._position, self._resumes = (state["epoch"], state["batch"]), True
 
     def iterate(self, worker: int, n_workers: int) -> Iterator[Batch]:
@@ -274,7 +247,7 @@ def batches(
         raise BadInput(f"rank: {shown(rank)} is none of {world_size} (world_size), counted from 0")
     for name, value in (("epochs", epochs), ("n_threads", n_threads), ("buffer_size", buffer_size)):
         if value is not None:
-            _require_number(name, value, 1)
+            require_number(name, value, 1)
     if normalize is not None and not (isinstance(normalize, int | float) and 0 < normalize < np.inf):
         raise BadInput(f"normalize: {shown(normalize)} is no sum above 0, like 10000")
     settings = Settings(
@@ -314,8 +287,3 @@ def batches(
     )
     len(made)  # there are enough cells
     return made
-
-
-def _require_number(name: str, value: object, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise BadInput(f"{name}: {shown(value)} is not a whole number from {least} on")

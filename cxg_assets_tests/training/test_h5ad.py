@@ -46,7 +46,9 @@ def test_blocks_lie_where_the_library_says(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "file.h5", "w") as file:
         for number in range(60):  # so many that names have more than one node
             file.create_group(f"g/{number:03d}")
-        fill_array(create_array(file["g/031"], "data", np.dtype("i4"), "gzip", 16), np.arange(70_000, dtype="i4"))
+        fill_array(
+            create_array(file.require_group("g/031"), "data", np.dtype("i4"), "gzip", 16), np.arange(70_000, dtype="i4")
+        )
     blocks = Hdf5Layout(kept(tmp_path / "file.h5")).blocks("g/031/data")
     with h5py.File(tmp_path / "file.h5") as opened:
         data: Any = opened["g/031/data"]

@@ -75,7 +75,7 @@ def _unpackers() -> dict[str, Callable[[bytes | memoryview, int], np.ndarray]]:
 def _inflate(packed: bytes | memoryview, n_bytes: int) -> np.ndarray:
     try:
         return np.frombuffer(isal_zlib.decompress(packed, 15, n_bytes), np.uint8)
-    except isal_zlib.error as error:
+    except isal_zlib.error as error:  # pyright: ignore[reportGeneralTypeIssues] - it is an exception
         raise DamagedBlock(str(error)) from error
 
 
