@@ -1,18 +1,24 @@
-"""The folder of a project, found from a folder inside it, as git finds a repository."""
+"""The folder of a project, found from a folder inside it, as git finds a repository, and where its subsets lie."""
 
 import os
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+
+from cxg_assets.ingest.errors import BadInput
 
 LOCAL_FOLDER = ".cxg"
 """Holds everything local of a project."""
 
 _NAMES_US = re.compile(r"\bcxg[-_]assets\b")
+_HAS_TABLE = re.compile(r"^\s*\[\s*tool\s*\.\s*cxg_assets\s*\]", re.MULTILINE)
 
 
 def project_folder(start: Path) -> Path:
-    """The nearest folder with a `.cxg`, then the nearest with a pyproject.toml that names cxg_assets, then `start`.
+    """The nearest folder with a `.cxg` or, in its pyproject.toml, a table `tool.cxg_assets`.
+
+    Else the nearest with a pyproject.toml that names cxg_assets, else `start`.
 
     Looked at are `start` and the folders above it, up to the root of the file system, a mount point or the user's home
     folder, which are not looked at themselves: what lies in them is no project of the folders below. Nor is a folder
@@ -23,12 +29,34 @@ def project_folder(start: Path) -> Path:
     """
     folders = [start, *_own_folders_above(start)]
     for folder in folders:
-        if (folder / LOCAL_FOLDER).is_dir():
+        if (folder / LOCAL_FOLDER).is_dir() or _HAS_TABLE.search(_text(folder / "pyproject.toml")):
             return folder
     for folder in folders:
-        if _is_named_in(folder / "pyproject.toml"):
+        if _NAMES_US.search(_text(folder / "pyproject.toml")):
             return folder
     return start
+
+
+def declared_defs(project: Path) -> Path | None:
+    """The folder that a project's pyproject.toml names as `tool.cxg_assets.defs`; None where it names none.
+
+    Raises:
+        BadInput: The file is no TOML, or names something else there.
+    """
+    file = project / "pyproject.toml"
+    text = _text(file)
+    if not _HAS_TABLE.search(text):
+        return None
+    try:
+        table = tomllib.loads(text).get("tool", {}).get("cxg_assets", {})
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"{file}: this is no TOML: {error}") from error
+    defs = table.get("defs") if isinstance(table, dict) else None
+    if defs is None:
+        return None
+    if not isinstance(defs, str) or not defs:
+        raise BadInput(f"{file}: tool.cxg_assets.defs: {defs!r} is no path of a folder, like my_slices/defs")
+    return (project / defs).resolve()
 
 
 def _own_folders_above(start: Path) -> Iterator[Path]:
@@ -45,8 +73,9 @@ def _own_folders_above(start: Path) -> Iterator[Path]:
         return  # a folder that may not be looked at; a user without a home folder
 
 
-def _is_named_in(file: Path) -> bool:
+def _text(file: Path) -> str:
+    """What is in a file; empty where it cannot be read."""
     try:
-        return _NAMES_US.search(file.read_text(encoding="utf-8")) is not None
+        return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        return False
+        return ""

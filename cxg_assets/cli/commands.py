@@ -159,6 +159,18 @@ def ingest(**options: Any) -> None:
     ingest_subset(**options)
 
 
+@commands.command("init")
+@click.argument("folder", type=click.Path(path_type=Path))
+def init(folder: Path) -> None:
+    """Makes FOLDER a project of your own, with one subset to begin with.
+
+    Commands find the project from any folder in it. Example: cxg-assets init my-slices
+    """
+    from cxg_assets.cli.new.project import write_project
+
+    write_project(folder)
+
+
 @commands.command("new")
 @click.argument("name")
 @click.option("--value-filter", required=True, help="SOMA filter over obs.")
@@ -173,7 +185,7 @@ def new(**options: Any) -> None:
     Organism, columns and labels are checked before, where a census index is in the default store or a Census on this
     machine.
     """
-    from cxg_assets.cli.new import write_subset_yaml
+    from cxg_assets.cli.new.subset import write_subset_yaml
 
     write_subset_yaml(**options)
 
@@ -211,7 +223,7 @@ def prune(**options: Any) -> None:
 @commands.command("schema")
 def schema() -> None:
     """Prints the JSON schema of a subset's YAML, for editors that do not find cxg_assets/defs/subset.schema.json."""
-    from cxg_assets.cli.new import schema_text
+    from cxg_assets.cli.new.subset import schema_text
 
     click.echo(schema_text())
 

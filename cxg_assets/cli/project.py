@@ -8,7 +8,7 @@ from dagster import DagsterInstance
 from dagster_aws.s3 import S3Resource
 
 from cxg_assets import settings
-from cxg_assets.components.defs_folder import DEFS_FOLDER, subset_folders
+from cxg_assets.components.defs_folder import defs_folder, subset_folders
 from cxg_assets.components.subset_tree import load_component
 from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.ingest.spec import SubsetSpec
@@ -30,7 +30,7 @@ def subset_names() -> list[str]:
     Raises:
         BadInput: The folder cannot be read.
     """
-    return [folder.name for folder in subset_folders(DEFS_FOLDER)]
+    return [folder.name for folder in subset_folders(defs_folder())]
 
 
 def load_subset(name: str) -> Subset:
@@ -41,8 +41,8 @@ def load_subset(name: str) -> Subset:
     """
     if name not in subset_names():
         names = ", ".join(subset_names())
-        raise BadInput(f"there is no subset {shown(name)} in {DEFS_FOLDER}; the subsets are: {names}")
-    component = load_component(DEFS_FOLDER / name)
+        raise BadInput(f"there is no subset {shown(name)} in {defs_folder()}; the subsets are: {names}")
+    component = load_component(defs_folder() / name)
     return Subset(spec=component.spec(), destination=component.destination)
 
 

@@ -8,13 +8,33 @@ from typing import Any
 import yaml
 
 import cxg_assets.defs
+from cxg_assets import settings
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.spec import NAME_PATTERN
+from cxg_assets.project_folder import declared_defs
 
-DEFS_FOLDER = Path(cxg_assets.defs.__path__[0])
+PACKAGE_DEFS = Path(cxg_assets.defs.__path__[0])
+"""Of a checkout that is worked in; a project of one's own has another."""
 
 _YAML_NAMES = ("defs.yaml", "defs.yml", "component.yaml")
 """Names that Dagster gives to the YAML of a folder; the first one counts."""
+
+
+def defs_folder() -> Path:
+    """Where the subsets lie: what the project's pyproject.toml names as `tool.cxg_assets.defs`, else in the package.
+
+    Raises:
+        BadInput: What it names is no folder, or the file cannot be read.
+    """
+    declared = declared_defs(settings.project())
+    if declared is None:
+        return PACKAGE_DEFS
+    if not declared.is_dir():
+        raise BadInput(
+            f"{settings.project() / 'pyproject.toml'}: tool.cxg_assets.defs: there is no folder {declared}; create it, "
+            "or name the one that holds the subsets"
+        )
+    return declared
 
 
 def entries(folder: Path) -> list[Path]:

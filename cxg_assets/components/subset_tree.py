@@ -4,6 +4,7 @@ Dagster reads every YAML of a tree before it loads one, and one that is wrong en
 what it consists of: of each folder and file by itself, as far as it loads.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from dagster.components.core.defs_module import ComponentPath
 import cxg_assets.defs
 from cxg_assets.components import known_previews
 from cxg_assets.components.census_subset import CensusSubset
-from cxg_assets.components.defs_folder import DEFS_FOLDER, entries, is_foreign, require_readable, yaml_of
+from cxg_assets.components.defs_folder import PACKAGE_DEFS, defs_folder, entries, is_foreign, require_readable, yaml_of
 from cxg_assets.components.yaml_mistakes import describe_foreign_mistake, describe_mistakes
 from cxg_assets.ingest.errors import BadInput
 
@@ -45,8 +46,21 @@ class Loaded:
 
 
 def subset_tree() -> dg.ComponentTree:
-    """The tree over `defs/`, read anew; it works for an installed package as for a checkout."""
-    return dg.ComponentTree.from_module(cxg_assets.defs, project_root=DEFS_FOLDER.parent.parent)
+    """The tree over the project's `defs/`, read anew; that of the package works installed and in a checkout.
+
+    Raises:
+        BadInput: The project names no folder.
+    """
+    folder = defs_folder()
+    if folder == PACKAGE_DEFS:
+        return dg.ComponentTree.from_module(cxg_assets.defs, project_root=folder.parent.parent)
+    # Python files beside the subsets are modules of the project's package, which need not be installed.
+    root = folder.parent.parent
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    module = ModuleType(f"{folder.parent.name}.{folder.name}")
+    module.__file__ = str(folder / "__init__.py")
+    return dg.ComponentTree.from_module(module, project_root=root)
 
 
 @known_previews()

@@ -11,8 +11,8 @@ from unittest import mock
 import pytest
 import yaml
 
-from cxg_assets.cli import new, project
 from cxg_assets.cli.main import run
+from cxg_assets.components import defs_folder
 
 SETTINGS = ("CXG_CENSUS_URI", "CXG_CENSUS_VERSION", "CXG_STORE_URL", "DAGSTER_HOME", "RAY_ADDRESS")
 """Variables that would lead a test out of its folder."""
@@ -52,8 +52,7 @@ def move_to(home: Path, census_uri: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def use_defs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes `folder` the place of the subsets' YAML."""
-    monkeypatch.setattr(project, "DEFS_FOLDER", folder)
-    monkeypatch.setattr(new, "DEFS_FOLDER", folder)
+    monkeypatch.setattr(defs_folder, "PACKAGE_DEFS", folder)
 
 
 def declare(folder: Path, **attributes: Any) -> Path:

@@ -9,7 +9,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from cxg_assets.cli.project import DEFS_FOLDER, dagster_instance, default_store
+from cxg_assets.cli.project import dagster_instance, default_store
+from cxg_assets.components.defs_folder import PACKAGE_DEFS
 from cxg_assets.ingest.quantities import size
 from cxg_assets.names import h5ad_chunks_key
 from cxg_assets_tests.cli.command import cxg_assets, files_below
@@ -45,7 +46,7 @@ def test_after_an_edit_of_the_yaml_it_is_told_what_is_unsynced_and_which_attribu
 ) -> None:
     yaml = defs / SUBSET / "defs.yaml"
     yaml.parent.mkdir()
-    text = (DEFS_FOLDER / SUBSET / "defs.yaml").read_text().replace("chunk_size: 1000", "chunk_size: 300")
+    text = (PACKAGE_DEFS / SUBSET / "defs.yaml").read_text().replace("chunk_size: 1000", "chunk_size: 300")
     yaml.write_text(text)
     assert "  in sync: filtered_subset, chunk_plan, h5ad_chunks, dataset" in cxg_assets("status").stdout.splitlines()
 

@@ -11,13 +11,13 @@ import yaml
 from cxg_assets.components.attributes import Genes
 from cxg_assets.components.census_subset import CensusSubset
 from cxg_assets.components.commented_yaml import subset_yaml
-from cxg_assets.components.defs_folder import DEFS_FOLDER
+from cxg_assets.components.defs_folder import PACKAGE_DEFS
 from cxg_assets.components.schema import subset_schema
 from cxg_assets_tests.cli.command import cxg_assets
 
-SHIPPED = DEFS_FOLDER / "subset.schema.json"
+SHIPPED = PACKAGE_DEFS / "subset.schema.json"
 RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
-EXAMPLES = sorted([*DEFS_FOLDER.glob("*/defs.yaml"), *RECIPES.glob("*/defs.yaml")])
+EXAMPLES = sorted([*PACKAGE_DEFS.glob("*/defs.yaml"), *RECIPES.glob("*/defs.yaml")])
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_a_new_subset_is_valid_and_names_the_schema(validator: jsonschema.Draft7
     first = text.splitlines()[0]
     assert first.startswith("# yaml-language-server: $schema=")
     # Relative to the YAML, in a checkout as in an installed package.
-    assert (DEFS_FOLDER / "sample" / first.partition("=")[2]).resolve() == SHIPPED.resolve()
+    assert (PACKAGE_DEFS / "sample" / first.partition("=")[2]).resolve() == SHIPPED.resolve()
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@ import json
 
 import click
 
-from cxg_assets.cli.project import DEFS_FOLDER, default_store
+from cxg_assets.cli.project import default_store
 from cxg_assets.cli.warn import warn
 from cxg_assets.components.commented_yaml import subset_yaml, write_new
+from cxg_assets.components.defs_folder import defs_folder
 from cxg_assets.components.schema import subset_schema
 from cxg_assets.components.selection_check import check_selection
 from cxg_assets.ingest.errors import BadInput
@@ -24,7 +25,7 @@ def write_subset_yaml(name: str, *, value_filter: str, organism: str, destinatio
     )
     for warning in check_selection(organism, value_filter, DEFAULT_OBS_COLUMNS, default_store()):
         warn(warning)
-    path = DEFS_FOLDER / name / "defs.yaml"
+    path = defs_folder() / name / "defs.yaml"
     if path.parent.is_symlink():
         raise BadInput(f"{path.parent} is a link to another place; remove it, or choose another name")
     path.parent.mkdir(parents=True, exist_ok=True)
