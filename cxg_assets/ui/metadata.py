@@ -244,6 +244,7 @@ def dataset_metadata(dataset: Dataset, uri: str) -> Metadata:
         "bytes_per_cell": round(dataset.n_bytes / dataset.header.subset.n_obs, 1),
         "census_build": dataset.header.subset.release.build,
         "published_at": dataset.published_at,
+        **({"labels": dataset.labels_in_words} if dataset.labels_in_words else {}),
         "resolved_filter": _filter_of(selection),
         **quality_of(dataset.header.subset),
         **sample_of(dataset.header.subset),

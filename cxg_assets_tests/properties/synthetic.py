@@ -57,10 +57,16 @@ def encode_rows(
     return encoder.finish(obs, chunk, fingerprint)
 
 
-def obs_of(joinids: np.ndarray, release: str) -> pa.Table:
-    """Cells of a release: three columns that depend on cell and release."""
+def tissues_of(release: str, others: Sequence[str] = ()) -> list[str]:
+    """Categories of a subset: those of the cells below, and those of other cells."""
+    return ["blood", "眼", release, *others]
+
+
+def obs_of(joinids: np.ndarray, release: str, others: Sequence[str] = ()) -> pa.Table:
+    """Cells of a release: three columns that depend on cell and release; `others` as for `tissues_of`."""
     numbers = joinids % 1009 + len(release)
-    tissues = pa.DictionaryArray.from_arrays(pa.array(numbers % 3, pa.int8()), pa.array(["blood", "眼", release]))
+    categories = pa.array(tissues_of(release, others))
+    tissues = pa.DictionaryArray.from_arrays(pa.array(numbers % 3, pa.int8()), categories)
     donors = [f"donor {number} of {release}" for number in numbers]
     return pa.table({"soma_joinid": joinids, "tissue": tissues, "donor_id": donors, "raw_sum": numbers / 7})
 

@@ -11,7 +11,7 @@ from cxg_assets.ingest.plan.fingerprint import ChunkFingerprints
 from cxg_assets.ingest.spec import COMPRESSIONS, GENES_TEXTS
 from cxg_assets_tests.ingest.plan.test_chunk_plan import plan_of
 from cxg_assets_tests.properties.profile import PROPERTY
-from cxg_assets_tests.properties.synthetic import encode_rows, obs_of, var_of, x_of
+from cxg_assets_tests.properties.synthetic import encode_rows, obs_of, tissues_of, var_of, x_of
 
 COLUMNS = ("tissue", "donor_id", "raw_sum")
 
@@ -25,6 +25,7 @@ class Inputs:
     compression: str
     genes_text: str
     obs_columns: tuple[str, ...]
+    other_tissues: tuple[str, ...] = ()
     genes: tuple[int | str, ...]
     chunk: str
     joinids: tuple[int, ...]
@@ -46,6 +47,9 @@ class Inputs:
             gene_joinids=self.gene_joinids,
             padded=self.padded,
             genes_text=self.genes_text,
+            categories={
+                name: tissues_of(self.release, self.other_tissues) for name in self.obs_columns if name == "tissue"
+            },
         )
         return shared.of(self.chunk, np.array(self.joinids, np.int64))
 
@@ -54,7 +58,7 @@ class Inputs:
         cells, genes = np.array(self.joinids, np.int64), self.gene_joinids
         return encode_rows(
             x_of(cells, genes, self.release),
-            obs_of(cells, self.release),
+            obs_of(cells, self.release, self.other_tissues),
             var_of(genes, self.padded),
             obs_columns=self.obs_columns,
             compression=self.compression,
@@ -82,6 +86,7 @@ PARTS: dict[str, st.SearchStrategy[Any]] = {
     "compression": st.sampled_from(COMPRESSIONS),
     "genes_text": st.sampled_from(GENES_TEXTS),
     "obs_columns": st.lists(st.sampled_from(COLUMNS), unique=True).map(tuple),
+    "other_tissues": st.sampled_from([(), ("lung",), ("lung", "skin")]),
     "genes": st.lists(st.sampled_from([1, 2, 12, 49, "A", "B"]), min_size=1, max_size=4, unique=True).map(tuple),
     "chunk": st.sampled_from(["00000", "00001", "00012"]),
     "joinids": ordered_sets([1, 2, 12, 49, 2**40]),

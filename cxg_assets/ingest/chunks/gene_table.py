@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from cxg_assets.ingest.chunks.hdf5_arrays import BLOCK
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.quantities import counted
+from cxg_assets.ingest.selection.categories import each_once
 from cxg_assets.ingest.spec import FIXED
 
 NAMES = "feature_id"
@@ -82,13 +83,6 @@ def refuse_nul(column: str, values: pa.Array) -> None:
     found = pc.call_function("match_substring", [values], pc.MatchSubstringOptions("\0"))
     if pc.call_function("any", [found]).as_py():
         raise CxgError(f"{column}: a value has the character NUL in it, which HDF5 cannot hold; leave the column out")
-
-
-def each_once(dictionary: pa.Array) -> tuple[pa.Array, np.ndarray]:
-    """The values of a dictionary, each once and none missing, and for each entry its place (int64) there, or -1."""
-    values = dictionary.unique().drop_null()
-    places = pc.call_function("index_in", [dictionary], pc.SetLookupOptions(values))
-    return values, places.fill_null(-1).to_numpy().astype(np.int64)
 
 
 def _write_text(group: h5py.Group, name: str, values: pa.Array, numbers: dict[str, object], genes_text: str) -> None:

@@ -12,9 +12,10 @@ import h5py
 import numpy as np
 import pyarrow as pa
 
-from cxg_assets.ingest.chunks.gene_table import each_once, is_text, refuse_nul, write_gene_table
+from cxg_assets.ingest.chunks.gene_table import is_text, refuse_nul, write_gene_table
 from cxg_assets.ingest.chunks.hdf5_arrays import BLOCK, create_array
 from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.selection.categories import each_once
 from cxg_assets.ingest.spec import VARIABLE
 
 UNS_KEY = "cxg_assets"

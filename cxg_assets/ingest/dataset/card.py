@@ -25,7 +25,7 @@ _CARD = """\
 | Census build | {build} (schema {schema_version}) |
 | Census URI | `{uri}` |
 | Cells | {n_obs:,}{limit}, filter `{value_filter}` |
-{choices}| Genes | {genes} |
+{choices}{labels}| Genes | {genes} |
 | Layer | X/{layer}, {nnz:,} non-zeros |
 | Files | {n_chunks:,} of at most {at_most}, {n_bytes}, arrays compressed with {compression} |
 | Plan | `{plan_id}` |
@@ -64,6 +64,7 @@ def dataset_card(header: PlanHeader, dataset: Dataset) -> bytes:
         limit="" if selection.max_obs is None else f" (limited to the first {selection.max_obs:,})",
         value_filter=selection.value_filter or "none",
         choices="".join(f"| {name} | {text} |\n" for name, text in _choices(header)),
+        labels=f"| Labels | {dataset.labels_in_words} |\n" if dataset.labels_in_words else "",
         genes=header.subset.genes_in_words,
         layer=header.layer,
         compression=header.compression,

@@ -28,9 +28,10 @@ from cxg_assets.ingest.layout import (
     subset_var_path,
 )
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, PlanHeader
-from cxg_assets.ingest.plan.published import Dataset, remedy
+from cxg_assets.ingest.plan.published import MAX_LABELS, Dataset, remedy
 from cxg_assets.ingest.plan.stored import stored_sizes
 from cxg_assets.ingest.records import encode
+from cxg_assets.ingest.selection.categories import categories_of
 from cxg_assets.ingest.storage.feather import feather_source
 from cxg_assets.ingest.storage.store import Store
 
@@ -66,6 +67,7 @@ def publish(
         header.subset.release.confirm(census)
         measured = measured_parquet(obs, var, opened, header.subset.selection.organism)
     citations = citations_csv(obs, datasets)
+    categories = categories_of(obs, header.subset.selection.chunk_columns)
     sums = totals(manifest)
     dataset = Dataset(
         header=header,
@@ -75,6 +77,8 @@ def publish(
         manifest_path=manifest_path(header.subset.name, header.plan_id),
         published_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         measured_sha256="" if measured is None else checksum(measured),
+        labels={name: tuple(map(str, values)) for name, values in categories.items() if len(values) <= MAX_LABELS},
+        n_labels_left_out={name: len(values) for name, values in categories.items() if len(values) > MAX_LABELS},
     )
     store.put(dataset.manifest_path, manifest_bytes(manifest))
     store.put(citations_path(header.subset.name, header.plan_id), citations)

@@ -30,6 +30,7 @@ class ChunkFingerprints:
         gene_joinids: np.ndarray,
         padded: Sequence[str] = (),
         genes_text: str = VARIABLE,
+        categories: Mapping[str, Sequence[object]] | None = None,
     ) -> None:
         """Hashes what the chunks share.
 
@@ -41,6 +42,8 @@ class ChunkFingerprints:
             gene_joinids: (n_vars,) int64 soma_joinids of the genes in order, -1 for those that are padded.
             padded: feature_ids of the padded genes in order: of them the release decides nothing.
             genes_text: How text of var is written.
+            categories: Those of each categorical column among `obs_columns`, in order: they are of the whole subset, so
+                that other cells than the chunk's decide them.
         """
         shared = {
             "encoding_version": ENCODING_VERSION,
@@ -48,6 +51,7 @@ class ChunkFingerprints:
             "release": release_fingerprint,
             "compression": compression,
             "obs_columns": list(obs_columns),
+            "categories": {name: list(values) for name, values in (categories or {}).items()},
             # Says where the joinids of the genes end: those of cells may be any bytes.
             "n_vars": len(gene_joinids),
             **({"padded": list(padded)} if padded else {}),

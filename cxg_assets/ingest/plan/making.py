@@ -19,6 +19,7 @@ from cxg_assets.ingest.plan.mixing import measure_mixing
 from cxg_assets.ingest.plan.ordering import Pools, write_ordered_obs
 from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.sampling import CENSUS_ORDER, FULLY_SHUFFLED
+from cxg_assets.ingest.selection.categories import categories_of
 from cxg_assets.ingest.selection.subset import Subset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source, present_columns
@@ -77,6 +78,7 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
         compression=spec.compression,
         genes_text=spec.genes_text,
         obs_columns=selection.chunk_columns,
+        categories=categories_of(obs, selection.chunk_columns),
         gene_joinids=genes["soma_joinid"].to_numpy(),
         padded=padded_genes(genes) if subset.n_padded else (),
     )

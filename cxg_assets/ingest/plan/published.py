@@ -1,6 +1,7 @@
 """What is published: `dataset.json`, the pointer that readers start from."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from cxg_assets.ingest.errors import CxgError
@@ -9,6 +10,9 @@ from cxg_assets.ingest.plan.chunk_plan import PlanHeader
 from cxg_assets.ingest.plan.earlier_versions import upgraded_header
 from cxg_assets.ingest.records import decode
 from cxg_assets.ingest.storage.store import Store
+
+MAX_LABELS = 10_000
+"""Values of a column that are listed: text for a model to predict, and not a name of each cell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +29,10 @@ class Dataset:
         published_at: UTC, ISO 8601.
         measured_sha256: SHA-256 (hex) of measured.parquet; empty where the Census does not tell what was measured, and
             of datasets of before.
+        labels: For each categorical obs column of the chunks its values: the place of a value is its code in every
+            chunk, so a label to train on. Columns with more than `MAX_LABELS` are left out; datasets of before have
+            none.
+        n_labels_left_out: How many values the columns have that are left out.
     """
 
     header: PlanHeader
@@ -34,6 +42,16 @@ class Dataset:
     manifest_path: str
     published_at: str
     measured_sha256: str = ""
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    n_labels_left_out: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def labels_in_words(self) -> str:
+        """Which obs columns have labels, and how many, for a person; empty for none."""
+        listed = ", ".join(f"{name} {len(values):,}" for name, values in self.labels.items())
+        left_out = ", ".join(f"{name} {n:,}" for name, n in self.n_labels_left_out.items())
+        told = f"{listed}; the same codes in all files, listed in dataset.json" if listed else ""
+        return "; ".join(filter(None, [told, f"not listed, as they are too many: {left_out}" if left_out else ""]))
 
     @property
     def sums(self) -> dict[str, int]:

@@ -18,6 +18,7 @@ from cxg_assets.ingest.genes.vocabulary import padded_genes, padding_warnings
 from cxg_assets.ingest.layout import index_path, subset_json_path, subset_obs_path, subset_var_path
 from cxg_assets.ingest.quality.checked import check_quality, column_fields
 from cxg_assets.ingest.records import decode, encode
+from cxg_assets.ingest.selection.categories import find_recodings, recoded
 from cxg_assets.ingest.selection.choices import (
     QualityCounts,
     SampledFrom,
@@ -127,7 +128,7 @@ def write_subset(
         var: All genes of the organism.
         layers: URIs of the X layers of the organism, by name.
         obs_path: Written: soma_joinid, the spec's obs columns, `PLANNING_COLUMNS`, those of the quality and the part
-            of a split, in soma_joinid order.
+            of a split, in soma_joinid order. Dictionaries have the values of these cells and no others, sorted.
         var_path: Written: all var columns of the genes that are kept, in var's order or that of a vocabulary.
         warn: Told of labels that the filters overlook, see `label_traps`, of genes that are padded, and of shares that
             groups do not allow.
@@ -179,7 +180,7 @@ def write_subset(
         parts={} if split is None else split.n_obs_of_parts,
     )
     with FeatherFile(index_source, columns=columns) as file:
-        batches = take_rows(file, rows, columns)
+        batches = recoded(take_rows(file, rows, columns), find_recodings(index_source, rows, columns))
         if kept is not None:
             batches = kept.added_to(batches)
         if split is not None:

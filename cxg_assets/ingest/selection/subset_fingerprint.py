@@ -26,6 +26,7 @@ def subset_fingerprint(selection: Selection, release: Release, genes: pa.Table, 
         "value_filter": selection.value_filter,
         "max_obs": selection.max_obs,
         "columns": list(columns),
+        "categories": "those of its cells, sorted",  # before, those of the whole Census in its order
         "feature_ids": genes["feature_id"].to_pylist(),
     }
     if selection.genes is not None:

@@ -18,6 +18,7 @@ from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.genes.vocabulary import PADDED, padded_genes
 from cxg_assets.ingest.layout import subset_var_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan
+from cxg_assets.ingest.selection.categories import categories_of
 from cxg_assets.ingest.storage.feather import FeatherFile, feather_source
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.ingest.verify.quality import quality_differences
@@ -40,6 +41,7 @@ class CensusCells:
         cells: soma_joinids of the subset, in plan order.
         genes: soma_joinids of its genes, (n_vars,) int64; `PADDED` for those that the Census does not have.
         padded: feature_ids of the latter, in order.
+        categories: Of each categorical column of obs, those that every chunk has.
         ingest: The command that makes the subset's files again.
     """
 
@@ -47,6 +49,7 @@ class CensusCells:
     cells: FeatherFile
     genes: np.ndarray
     padded: list[str]
+    categories: dict[str, list[str]]
     ingest: str
 
     def differences(self, data: bytes, plan: ChunkPlan, chunk: Chunk, rows: slice | None = None) -> list[str]:
@@ -100,6 +103,12 @@ class CensusCells:
             mine, theirs = has.reset_index(drop=True), census_has.reset_index(drop=True)
             if axis == "obs":
                 mine = mine.drop(columns=quality, errors="ignore")
+                # There all categories of the Census, in a chunk those of its subset.
+                for name, values in self.categories.items():
+                    if name in mine and getattr(mine[name].dtype, "categories", pd.Index([])).tolist() != values:
+                        yield f"the categories of obs.{name} are not those of the subset"
+                    if name in theirs:
+                        theirs[name] = theirs[name].cat.set_categories(values)
             else:
                 # Text there, and in chunks categories; those of earlier versions have text as well.
                 mine = mine.astype({name: theirs[name].dtype for name in LABELS if name in theirs and name in mine})
@@ -149,12 +158,14 @@ def open_census_cells(store: Store, plan: ChunkPlan, census: CensusLocator) -> I
     var_path = subset_var_path(header.subset.name, header.subset.fingerprint)
     # var is a few megabytes: in memory it needs no room on a disk that may be full.
     genes = pa.ipc.open_file(pa.BufferReader(store.get(var_path))).read_all()
+    source = feather_source(store, header.obs_path)
+    categories = categories_of(source, header.subset.selection.chunk_columns)
     with (
-        FeatherFile(feather_source(store, header.obs_path), columns=("soma_joinid",)) as cells,
+        FeatherFile(source, columns=("soma_joinid",)) as cells,
         census.open() as opened,
     ):
         joinids, ingest = genes["soma_joinid"].to_numpy(), store.follow_up("ingest", header.subset.name)
-        yield CensusCells(opened, cells, joinids, padded_genes(genes), ingest)
+        yield CensusCells(opened, cells, joinids, padded_genes(genes), categories, ingest)
 
 
 def _gene_names(var: "pd.DataFrame", encoding_version: int) -> list[str]:

@@ -24,6 +24,7 @@ from cxg_assets.ingest.plan.published import Dataset, read_dataset
 from cxg_assets.ingest.quantities import size
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import StoreLocator
+from cxg_assets_tests.categories import used
 from cxg_assets_tests.conftest import BLOOD_NORMAL, Bucket, Ingest
 from cxg_assets_tests.ingested import Ingested
 
@@ -58,6 +59,25 @@ def test_the_pointer_tells_what_is_published(made: Ingested) -> None:
         made.release,
     )
     assert dataset.header.subset.selection.value_filter == BLOOD_NORMAL
+    whole = pd.concat([made.read(chunk).obs.astype(str) for chunk in made.plan.chunks])
+    assert {name: list(values) for name, values in dataset.labels.items()} == {
+        name: used(whole[name]) for name in made.spec.obs_columns if name != "is_primary_data"
+    }
+    assert dataset.n_labels_left_out == {}
+
+
+def test_a_column_with_too_many_labels_is_counted_instead(made: Ingested, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = publish_all(made).labels
+    limit = max(len(values) for values in every.values()) - 1
+    monkeypatch.setattr("cxg_assets.ingest.dataset.publish.MAX_LABELS", limit)
+
+    dataset = publish_all(made)
+
+    assert read_dataset(made.store, "blood_normal") == dataset
+    assert dataset.labels == {name: values for name, values in every.items() if len(values) <= limit}
+    assert dataset.n_labels_left_out == {name: len(values) for name, values in every.items() if len(values) > limit}
+    card = made.store.get(card_path("blood_normal", made.plan.header.plan_id)).decode()
+    assert f"not listed, as they are too many: {next(iter(dataset.n_labels_left_out))} {limit + 1}" in card
 
 
 def test_an_incomplete_dataset_writes_nothing(made: Ingested) -> None:

@@ -12,6 +12,7 @@ SHARED: dict[str, Any] = {
     "release_fingerprint": "f" * 64,
     "compression": "gzip",
     "obs_columns": ("assay", "tissue"),
+    "categories": {"tissue": ["blood", "lung"]},
     "gene_joinids": np.array([1, 5, 9]),
 }
 JOINIDS = np.array([10, 11, 70])
@@ -32,6 +33,10 @@ def fingerprint(chunk: str = "00000", joinids: np.ndarray = JOINIDS, **changes: 
         {"genes_text": "fixed"},
         {"obs_columns": ("tissue", "assay")},
         {"obs_columns": ("assay",)},
+        {"categories": {"tissue": ["blood"]}},
+        {"categories": {"tissue": ["blood", "lung", "skin"]}},
+        {"categories": {"tissue": ["lung", "blood"]}},
+        {"categories": {"assay": ["blood", "lung"]}},
         {"gene_joinids": np.array([1, 5])},
         {"gene_joinids": np.array([1, 5, 10])},
         {"chunk": "00001"},
@@ -50,6 +55,7 @@ def test_every_input_moves_it(change: dict[str, Any]) -> None:
     [
         {"provenance": dict(reversed(SHARED["provenance"].items()))},
         {"obs_columns": ["assay", "tissue"]},
+        {"categories": {"tissue": ("blood", "lung")}},
         {"gene_joinids": np.array([1, 5, 9], dtype=">i8")},
         {"joinids": np.array([10, 0, 11, 0, 70])[::2]},
         {"joinids": JOINIDS.astype(np.int32)},

@@ -21,6 +21,7 @@ from cxg_assets.ingest.selection.subset import Subset, load_subset, write_subset
 from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
 from cxg_assets.ingest.storage.feather import FeatherFile
 from cxg_assets.ingest.storage.store import StoreLocator
+from cxg_assets_tests.categories import as_in_subset
 from cxg_assets_tests.conftest import BLOOD_NORMAL, N_OBS, WELL_MEASURED
 
 get_obs: Any = cellxgene_census.get_obs
@@ -83,7 +84,7 @@ def test_the_cells_are_those_of_get_obs(
 
     names = obs.columns.tolist()
     expected = get_obs(census, "homo_sapiens", value_filter=value_filter, column_names=names)[names][:max_obs]
-    pd.testing.assert_frame_equal(obs, expected)
+    pd.testing.assert_frame_equal(obs, as_in_subset(expected))
     assert (subset.n_obs, subset.n_obs_before) == (len(expected), N_OBS)
 
 

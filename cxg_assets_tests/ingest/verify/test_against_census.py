@@ -11,6 +11,7 @@ import pytest
 import tiledbsoma as soma
 
 from cxg_assets.ingest.spec import COMPRESSIONS, DEFAULT_OBS_COLUMNS, GENES_TEXTS, LAYERS, GeneSelection, SubsetSpec
+from cxg_assets_tests.categories import as_in_subset
 from cxg_assets_tests.conftest import BLOOD_NORMAL, WELL_MEASURED, Ingest
 from cxg_assets_tests.ingested import Ingested
 
@@ -104,8 +105,9 @@ def expected_genes(spec: SubsetSpec, census: soma.Collection) -> np.ndarray:
     return var.soma_joinid.to_numpy()
 
 
-def assert_equals_the_census(chunk: Any, expected: Any) -> None:
-    pd.testing.assert_frame_equal(chunk.obs.reset_index(drop=True), expected.obs.reset_index(drop=True))
+def assert_equals_the_census(chunk: Any, expected: Any, obs_of_all: pd.DataFrame) -> None:
+    cells = as_in_subset(expected.obs.reset_index(drop=True), of=obs_of_all)
+    pd.testing.assert_frame_equal(chunk.obs.reset_index(drop=True), cells)
     assert chunk.var_names.tolist() == expected.var["feature_id"].tolist()
     assert chunk.var["feature_type"].cat.categories.tolist() == sorted(set(expected.var["feature_type"]))
     var = chunk.var.astype({"feature_type": expected.var["feature_type"].dtype})
@@ -139,6 +141,8 @@ def test_chunks_equal_get_anndata_of_the_same_cells_and_genes(
     assert [report.chunk for report in ingested.reports] == [chunk.key for chunk in ingested.plan.chunks]
     genes = expected_genes(spec, reference)
     joinids: list[int] = []
+    columns = ["soma_joinid", *spec.obs_columns]
+    obs_of_all = get_obs(reference, spec.organism, value_filter=spec.value_filter, column_names=columns)[: spec.max_obs]
     for chunk, report in zip(ingested.plan.chunks, ingested.reports, strict=True):
         adata = ingested.read(chunk)
         cells = adata.obs["soma_joinid"].to_numpy()
@@ -148,9 +152,9 @@ def test_chunks_equal_get_anndata_of_the_same_cells_and_genes(
             X_name=spec.layer,
             obs_coords=cells,
             var_coords=genes,
-            obs_column_names=["soma_joinid", *spec.obs_columns],
+            obs_column_names=columns,
         )
-        assert_equals_the_census(adata, expected)
+        assert_equals_the_census(adata, expected, obs_of_all)
         assert adata.obs_names.tolist() == [str(joinid) for joinid in cells]
         assert (report.n_obs, report.n_vars, report.nnz) == (*expected.shape, expected.X.nnz)
         assert (report.first_joinid, report.last_joinid) == (cells[0], cells[-1])
