@@ -29,12 +29,13 @@ from cxg_assets.ui.metadata import dataset_metadata
 from cxg_assets.ui.pictures import dataset_pictures, drawn
 
 
-def build_dataset(subset: str, destination: str) -> dg.AssetsDefinition:
+def build_dataset(subset: str, destination: str, chunk_format: str) -> dg.AssetsDefinition:
     """The dataset asset.
 
     Args:
         subset: Name of the subset.
         destination: URL of its store; empty for the default store.
+        chunk_format: Of its chunks.
     """
 
     @dg.asset(
@@ -45,7 +46,7 @@ def build_dataset(subset: str, destination: str) -> dg.AssetsDefinition:
         group_name=subset,
         io_manager_key=ASSET_LOADER,
         metadata={DESTINATION: destination},
-        kinds={"h5ad"},
+        kinds={chunk_format},
     )
     def dataset(
         context: dg.AssetExecutionContext, census: CensusResource, store: StoreResource

@@ -1,4 +1,4 @@
-"""The chunks: one h5ad file each, written by the pool, a whole range of partitions in one run."""
+"""The chunks: one h5ad file (or zarr dataset) each, written by the pool, a whole range of partitions in one run."""
 
 from collections.abc import Iterator, Mapping
 
@@ -8,7 +8,7 @@ from cxg_assets.assets.recording import ChunkRecorder, make_chunks
 from cxg_assets.ingest.chunks.worker import IngestJob
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.plan.chunk_plan import load_plan, require_plan
-from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION
+from cxg_assets.ingest.plan.fingerprint import encoding_version
 from cxg_assets.ingest.plan.plan_mark import marked
 from cxg_assets.instance.dead_runs import process_tag
 from cxg_assets.instance.provenance import latest_data_version, provenance_tags
@@ -44,11 +44,12 @@ class MissingChunks(dg.Config):
 
 
 def build_h5ad_chunks(
-    subset: str, destination: str, tags: Mapping[str, str]
+    subset: str, destination: str, tags: Mapping[str, str], chunk_format: str
 ) -> tuple[dg.AssetsDefinition, dg.JobDefinition]:
     """The chunk asset, and the job that writes what is missing; its runs have the tags."""
     key = h5ad_chunks_key(subset)
-    spec = dg.AssetSpec(key, deps=[chunk_plan_key(subset), CENSUS_RELEASE], code_version=str(ENCODING_VERSION))
+    version = str(encoding_version(chunk_format))
+    spec = dg.AssetSpec(key, deps=[chunk_plan_key(subset), CENSUS_RELEASE], code_version=version)
 
     def make(
         context: StepContext,
@@ -90,7 +91,7 @@ def build_h5ad_chunks(
         group_name=subset,
         io_manager_key=ASSET_LOADER,
         metadata={DESTINATION: destination},
-        kinds={"ray", "h5ad"},
+        kinds={"ray", chunk_format},
         code_version=spec.code_version,
         output_required=False,
     )

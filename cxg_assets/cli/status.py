@@ -12,6 +12,7 @@ from cxg_assets.cli.warn import warn
 from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import subset_definitions
 from cxg_assets.ingest.errors import BadInput, CxgError
+from cxg_assets.ingest.formats import ZARR
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
 from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.plan.stored import stored_sizes
@@ -26,7 +27,7 @@ from cxg_assets.names import chunk_plan_key, filtered_subset_key
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.ui.progress import closing_line
 
-OF_THE_FILES = ("layer", "chunk_size", "compression")
+OF_THE_FILES = ("layer", "chunk_size", "format", "compression")
 """Attributes of the YAML that a plan takes, and tells in its header."""
 
 
@@ -52,6 +53,11 @@ def show_status(subset: str | None, destination: str | None, links: bool, hours:
             stored = stored_sizes(store, plan)
             click.echo("\n".join(_describe(declared, plan, stored, store, instance)))
             if links:
+                if plan.header.format == ZARR:
+                    raise BadInput(
+                        f"--links: chunks of {name} are of format zarr, folders of many objects each; open or copy "
+                        f"{store.uri(plan.path(plan.chunks[0]).rpartition('/')[0])}"
+                    )
                 paths = [plan.path(chunk) for chunk in plan.chunks if chunk.key in stored]
                 click.echo("\n".join(store.links(paths, round(hours * 3600))))
 

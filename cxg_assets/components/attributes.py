@@ -186,9 +186,14 @@ class SubsetAttributes(dg.Model, dg.Resolvable):
         description="Cells per file, that is per partition.",
         json_schema_extra={"minimum": 1},
     )
-    compression: Literal["gzip", "lzf", "zstd", "none"] = Field(
-        default="gzip",
-        description="Compression of the arrays: gzip, lzf, zstd or none. zstd needs hdf5plugin in every reader.",
+    format: Literal["h5ad", "zarr"] = Field(
+        default="h5ad",
+        description="Format of the chunks: h5ad files, or zarr, the datasets of a collection that annbatch loads.",
+    )
+    compression: Literal["gzip", "lzf", "zstd", "lz4", "none"] | None = Field(
+        default=None,
+        description="Compression of the arrays. Of h5ad: gzip, lzf, zstd (needs hdf5plugin in every reader) or none; "
+        "of zarr: lz4, zstd or none. Default: gzip, and lz4 of zarr.",
     )
     genes_text: Literal["variable", "fixed"] = Field(
         default="variable",
@@ -242,6 +247,7 @@ class SubsetAttributes(dg.Model, dg.Resolvable):
             "sample": None if self.sample is None else self.sample.sample(),
             "split": None if self.split is None else self.split.split(),
             "order": Order(kind=self.order, seed=self.seed),
+            "compression": self.compression or "",
         }
         return SubsetSpec(**values | own)
 

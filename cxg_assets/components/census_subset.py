@@ -18,8 +18,9 @@ from cxg_assets.components.attributes import SubsetAttributes
 from cxg_assets.components.scaffolder import CensusSubsetScaffolder
 from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.ingest.filters.spelling import plain_spelling
+from cxg_assets.ingest.formats import H5AD
 from cxg_assets.ingest.gene_selection import GeneSelection
-from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION
+from cxg_assets.ingest.plan.fingerprint import encoding_version
 from cxg_assets.ingest.sampling import CENSUS_ORDER
 from cxg_assets.ingest.spec import VARIABLE, SubsetSpec
 from cxg_assets.ingest.value_lists import Lists
@@ -38,7 +39,7 @@ from cxg_assets.ui.descriptions import OwnersAndTags, described
 
 @dg.scaffold_with(CensusSubsetScaffolder)
 class CensusSubset(SubsetAttributes, dg.Component):
-    """A filtered slice of one organism of the CELLxGENE Census, as h5ad chunk files at a destination."""
+    """A filtered slice of one organism of the CELLxGENE Census, as h5ad files or a zarr collection at a destination."""
 
     def require_name_of(self, folder: Path) -> None:
         """Makes sure that the subset has the name of its folder: by that the command finds it, and it is unique.
@@ -88,17 +89,18 @@ def subset_definitions(
         "layer": spec.layer,
         "chunk_size": spec.chunk_size,
         "compression": spec.compression,
-        "encoding_version": ENCODING_VERSION,
+        "encoding_version": encoding_version(spec.format),
+        **({} if spec.format == H5AD else {"format": spec.format}),
         **({} if spec.genes_text == VARIABLE else {"genes_text": spec.genes_text}),
         **({} if spec.order.kind == CENSUS_ORDER else {"order": spec.order.in_words}),
     }
     name, organism = spec.name, spec.organism
-    h5ad_chunks, missing_chunks = build_h5ad_chunks(name, destination, of_whom.tags)
+    h5ad_chunks, missing_chunks = build_h5ad_chunks(name, destination, of_whom.tags, spec.format)
     assets = [
         build_filtered_subset(spec, destination, _digest(selection)),
         build_chunk_plan(spec, destination, _digest(files)),
         h5ad_chunks,
-        build_dataset(name, destination),
+        build_dataset(name, destination, spec.format),
     ]
     job = functools.partial(dg.define_asset_job, executor_def=dg.in_process_executor, tags=of_whom.tags)
     prepared = [CENSUS_RELEASE, census_index_key(organism), filtered_subset_key(name), chunk_plan_key(name)]

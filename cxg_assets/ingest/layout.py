@@ -6,7 +6,10 @@
     <subset>/subset/<fingerprint>/subset.json          what is known of the two
     <subset>/<plan id>/plan.parquet                    the chunk table
     <subset>/<plan id>/obs.feather                     its cells in order, where that is not the subset's
-    <subset>/<plan id>/<chunk>-<fingerprint>.h5ad      chunks
+    <subset>/<plan id>/<chunk>-<fingerprint>.h5ad      chunks, with format h5ad
+    <subset>/<plan id>/<part>.zarr/dataset_<chunk>_<fingerprint>/    chunks, with format zarr: many objects, of which
+                                                       zarr.json is stored last; <part> is collection without a split
+    <subset>/<plan id>/<part>.zarr/zarr.json           what makes them a collection
     <subset>/<plan id>/manifest.parquet, README.md, citations.csv, measured.parquet
     <subset>/<plan id>/pieces-<run id>/                of fully shuffled cells, until their chunks are stored
     <subset>/<plan id>/writing-<run id>.json           while a run writes chunks of the plan or publishes it
@@ -30,6 +33,8 @@ PIECES = "pieces-"
 """Begins the name of the folder of a run's pieces."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+_ZARR_CHUNK = re.compile(r"[^/]+/[^/]+/[^/]+\.zarr/dataset_[^/]+/zarr\.json")
 
 _MARK = re.compile(r".+/writing-[A-Za-z0-9-]+\.json")
 
@@ -77,6 +82,26 @@ def plan_obs_path(subset_name: str, plan_id: str) -> str:
 def chunk_path(subset_name: str, plan_id: str, chunk: str, fingerprint: str) -> str:
     """One chunk."""
     return f"{plan_folder(subset_name, plan_id)}/{chunk}-{fingerprint[:N_DIGITS]}.h5ad"
+
+
+def zarr_chunk_path(subset_name: str, plan_id: str, part: str | None, chunk: str, fingerprint: str) -> str:
+    """The folder of one chunk; annbatch knows the datasets of a collection by such names, and sorts them by number."""
+    return f"{collection_folder(subset_name, plan_id, part)}/dataset_{chunk}_{fingerprint[:N_DIGITS]}"
+
+
+def collection_folder(subset_name: str, plan_id: str, part: str | None) -> str:
+    """The folder of the zarr chunks of a plan, or of a part of its split."""
+    return f"{plan_folder(subset_name, plan_id)}/{part or 'collection'}.zarr"
+
+
+def collection_path(subset_name: str, plan_id: str, part: str | None) -> str:
+    """What makes such a folder a zarr group."""
+    return f"{collection_folder(subset_name, plan_id, part)}/zarr.json"
+
+
+def is_chunk(path: str) -> bool:
+    """Whether an object is a chunk, or the one of a chunk's objects that is stored last."""
+    return path.endswith(".h5ad") or _ZARR_CHUNK.fullmatch(path) is not None
 
 
 def manifest_path(subset_name: str, plan_id: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cxg_assets.ingest.errors import BadInput, shown, shown_names
+from cxg_assets.ingest.formats import FORMATS, H5AD
 from cxg_assets.ingest.gene_selection import GeneSelection
 from cxg_assets.ingest.metrics import Quality
 from cxg_assets.ingest.sampling import Order, Sample, Split
@@ -24,7 +25,8 @@ DEFAULT_CHUNK_SIZE = 10_000
 DEFAULT_ORGANISM = "homo_sapiens"
 
 LAYERS = ("raw", "normalized")
-COMPRESSIONS = ("gzip", "lzf", "zstd", "none")
+COMPRESSIONS = FORMATS[H5AD].compressions
+"""Of h5ad."""
 VARIABLE, FIXED = "variable", "fixed"
 GENES_TEXTS = (VARIABLE, FIXED)
 
@@ -63,9 +65,10 @@ class SubsetSpec:
         order: In which order the cells of a part go to its chunks.
         layer: X layer of the Census.
         chunk_size: Cells per chunk; the last chunk has the rest.
-        compression: How the chunk files' arrays are compressed.
+        format: One of `formats.FORMATS`.
+        compression: How the arrays of the chunks are compressed; where it is empty, as is usual for the format.
         genes_text: How text of var is written: of variable length, as the h5ad specification says, or of fixed length,
-            which HDF5 can compress.
+            which HDF5 can compress. Of h5ad only.
 
     Raises:
         BadInput: A value is outside what the attribute allows.
@@ -84,7 +87,8 @@ class SubsetSpec:
     order: Order = field(default_factory=Order)
     layer: str = "raw"
     chunk_size: int = DEFAULT_CHUNK_SIZE
-    compression: str = "gzip"
+    format: str = H5AD
+    compression: str = ""
     genes_text: str = VARIABLE
 
     def __post_init__(self) -> None:
@@ -102,8 +106,12 @@ class SubsetSpec:
         if self.max_obs is not None:
             _require_positive("max_obs", self.max_obs)
         _require_one_of("layer", self.layer, LAYERS)
-        _require_one_of("compression", self.compression, COMPRESSIONS)
+        _require_one_of("format", self.format, tuple(FORMATS))
+        self._set_compression()
         _require_one_of("genes_text", self.genes_text, GENES_TEXTS)
+        if self.genes_text != VARIABLE and self.format != H5AD:
+            text, form = self.genes_text, self.format
+            raise BadInput(f"genes_text: {text} is for format: {H5AD}; take it out with format: {form}")
         for column in self.obs_columns:
             if column in ("", ".", "_index") or not column.isprintable() or "/" in column:
                 raise BadInput(f"obs_columns: {shown(column)} cannot be the name of a column in h5ad; take it out")
@@ -121,6 +129,23 @@ class SubsetSpec:
     def chunk_columns(self) -> tuple[str, ...]:
         """Obs columns of the chunks after `soma_joinid`: the Census's own, then those of the quality."""
         return (*self.obs_columns, *(() if self.quality is None else self.quality.names))
+
+    def _set_compression(self) -> None:
+        """Makes sure that the format can be compressed as is asked for, and says how where nothing is.
+
+        Raises:
+            BadInput: It cannot.
+        """
+        allowed = FORMATS[self.format].compressions
+        if self.compression == "":
+            object.__setattr__(self, "compression", allowed[0])
+        others = [name for name, other in FORMATS.items() if self.compression in other.compressions]
+        if self.compression not in allowed and others:
+            raise BadInput(
+                f"compression: {self.compression} is for format: {others[0]}; with format: {self.format} choose one of "
+                f"{', '.join(allowed)}"
+            )
+        _require_one_of("compression", self.compression, allowed)
 
     def _check_names(self, quality: Quality) -> None:
         """Makes sure that no column of the quality has the name of another of the chunks.

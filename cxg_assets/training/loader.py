@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from cxg_assets.ingest.dataset.manifest import checksum
 from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.ingest.storage.feather import feather_source
+from cxg_assets.ingest.storage.placing import checksum
 from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets.training.batch import Batch
 from cxg_assets.training.opened import OpenedDataset, gene_columns, open_dataset

@@ -9,6 +9,7 @@ import numpy as np
 from cxg_assets.ingest.dataset.load import load_dataset
 from cxg_assets.ingest.dataset.manifest import read_manifest
 from cxg_assets.ingest.errors import BadInput, CxgError, shown, shown_names
+from cxg_assets.ingest.formats import H5AD
 from cxg_assets.ingest.layout import manifest_path, subset_var_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, PlanHeader
 from cxg_assets.ingest.plan.published import read_dataset
@@ -64,6 +65,8 @@ def open_dataset(
     store = locator.open()
     loaded = load_dataset(store, name, split)
     header, chunks = loaded.plan.header, loaded.plan.chunks
+    if header.format != H5AD:
+        raise BadInput(f"{name} is of format {header.format}, which annbatch's loader reads; this one reads {H5AD}")
     dataset = read_dataset(store, name)
     path = manifest_path(name, header.plan_id)
     try:

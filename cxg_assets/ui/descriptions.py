@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from cxg_assets.ingest.errors import BadInput, shown
+from cxg_assets.ingest.formats import FORMATS
 from cxg_assets.ingest.layout import dataset_path
 from cxg_assets.ingest.sampling import CENSUS_ORDER
 from cxg_assets.ingest.spec import SubsetSpec
@@ -86,8 +87,8 @@ def _descriptions(spec: SubsetSpec, destination: str) -> Mapping[dg.AssetKey, st
             f"which becomes a partition of `{spec.name}/h5ad_chunks`."
         ),
         h5ad_chunks_key(spec.name): (
-            f"The cells of **{spec.name}** as h5ad files of {spec.chunk_size:,} cells at {place}, one a partition, "
-            "each recorded the moment it is stored.\n\n"
+            f"The cells of **{spec.name}** as {FORMATS[spec.format].of_chunk}s of {spec.chunk_size:,} cells at "
+            f"{place}, one a partition, each recorded the moment it is stored.\n\n"
             f"- **X**: layer `{spec.layer}`, {_genes(spec)}, compressed with {spec.compression}.\n"
             f"- **obs**: {columns}.\n\n"
             "This is what the YAML says now. The selection of the stored files is in the metadata of "

@@ -139,7 +139,7 @@ def plan_metadata(plan: ChunkPlan, uri: str) -> Metadata:
         **_fields(header, "chunk_size", "plan_id"),
         "expected_nnz": sum(chunk.nnz for chunk in plan.chunks),
         "amplification": round(plan.amplification, 3),
-        **_fields(header, "layer", "compression", "genes_text"),
+        **_fields(header, "layer", "format", "compression", "genes_text"),
         "order": header.order_in_words,
         **({} if header.mixing is None else {"datasets_per_512_cells": header.mixing.datasets}),
         **split_of(header.subset),
@@ -250,6 +250,8 @@ def dataset_metadata(dataset: Dataset, uri: str) -> Metadata:
         **sample_of(dataset.header.subset),
         **split_of(dataset.header.subset),
         "order": dataset.header.order_in_words,
+        "format": dataset.header.format,
+        **({"collections": list(dataset.collections)} if dataset.collections else {}),
         "genes": dataset.header.subset.genes_in_words,
     }
 

@@ -237,7 +237,12 @@ def test_a_layer_that_the_census_does_not_have_is_refused(
     ("attribute", "says"),
     [
         ("layer: scaled", "layer: 'scaled' is wrong: input should be 'raw' or 'normalized'"),
-        ("compression: bz2", "compression: 'bz2' is wrong: input should be 'gzip', 'lzf', 'zstd' or 'none'"),
+        ("format: parquet", "format: 'parquet' is wrong: input should be 'h5ad' or 'zarr'"),
+        ("compression: bz2", "compression: 'bz2' is wrong: input should be 'gzip', 'lzf', 'zstd', 'lz4' or 'none'"),
+        (
+            "compression: lz4",
+            "compression: lz4 is for format: zarr; with format: h5ad choose one of gzip, lzf, zstd, none",
+        ),
         ("genes_text: short", "genes_text: 'short' is wrong: input should be 'variable' or 'fixed'"),
         ("chunk_size: 0", "chunk_size: 0 is not a positive whole number"),
         ("max_obs: -3", "max_obs: -3 is not a positive whole number"),
@@ -249,7 +254,7 @@ def test_a_layer_that_the_census_does_not_have_is_refused(
             "value_filtr: nnz > 5",
             "there is no attribute 'value_filtr'; did you mean value_filter? a subset can have name, organism, "
             "value_filter, obs_columns, genes, max_obs, quality, sample, split, order, seed, layer, chunk_size, "
-            "compression, genes_text, destination, owners, tags",
+            "format, compression, genes_text, destination, owners, tags",
         ),
     ],
 )

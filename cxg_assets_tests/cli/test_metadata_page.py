@@ -30,8 +30,9 @@ OF_A_SAMPLE = {"sample", "n_obs_before_sample", "groups"}
 OF_A_SPLIT = {"split", "parts"}
 OF_A_VOCABULARY = {"n_padded", "padded"}
 OF_CHOICES = OF_A_QUALITY | OF_A_SAMPLE | OF_A_SPLIT | OF_A_VOCABULARY
+OF_ZARR = {"collections"}
 OF_SHUFFLED_CELLS = {"datasets_per_512_cells"}
-"""There where the YAML has these; `ui/test_choices.py` looks at such a subset."""
+"""There where the YAML has these; `ui/test_choices.py` and `assets/test_zarr.py` look at such subsets."""
 
 OF_A_CLUSTER = {"ray_dashboard"}
 """Not there when the run has no Ray with a dashboard."""
@@ -70,7 +71,7 @@ def recorded(finished_home: Path) -> dict[str, set[str]]:
             "`<subset>/chunk_plan`": made(chunk_plan_key(SUBSET)) | OF_A_SPLIT | OF_SHUFFLED_CELLS,
             "`<subset>/h5ad_chunks`, a partition": made(h5ad_chunks_key(SUBSET)) | OF_A_STORED_CHUNK | {"split"},
             "A run over chunks": observed(h5ad_chunks_key(SUBSET)) | OF_A_CLUSTER,
-            "`<subset>/dataset`": made(dataset_key(SUBSET)) | OF_A_QUALITY | OF_A_SAMPLE | OF_A_SPLIT,
+            "`<subset>/dataset`": made(dataset_key(SUBSET)) | OF_A_QUALITY | OF_A_SAMPLE | OF_A_SPLIT | OF_ZARR,
         }
 
 

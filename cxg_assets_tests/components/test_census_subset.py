@@ -44,6 +44,7 @@ attributes:
   seed: 6
   layer: normalized
   chunk_size: 34
+  format: h5ad
   compression: lzf
   genes_text: fixed
   destination: s3://bucket/prefix
@@ -82,6 +83,7 @@ def test_every_attribute_reaches_the_engine(tree: Callable[..., dg.ComponentTree
         order=Order(kind="shuffled", seed=6),
         layer="normalized",
         chunk_size=34,
+        format="h5ad",
         compression="lzf",
         genes_text="fixed",
     )
@@ -193,7 +195,8 @@ def test_subsets_of_one_organism_share_its_index(tree: Callable[..., dg.Componen
         ("chunk_sise: 10", "wrong/defs.yaml:5` Extra inputs are not permitted"),
         ("genes: {value_filter: 'nnz > 1', fil: x}", "wrong/defs.yaml:5` Extra inputs are not permitted"),
         ("layer: scaled", "Input should be 'raw' or 'normalized'"),
-        ("compression: bzip2", "Input should be 'gzip', 'lzf', 'zstd' or 'none'"),
+        ("format: n5", "Input should be 'h5ad' or 'zarr'"),
+        ("compression: bzip2", "Input should be 'gzip', 'lzf', 'zstd', 'lz4' or 'none'"),
         ("chunk_size: 0", "chunk_size: 0 is not a positive whole number"),
         ("max_obs: -1", "max_obs: -1 is not a positive whole number"),
         ("destination: gs://bucket", "destination: 'gs://bucket' is not supported"),

@@ -67,6 +67,7 @@ def test_a_new_subset_is_valid_and_names_the_schema(validator: jsonschema.Draft7
         ({"obs_columns": "assay"}, "attributes.obs_columns"),
         ({"organism": "homo sapiens"}, "attributes.organism"),
         ({"layer": "scaled"}, "attributes.layer"),
+        ({"format": "n5"}, "attributes.format"),
         ({"compression": "bzip2"}, "attributes.compression"),
         ({"destination": "ftp://host"}, "attributes.destination"),
         ({"genes": 5}, "attributes.genes"),

@@ -63,6 +63,7 @@ GIVEN: dict[str, Callable[[], Any]] = {
     "organism": lambda: SubsetSpec(name="a", organism=LONG),
     "layer": lambda: SubsetSpec(name="a", organism="b", layer=LONG),
     "compression": lambda: SubsetSpec(name="a", organism="b", compression=LONG),
+    "format": lambda: SubsetSpec(name="a", organism="b", format=LONG),
     "genes_text": lambda: SubsetSpec(name="a", organism="b", genes_text=LONG),
     "chunk_size": lambda: SubsetSpec(name="a", organism="b", chunk_size=LONG),  # type: ignore[arg-type]
     "a column with a slash": lambda: SubsetSpec(name="a", organism="b", obs_columns=(f"/{LONG}",)),

@@ -39,6 +39,17 @@ def test_a_name_and_an_organism_are_enough() -> None:
         ({"max_obs": "many"}, "max_obs: 'many' is not a positive whole number"),
         ({"layer": "counts"}, "layer: 'counts' is unknown; choose one of raw, normalized"),
         ({"compression": "zip"}, "compression: 'zip' is unknown; choose one of gzip, lzf, zstd, none"),
+        ({"format": "parquet"}, "format: 'parquet' is unknown; choose one of h5ad, zarr"),
+        (
+            {"format": "zarr", "compression": "gzip"},
+            "compression: gzip is for format: h5ad; with format: zarr choose one of lz4, zstd, none",
+        ),
+        ({"compression": "lz4"}, "compression: lz4 is for format: zarr; with format: h5ad choose one of gzip, lzf"),
+        ({"format": "zarr", "compression": "zip"}, "compression: 'zip' is unknown; choose one of lz4, zstd, none"),
+        (
+            {"format": "zarr", "genes_text": "fixed"},
+            "genes_text: fixed is for format: h5ad; take it out with format: zarr",
+        ),
         ({"genes_text": "short"}, "genes_text: 'short' is unknown; choose one of variable, fixed"),
         ({"obs_columns": ("tissue", "assay", "tissue")}, "obs_columns: tissue is listed twice"),
         ({"obs_columns": ("soma_joinid",)}, "obs_columns: soma_joinid is always the first column"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cxg_assets.assets.h5ad_chunks import ENCODING_VERSION
+from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION
 from cxg_assets.ingest.spec import GeneSelection
 from cxg_assets.instance.partitions import chunk_record
 from cxg_assets.instance.provenance import release_observation
@@ -132,6 +132,6 @@ def test_chunks_that_were_never_made_are_counted_as_that_by_both(prepared: Platf
 
 
 def test_a_new_format_of_chunks_is_named_by_both(published: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cxg_assets.assets.h5ad_chunks.ENCODING_VERSION", ENCODING_VERSION + 1)
+    monkeypatch.setattr("cxg_assets.ingest.plan.fingerprint.ENCODING_VERSION", ENCODING_VERSION + 1)
 
     assert assert_alike(published)["h5ad_chunks"] == {f"{NAME}/h5ad_chunks has a new code version": 6}

@@ -17,6 +17,7 @@ from cxg_assets.ingest.census.tiles import NNZ_PER_CELL
 from cxg_assets.ingest.chunks.memory import available_memory, largest_chunk_nnz, worker_bytes
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.finding import Finding
+from cxg_assets.ingest.formats import H5AD
 from cxg_assets.ingest.layout import index_json_path
 from cxg_assets.ingest.plan.making import MAX_CHUNKS
 from cxg_assets.ingest.plan.ordering import POOL_NNZ
@@ -59,6 +60,7 @@ class WorkerLoad:
         chunk_size: Cells of a chunk.
         n_vars: Genes.
         compression: Of the chunk files.
+        format: Likewise.
         known_from: Where these are from, in words.
         pool_nnz: Non-zeros of a pool of shuffled cells; 0 in census order.
     """
@@ -68,6 +70,7 @@ class WorkerLoad:
     chunk_size: int
     n_vars: int
     compression: str
+    format: str
     known_from: str
     pool_nnz: int = 0
 
@@ -130,7 +133,7 @@ def check_memory(load: WorkerLoad, nodes: Sequence[Node]) -> Finding:
     useful = [node for node in nodes if node.n_cpus]
     if not useful:
         return Finding.warned("memory", "not checked, as no machine of the cluster has CPUs yet")
-    each = worker_bytes(load.chunk_nnz, load.n_vars, load.compression, load.pool_nnz)
+    each = worker_bytes(load.chunk_nnz, load.n_vars, load.compression, load.pool_nnz, load.format)
     tightest = min(useful, key=lambda node: node.memory / node.n_cpus)
     n_workers = min(tightest.n_cpus, load.n_chunks)
     text = (
@@ -143,7 +146,8 @@ def check_memory(load: WorkerLoad, nodes: Sequence[Node]) -> Finding:
     if n_fitting:
         advice = f"cxg-assets ingest -d {n_fitting} starts that many"
         return Finding.warned("memory", f"{text}: {n_fitting} fit", advice)
-    nnz = largest_chunk_nnz(max(node.memory for node in useful), load.n_vars, load.compression, load.pool_nnz)
+    most = max(node.memory for node in useful)
+    nnz = largest_chunk_nnz(most, load.n_vars, load.compression, load.pool_nnz, load.format)
     smaller = load.chunk_size * nnz // max(load.chunk_nnz, 1)
     advice = "use a machine with more memory, or stop what else runs there"
     if smaller >= 1:
@@ -221,6 +225,7 @@ def worker_load(subset: Subset | None, planned: Planned | None) -> WorkerLoad:
             chunk_size=header.chunk_size,
             n_vars=header.subset.n_vars,
             compression=header.compression,
+            format=header.format,
             pool_nnz=0 if header.pool_obs is None else POOL_NNZ,
             known_from=f"plan {header.plan_id}, {counted(header.chunk_size, 'cell')} a file",
         )
@@ -231,6 +236,7 @@ def worker_load(subset: Subset | None, planned: Planned | None) -> WorkerLoad:
         chunk_size=chunk_size,
         n_vars=N_VARS,
         compression="gzip" if subset is None else subset.spec.compression,
+        format=H5AD if subset is None else subset.spec.format,
         pool_nnz=0 if subset is None or subset.spec.order.kind == CENSUS_ORDER else POOL_NNZ,
         known_from=f"no plan yet, {counted(chunk_size, 'cell')} a file",
     )

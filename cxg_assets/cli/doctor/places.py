@@ -42,7 +42,7 @@ class Planned:
     def missing_bytes(self) -> int:
         """About the size of the files that are not stored."""
         header = self.header
-        genes = (header.subset.n_vars, header.compression, header.genes_text)
+        genes = (header.subset.n_vars, header.compression, header.genes_text, header.format)
         return sum(file_bytes(self.nnz(chunk), *genes) for chunk in self.missing)
 
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.chunks.h5ad_template import Template, make_template
 from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.formats import H5AD
 from cxg_assets.ingest.layout import subset_var_path
 from cxg_assets.ingest.plan.chunk_plan import PlanHeader
 from cxg_assets.ingest.pools.pieces import PieceReader, PieceSet
@@ -17,6 +19,12 @@ from cxg_assets.ingest.storage.feather import FeatherFile, feather_source
 from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets.ingest.x.csr import warm_up
 from cxg_assets.ingest.x.reader import BUFFER_BYTES, XReader
+
+if TYPE_CHECKING:
+    from cxg_assets.ingest.chunks.zarr.template import ZarrTemplate
+
+N_OBJECTS = 16
+"""Objects of zarr chunks that a worker stores at once: most are small, and wait for the network."""
 
 N_UPLOADS = 2
 """Chunks of a worker that are being stored at once; the next one waits, so that memory stays bounded."""
@@ -53,9 +61,10 @@ class Opened:
     store: Store
     obs: FeatherFile
     x: XReader
-    template: Template
+    template: "Template | ZarrTemplate"
     reading: ThreadPoolExecutor
     uploading: ThreadPoolExecutor
+    objects: ThreadPoolExecutor | None
     pieces: PieceReader | None
 
 
@@ -87,13 +96,26 @@ def open_job(job: IngestJob, stack: ExitStack) -> Opened:
         x.dtype,
         obs_columns=header.subset.selection.chunk_columns,
         provenance=header.provenance,
-        compression=header.compression,
+        compression=header.compression if header.format == H5AD else "none",
         chunk_size=header.cells_of_first,
         has_split=bool(header.subset.parts),
         genes_text=header.genes_text,
     )
     pieces = None if job.pieces is None else PieceReader(store, job.pieces, x.dtype)
-    return Opened(store, obs, x, template, reading, uploading, pieces)
+    if header.format == H5AD:
+        return Opened(store, obs, x, template, reading, uploading, None, pieces)
+    zarr_template = _zarr_template(template, header.compression)
+    objects = stack.enter_context(_started_threads(N_OBJECTS))
+    return Opened(store, obs, x, zarr_template, reading, uploading, objects, pieces)
+
+
+def _zarr_template(template: Template, compression: str) -> "ZarrTemplate":
+    # Imported here: who writes h5ad needs none of it.
+    try:
+        from cxg_assets.ingest.chunks.zarr.template import make_zarr_template
+    except ImportError as error:
+        raise BadInput(f"format: zarr needs more packages ({error}); install cxg_assets[zarr]") from error
+    return make_zarr_template(template, compression)
 
 
 @contextlib.contextmanager

@@ -27,7 +27,10 @@ from pathlib import Path
 
 from cxg_assets.ingest.census.census import X_TILE_BYTES
 from cxg_assets.ingest.chunks.worker import N_UPLOADS
+from cxg_assets.ingest.chunks.zarr import SHARD
+from cxg_assets.ingest.formats import H5AD, ZARR
 from cxg_assets.ingest.spec import FIXED, VARIABLE
+from cxg_assets.ingest.storage.placing import IN_FLIGHT_BYTES
 from cxg_assets.ingest.x.blocks import BLOCK_NNZ
 from cxg_assets.ingest.x.reader import BUFFER_BYTES
 
@@ -47,9 +50,12 @@ FILES_IN_MEMORY = N_UPLOADS + 1
 """Whole files that a worker holds: those being stored, and the one being made. That one is copied at its end, but then
 no block is at its largest: 2.9 files were measured beside an idle process where storing took a minute."""
 
-BYTES_PER_NNZ = {"gzip": 2.0, "lzf": 2.6, "zstd": 2.0, "none": 8.1}
-"""Of a file, by compression: 1.95, 2.51, 1.78 and 8.06 measured on raw counts, rounded up. Of the normalized layer 2.3
-with gzip."""
+BYTES_PER_NNZ = {
+    H5AD: {"gzip": 2.0, "lzf": 2.6, "zstd": 2.0, "none": 8.1},
+    ZARR: {"lz4": 2.8, "zstd": 1.8, "none": 6.1},
+}
+"""Of a file, by format and compression: of h5ad 1.95, 2.51, 1.78 and 8.06, of zarr 2.72, 1.73 and 6.06 measured on raw
+counts. Of the normalized layer 2.3 with gzip."""
 
 BYTES_PER_GENE = {VARIABLE: 70, FIXED: 13}
 """Of a file's gene table, by its text, which is most of it: 68.6 and 12.8 measured at 61,517 genes."""
@@ -57,27 +63,43 @@ BYTES_PER_GENE = {VARIABLE: 70, FIXED: 13}
 BYTES_PER_PLAIN_GENE = {VARIABLE: 126, FIXED: 74}
 """The same where nothing is compressed."""
 
+BYTES_PER_ZARR_GENE, BYTES_PER_PLAIN_ZARR_GENE = 14, 100
+"""Of the gene table of a zarr dataset."""
 
-def file_bytes(chunk_nnz: int, n_vars: int, compression: str, genes_text: str = VARIABLE) -> int:
+
+def file_bytes(
+    chunk_nnz: int, n_vars: int, compression: str, genes_text: str = VARIABLE, chunk_format: str = H5AD
+) -> int:
     """About the size of a chunk file, in bytes; obs is not counted, it is small beside X."""
-    per_gene = BYTES_PER_PLAIN_GENE if compression == "none" else BYTES_PER_GENE
-    return round(chunk_nnz * BYTES_PER_NNZ[compression]) + n_vars * per_gene[genes_text]
+    if chunk_format == ZARR:
+        per_gene = BYTES_PER_PLAIN_ZARR_GENE if compression == "none" else BYTES_PER_ZARR_GENE
+    else:
+        per_gene = (BYTES_PER_PLAIN_GENE if compression == "none" else BYTES_PER_GENE)[genes_text]
+    return round(chunk_nnz * BYTES_PER_NNZ[chunk_format][compression]) + n_vars * per_gene
 
 
-def worker_bytes(chunk_nnz: int, n_vars: int, compression: str, pool_nnz: int = 0) -> int:
+def worker_bytes(
+    chunk_nnz: int, n_vars: int, compression: str, pool_nnz: int = 0, chunk_format: str = H5AD
+) -> int:
     """What a worker takes at most, in bytes: its process, TileDB, two blocks, and the files that it holds.
 
     Not all of that is reached at once, so a worker peaks lower (the table above). `chunk_nnz` is of the largest chunk,
     `pool_nnz` of a pool of shuffled cells, of which it holds two.
     """
     pools = round(2 * pool_nnz * PACKED_BYTES)
-    return _FIXED_BYTES + FILES_IN_MEMORY * file_bytes(chunk_nnz, n_vars, compression) + pools
+    file = file_bytes(chunk_nnz, n_vars, compression, chunk_format=chunk_format)
+    if chunk_format == ZARR:
+        # A shard packed, and once more while it is joined; what is being stored.
+        file = min(file, round(2 * SHARD * BYTES_PER_NNZ[ZARR][compression]) + IN_FLIGHT_BYTES)
+    return _FIXED_BYTES + FILES_IN_MEMORY * file + pools
 
 
-def largest_chunk_nnz(available: int, n_vars: int, compression: str, pool_nnz: int = 0) -> int:
+def largest_chunk_nnz(
+    available: int, n_vars: int, compression: str, pool_nnz: int = 0, chunk_format: str = H5AD
+) -> int:
     """Non-zeros of the largest chunk with which a worker fits; 0 or less where it would not fit even without cells."""
-    left = available - worker_bytes(0, n_vars, compression, pool_nnz)
-    return int(left / (FILES_IN_MEMORY * BYTES_PER_NNZ[compression]))
+    left = available - worker_bytes(0, n_vars, compression, pool_nnz, chunk_format)
+    return int(left / (FILES_IN_MEMORY * BYTES_PER_NNZ[chunk_format][compression]))
 
 
 _FIXED_BYTES = (

@@ -58,6 +58,16 @@ class ChunkReport:
     split: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What a stored chunk says of itself; the fields are those of the report."""
+
+    fingerprint: str
+    n_obs: int
+    n_vars: int
+    nnz: int
+
+
 def report_fields(told: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a chunk's report among others, also as earlier versions named them."""
     told = {"stored_at" if name == "landed_at" else name: value for name, value in told.items()}

@@ -12,11 +12,12 @@ from collections.abc import Collection, Generator, Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cxg_assets.ingest.census.tiles import cell_nnz
 from cxg_assets.ingest.chunks.encoder import ChunkEncoder
 from cxg_assets.ingest.chunks.first_pass import make_piece
+from cxg_assets.ingest.chunks.h5ad_template import Template
 from cxg_assets.ingest.chunks.job import N_UPLOADS, IngestJob, Opened, open_job
 from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport, PieceReport, Result
 from cxg_assets.ingest.chunks.row_feed import RowFeed
@@ -26,7 +27,11 @@ from cxg_assets.ingest.plan.chunk_plan import Chunk
 from cxg_assets.ingest.plan.spans import Span
 from cxg_assets.ingest.plan.two_passes import Piece
 from cxg_assets.ingest.pools.pool_rows import pool_blocks
+from cxg_assets.ingest.storage.placing import FilePlace, FolderPlace, Place
 from cxg_assets.ingest.x.csr import warm_up
+
+if TYPE_CHECKING:
+    from cxg_assets.ingest.chunks.zarr.encoder import ZarrEncoder
 
 
 def import_ahead() -> None:
@@ -150,18 +155,19 @@ class Worker:
             for chunk in chunks:
                 encode_seconds = 0.0
                 read_before, retries_before, decoded_before = rows.read_seconds, rows.read_retries, rows.nnz_decoded
-                encoder = ChunkEncoder(opened.template)
+                encoder, place = self._begin(chunk)
                 with contextlib.closing(encoder):
                     for piece in rows.take(chunk.n_obs):
                         began = time.perf_counter()
                         encoder.append(piece)
                         encode_seconds += time.perf_counter() - began
                     began = time.perf_counter()
-                    image = encoder.finish(obs.slice(start, chunk.n_obs), chunk.key, chunk.fingerprint, chunk.split)
+                    last = encoder.finish(obs.slice(start, chunk.n_obs), chunk.key, chunk.fingerprint, chunk.split)
                     encode_seconds += time.perf_counter() - began
                 start += chunk.n_obs
                 yield _Encoded(
-                    image=image,
+                    last=last,
+                    place=place,
                     nnz=encoder.nnz,
                     read_seconds=rows.read_seconds - read_before,
                     encode_seconds=encode_seconds,
@@ -169,14 +175,30 @@ class Worker:
                     nnz_decoded=round(rows.nnz_decoded - decoded_before),
                 )
 
+    def _begin(self, chunk: Chunk) -> "tuple[ChunkEncoder | ZarrEncoder, Place]":
+        """The encoder of a chunk, and where it is put."""
+        opened, job = self._open(), self._job
+        path = job.header.path(chunk)
+        if isinstance(opened.template, Template):
+            place = FilePlace(opened.store, path, chunk.fingerprint, job.replace)
+            return ChunkEncoder(opened.template), place
+        from cxg_assets.ingest.chunks.zarr.encoder import ZarrEncoder
+
+        assert opened.objects is not None  # such a template comes with its threads
+        marker = job.header.chunk_format.marker
+        folder = FolderPlace(
+            opened.store, path, marker, chunk.fingerprint, replace=job.replace, threads=opened.objects
+        )
+        return ZarrEncoder(opened.template, folder.add), folder
+
     def _store_chunk(self, chunk: Chunk, attempt: int, encoded: "_Encoded") -> ChunkReport | ChunkFailure:
         """Stores one chunk."""
         header = self._job.header
-        path, store = header.path(chunk), self._open().store
+        store = self._open().store
         began = time.perf_counter()
         try:
             with _short_of_memory():
-                stored = store.put_chunk(path, encoded.image, chunk.fingerprint, replace=self._job.replace)
+                stored = encoded.place.store(encoded.last)
             seconds, stored_at = time.perf_counter() - began, time.time()
             found = None if stored.created else read_report(store, header, chunk)
         except (Unreachable, MemoryError):
@@ -184,7 +206,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - whatever it was, it is this chunk's result
             return self._failure(chunk.key, attempt, error)
         report = report_on(
-            encoded.image,
+            encoded.place.measure(encoded.last),
             store,
             header,
             chunk,
@@ -219,9 +241,10 @@ class Worker:
 
 @dataclass(frozen=True, kw_only=True)
 class _Encoded:
-    """A whole chunk that has not been stored."""
+    """A whole chunk that has not been stored: its last object, and where that and all others are put."""
 
-    image: bytes
+    last: bytes
+    place: Place
     nnz: int
     read_seconds: float
     encode_seconds: float

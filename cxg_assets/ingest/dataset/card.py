@@ -38,13 +38,29 @@ datasets: cite them, and the Census (https://doi.org/10.1101/2023.10.30.563174).
 ```python
 import anndata, pandas
 manifest = pandas.read_parquet("manifest.parquet")
-adata = anndata.read_h5ad(manifest.uri[0].removeprefix("file://"))
+adata = anndata.read_{format}(manifest.uri[0].removeprefix("file://"))
 print(adata, adata.uns["cxg_assets"])
 ```
 
 `obs_names` are the Census's soma_joinids, unique over all files, and `var_names` the `feature_id`s. `uns["cxg_assets"]`
 tells where a file comes from.
-Files in S3: `s3fs.S3FileSystem().open(uri)` in place of the path.
+{elsewhere}"""
+
+_FILES_IN_S3 = """Files in S3: `s3fs.S3FileSystem().open(uri)` in place of the path.
+"""
+
+_COLLECTIONS = """
+In batches, by the loader of annbatch (a package of its own):
+
+```python
+from annbatch import DatasetCollection, Loader
+{opened}
+loader = Loader(batch_size=4096, chunk_size=256, preload_nchunks=64, shuffle=True).use_collection(collection)
+```
+
+In S3 a zarr group of obstore takes the place of the path: `S3Store.from_url(folder)` in `zarr.storage.ObjectStore`. A
+row of the manifest is a folder of objects: `n_bytes` is their sum, and `sha256` the SHA-256 of a line `name sha256` for
+each, sorted by name.
 """
 
 
@@ -72,13 +88,22 @@ def dataset_card(header: PlanHeader, dataset: Dataset) -> bytes:
         plan_id=header.plan_id,
         n_obs=header.subset.n_obs,
         cells=counted(header.subset.n_obs, "cell"),
-        files=counted(dataset.n_chunks, "h5ad file"),
+        files=counted(dataset.n_chunks, header.chunk_format.of_chunk),
+        format=header.format,
+        elsewhere=_elsewhere(dataset),
         n_chunks=dataset.n_chunks,
         nnz=dataset.nnz,
         n_bytes=size(dataset.n_bytes),
         measured=_MEASURED if dataset.measured_sha256 else "",
     )
     return text.encode()
+
+
+def _elsewhere(dataset: Dataset) -> str:
+    """How the chunks are opened by other means."""
+    folders = [path.split("/")[-2] for path in dataset.collections]
+    opened = "\n".join(f'collection = DatasetCollection("{folder}", mode="r")' for folder in folders)
+    return _COLLECTIONS.format(opened=opened) if folders else _FILES_IN_S3
 
 
 def _choices(header: PlanHeader) -> Iterator[tuple[str, str]]:

@@ -81,14 +81,14 @@ def estimate(
             nnz = sum(int(cell_nnz(batch).sum()) for batch in cells.batches())
             nnz = round(nnz * _share(kept.read(), var))
     n_files = subset.n_chunks(spec.chunk_size)
-    of_genes = file_bytes(0, subset.n_vars, spec.compression, spec.genes_text)
+    of_genes = file_bytes(0, subset.n_vars, spec.compression, spec.genes_text, spec.format)
     return Estimate(
         n_obs=subset.n_obs,
         n_vars=subset.n_vars,
         n_distinct=n_distinct,
         parts=dict(subset.parts),
         n_files=n_files,
-        n_bytes=file_bytes(nnz, 0, spec.compression) + n_files * of_genes,
+        n_bytes=file_bytes(nnz, 0, spec.compression, chunk_format=spec.format) + n_files * of_genes,
         worker_seconds=round(nnz / NNZ_PER_SECOND, 1),
     )
 

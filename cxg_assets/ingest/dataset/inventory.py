@@ -20,6 +20,7 @@ from cxg_assets.ingest.dataset.retention import RETENTION
 from cxg_assets.ingest.errors import CxgError, StoreError
 from cxg_assets.ingest.layout import (
     N_DIGITS,
+    is_chunk,
     manifest_path,
     plan_folder,
     plan_path,
@@ -39,7 +40,7 @@ STAGED_AGE = timedelta(hours=1)
 """What was put aside and is older is left of a writer that was killed; no put takes as long."""
 
 _FINGERPRINT = re.compile(rf"[0-9a-f]{{{N_DIGITS}}}")
-_OWN = re.compile(rf"(dataset\.json|(subset/)?{_FINGERPRINT.pattern}/[^/]+)#\d+")
+_OWN = re.compile(rf"(dataset\.json|(subset/)?{_FINGERPRINT.pattern}/([^/]+\.zarr/[^#]+|[^/]+))#\d+")
 
 
 Kind = Literal["plan", "subset", "unreferenced"]
@@ -67,8 +68,8 @@ class Entry:
 
     @property
     def n_chunks(self) -> int:
-        """Chunk files in it."""
-        return sum(path.endswith(".h5ad") for path in self.objects)
+        """Chunks in it."""
+        return sum(map(is_chunk, self.objects))
 
     @property
     def n_bytes(self) -> int:
@@ -209,10 +210,14 @@ def removal_order(subset_name: str, plan_id: str, objects: Objects) -> Objects:
     """Objects of a plan in the order in which they are removed.
 
     Without its plan.parquet no run begins on the folder any more; without its manifest it does not look like a whole
-    dataset.
+    dataset; without the object that is stored last, a chunk of many does not look like one.
     """
     first = (plan_path(subset_name, plan_id), manifest_path(subset_name, plan_id))
-    return dict(sorted(objects.items(), key=lambda item: (item[0] != first[0], item[0] != first[1], item[0])))
+
+    def place(path: str) -> tuple[bool, bool, bool, str]:
+        return path != first[0], path != first[1], not is_chunk(path), path
+
+    return {path: objects[path] for path in sorted(objects, key=place)}
 
 
 def in_words(span: timedelta) -> str:

@@ -8,7 +8,6 @@ goes: hold on to that one, not only to a part of it.
 """
 
 import contextlib
-import io
 import resource
 import weakref
 from collections.abc import Mapping, Sequence
@@ -20,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import pyarrow as pa
 
-from cxg_assets.ingest.chunks.stored_chunk import require_chunk
-from cxg_assets.ingest.dataset.manifest import checksum, other_checksum, read_manifest
+from cxg_assets.ingest.chunks.reading.h5ad_file import told_in
+from cxg_assets.ingest.chunks.stored_chunk import fetch_chunk, read_report, require_chunk
+from cxg_assets.ingest.dataset.manifest import read_manifest
 from cxg_assets.ingest.errors import BadInput, CxgError, shown, shown_names
+from cxg_assets.ingest.formats import H5AD, ZARR
 from cxg_assets.ingest.layout import manifest_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, load_plan
 from cxg_assets.ingest.plan.published import read_dataset, remedy
@@ -112,36 +113,55 @@ class LoadedDataset:
         return {row.chunk: row.sha256 for row in manifest}
 
     def _read(self, chunk: Chunk) -> "AnnData":
-        from anndata.io import read_elem
-
-        path = self.plan.path(chunk)
+        header = self.plan.header
         try:
-            data = self.store.get(path)
+            files = fetch_chunk(self.store, header, chunk)
         except FileNotFoundError as error:
-            raise self._not_stored([chunk.key]) from error
+            raise self._missing(chunk, error) from error
         published = self._published.get(chunk.key)
-        if published and (other := other_checksum(self.store.uri(path), checksum(data), published)):
-            raise CxgError(f"{other}: it is not the file that was published; {remedy(self.store, self.plan.header)}")
-        require_chunk(io.BytesIO(data), self.store, self.plan.header, chunk)
-        with h5py.File(io.BytesIO(data), "r") as file:
-            adata: Any = read_elem(file)
-        return adata
+        if published and (other := files.damage(published)):
+            raise CxgError(f"{other}: it is not the file that was published; {remedy(self.store, header)}")
+        require_chunk(lambda: files.reader.told_by(files.objects), self.store, header, chunk)
+        return files.read()
+
+    def _missing(self, chunk: Chunk, error: FileNotFoundError) -> CxgError:
+        """What to say of a chunk that is not there, or of which an object is not."""
+        marker = self.plan.header.marker(chunk)
+        if marker == self.plan.path(chunk) or not self.store.exists(marker):
+            return self._not_stored([chunk.key])
+        return CxgError(f"chunk {chunk.key}: {error}; {remedy(self.store, self.plan.header)}")
 
     def _open_lazily(self, chunk: Chunk) -> "AnnData":
         _require_lazy()
         import anndata.experimental
 
+        lazily: Any = anndata.experimental.read_lazy
+        if self.plan.header.format == ZARR:
+            return lazily(self._open_folder(chunk))
         with contextlib.ExitStack() as stack:
             file = self._local_chunk(stack, chunk)
             # anndata opens the file by its name wherever a part of X is computed, also in another process.
-            lazily: Any = anndata.experimental.read_lazy
             opened = lazily(h5py.File(file, "r"))
             _keep(stack.pop_all(), opened)
         return opened
 
+    def _open_folder(self, chunk: Chunk) -> Any:
+        """A zarr chunk as an open group; its metadata has been read, and compared with the plan."""
+        from cxg_assets.ingest.chunks.reading.zarr_folder import open_folder
+
+        try:
+            read_report(self.store, self.plan.header, chunk)
+        except FileNotFoundError as error:
+            raise self._not_stored([chunk.key]) from error
+        return open_folder(self.store, self.plan.path(chunk))
+
     def _open_backed(self, stack: contextlib.ExitStack, chunk: Chunk) -> "AnnData":
         from anndata import read_h5ad
 
+        if self.plan.header.format == ZARR:
+            from cxg_assets.ingest.chunks.reading.zarr_folder import with_x_in_store
+
+            return with_x_in_store(self._open_folder(chunk))
         opened = read_h5ad(self._local_chunk(stack, chunk), backed="r")
         stack.callback(opened.file.close)
         return opened
@@ -151,7 +171,7 @@ class LoadedDataset:
             file = stack.enter_context(self.store.local_copy(self.plan.path(chunk)))
         except FileNotFoundError as error:
             raise self._not_stored([chunk.key]) from error
-        require_chunk(file, self.store, self.plan.header, chunk)
+        require_chunk(lambda: told_in(file), self.store, self.plan.header, chunk)
         return file
 
     def _require_stored(self, keys: Sequence[str]) -> None:
@@ -259,7 +279,7 @@ def _require_lazy() -> None:
 
 def _require_decoder(plan: ChunkPlan) -> None:
     """HDF5 finds the zstd filter once hdf5plugin is imported."""
-    if plan.header.compression != "zstd":
+    if plan.header.format != H5AD or plan.header.compression != "zstd":
         return
     try:
         import hdf5plugin  # noqa: F401
@@ -272,7 +292,7 @@ def _require_decoder(plan: ChunkPlan) -> None:
 def _require_open_files(plan: ChunkPlan) -> None:
     """A collection holds every file open."""
     limit: Any = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    if limit != resource.RLIM_INFINITY and len(plan.chunks) + SPARE_FILES > limit:
+    if plan.header.format == H5AD and limit != resource.RLIM_INFINITY and len(plan.chunks) + SPARE_FILES > limit:
         raise BadInput(
             f"{plan.header.subset.name} has {len(plan.chunks):,} files, and this process may open {limit:,}; "
             f"start it after `ulimit -n {len(plan.chunks) + SPARE_FILES}`, or load its chunks one by one"

@@ -1,6 +1,5 @@
 """The manifest of a dataset: a row for each chunk, and what is compared with it: what is stored, checksums, sums."""
 
-import hashlib
 import io
 from collections.abc import Mapping, Sequence
 
@@ -92,16 +91,6 @@ def other_size(uri: str, n_bytes: int | None, expected: int) -> str:
     if n_bytes is None:
         return f"missing: {uri} is not there"
     return "" if n_bytes == expected else f"{uri} has {n_bytes:,} bytes, {expected:,} were recorded"
-
-
-def checksum(data: bytes) -> str:
-    """SHA-256 (hex) of a file."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def other_checksum(uri: str, sha256: str, expected: str) -> str:
-    """How a file's SHA-256 (hex) differs from the recorded one, in words; empty when it does not."""
-    return "" if sha256 == expected else f"{uri} has SHA-256 {sha256[:12]}…, {expected[:12]}… was recorded"
 
 
 def other_sums(reports: Sequence[ChunkReport], expected: Mapping[str, int], said: str) -> list[str]:

@@ -6,6 +6,7 @@ plan.parquet goes first: from then on no run begins on it, and a run that began 
 """
 
 import contextlib
+import itertools
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -21,7 +22,7 @@ from cxg_assets.ingest.dataset.inventory import (
     sort_objects,
 )
 from cxg_assets.ingest.errors import CxgError
-from cxg_assets.ingest.layout import plan_path
+from cxg_assets.ingest.layout import is_chunk, plan_path
 from cxg_assets.ingest.plan.plan_mark import writers
 from cxg_assets.ingest.storage.local import is_staged, remove_staged
 from cxg_assets.ingest.storage.store import Store
@@ -124,11 +125,12 @@ def _remove_others(
 
 
 def _delete_all(store: Store, paths: Iterable[str], pool: ThreadPoolExecutor) -> None:
-    """Removes the first two one after the other, as their order counts, the others at once."""
+    """Removes the first two one after the other, as their order counts, then chunks, then the others at once."""
     in_order = list(paths)
     for path in in_order[:2]:
         _delete(store, path)
-    list(pool.map(partial(_delete, store), in_order[2:]))
+    for some in (filter(is_chunk, in_order[2:]), itertools.filterfalse(is_chunk, in_order[2:])):
+        list(pool.map(partial(_delete, store), some))
 
 
 def _delete(store: Store, path: str) -> None:

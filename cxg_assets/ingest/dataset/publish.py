@@ -2,16 +2,15 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.dataset.card import COLUMNS, citations_csv, dataset_card
 from cxg_assets.ingest.dataset.manifest import (
     IncompleteDataset,
-    checksum,
     make_manifest,
     manifest_bytes,
-    other_checksum,
     read_manifest,
     totals,
 )
@@ -29,11 +28,15 @@ from cxg_assets.ingest.layout import (
 )
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, PlanHeader
 from cxg_assets.ingest.plan.published import MAX_LABELS, Dataset, remedy
-from cxg_assets.ingest.plan.stored import stored_sizes
+from cxg_assets.ingest.plan.stored import collection_paths, stored_sizes
 from cxg_assets.ingest.records import encode
 from cxg_assets.ingest.selection.categories import categories_of
 from cxg_assets.ingest.storage.feather import feather_source
+from cxg_assets.ingest.storage.placing import checksum, other_checksum
 from cxg_assets.ingest.storage.store import Store
+
+N_MARKERS = 16
+"""Markers of zarr chunks that are read at once."""
 
 
 def publish(
@@ -45,7 +48,8 @@ def publish(
 ) -> Dataset:
     """Publishes a plan of which every chunk is stored.
 
-    Write order: manifest.parquet, citations.csv, measured.parquet, README.md into the plan's folder, then dataset.json.
+    Write order: the groups of zarr chunks, manifest.parquet, citations.csv, measured.parquet, README.md into the plan's
+    folder, then dataset.json.
     A reader that starts at dataset.json never sees a dataset that is not whole. It takes one report for each chunk; of
     the Census only `census_info/datasets` and the presence matrix of these datasets are read. Without `sizes`
     (`stored_sizes`) the destination is listed.
@@ -68,6 +72,7 @@ def publish(
         measured = measured_parquet(obs, var, opened, header.subset.selection.organism)
     citations = citations_csv(obs, datasets)
     categories = categories_of(obs, header.subset.selection.chunk_columns)
+    collections = {path: _collection(store, plan, part) for part, path in collection_paths(header).items()}
     sums = totals(manifest)
     dataset = Dataset(
         header=header,
@@ -79,7 +84,10 @@ def publish(
         measured_sha256="" if measured is None else checksum(measured),
         labels={name: tuple(map(str, values)) for name, values in categories.items() if len(values) <= MAX_LABELS},
         n_labels_left_out={name: len(values) for name, values in categories.items() if len(values) > MAX_LABELS},
+        collections={path: checksum(data) for path, data in collections.items()},
     )
+    for path, data in collections.items():
+        store.put(path, data)
     store.put(dataset.manifest_path, manifest_bytes(manifest))
     store.put(citations_path(header.subset.name, header.plan_id), citations)
     if measured is not None:
@@ -87,6 +95,19 @@ def publish(
     store.put(card_path(header.subset.name, header.plan_id), dataset_card(header, dataset))
     store.put(dataset_path(header.subset.name), encode(dataset))
     return dataset
+
+
+def _collection(store: Store, plan: ChunkPlan, part: str | None) -> bytes:
+    """What makes the zarr chunks of a part one group."""
+    from cxg_assets.ingest.chunks.zarr.collection import MAX_CONSOLIDATED, collection_node
+
+    chunks = [chunk for chunk in plan.chunks if chunk.split == part]
+    paths = [plan.header.marker(chunk) for chunk in chunks]
+    if len(chunks) > MAX_CONSOLIDATED:
+        return collection_node(dict.fromkeys(paths, b""))
+    with ThreadPoolExecutor(N_MARKERS) as threads:
+        markers = threads.map(store.get, paths)
+        return collection_node({path.split("/")[-2]: marker for path, marker in zip(paths, markers, strict=True)})
 
 
 def _refuse_damaged(store: Store, header: PlanHeader, reports: Sequence[ChunkReport]) -> None:

@@ -10,14 +10,16 @@ import pyarrow.parquet as pq
 
 from cxg_assets.ingest.census.tiles import TILE
 from cxg_assets.ingest.errors import BadInput, CxgError
+from cxg_assets.ingest.formats import FORMATS, H5AD, ChunkFormat
 from cxg_assets.ingest.layout import (
     chunk_path,
     plan_obs_path,
     plan_path,
     subset_obs_path,
+    zarr_chunk_path,
 )
 from cxg_assets.ingest.plan.earlier_versions import upgraded_header
-from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION
+from cxg_assets.ingest.plan.fingerprint import encoding_version
 from cxg_assets.ingest.plan.mixing import Mixing
 from cxg_assets.ingest.plan.two_passes import TwoPasses
 from cxg_assets.ingest.records import decode, encode
@@ -31,7 +33,7 @@ _HEADER, _TWO_PASSES = b"cxg_assets", b"cxg_assets_two_passes"
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk:
-    """The cells of one h5ad file.
+    """The cells of one h5ad file, or of one dataset of a zarr collection.
 
     Attributes:
         key: Partition key, five digits.
@@ -84,6 +86,7 @@ class PlanHeader:
         pool_obs: Cells of a pool; None in census order.
         mixing: How well the cells are mixed, where they are shuffled and obs tells their datasets.
         genes_text: How text of var is written.
+        format: One of `formats.FORMATS`.
     """
 
     plan_id: str
@@ -97,6 +100,7 @@ class PlanHeader:
     pool_obs: int | None = None
     mixing: Mixing | None = None
     genes_text: str = VARIABLE
+    format: str = H5AD
 
     @property
     def has_own_obs(self) -> bool:
@@ -110,9 +114,20 @@ class PlanHeader:
             return plan_obs_path(self.subset.name, self.plan_id)
         return subset_obs_path(self.subset.name, self.subset.fingerprint)
 
+    @property
+    def chunk_format(self) -> ChunkFormat:
+        """How its chunks lie at the destination."""
+        return FORMATS[self.format]
+
     def path(self, chunk: Chunk) -> str:
-        """Where one of its chunks lies, relative to the destination."""
-        return chunk_path(self.subset.name, self.plan_id, chunk.key, chunk.fingerprint)
+        """Where one of its chunks lies, relative to the destination: a file, or a folder of objects."""
+        if self.format == H5AD:
+            return chunk_path(self.subset.name, self.plan_id, chunk.key, chunk.fingerprint)
+        return zarr_chunk_path(self.subset.name, self.plan_id, chunk.split, chunk.key, chunk.fingerprint)
+
+    def marker(self, chunk: Chunk) -> str:
+        """The object of a chunk that is stored last: it is stored where that lies."""
+        return self.chunk_format.marker_of(self.path(chunk))
 
     @property
     def order_in_words(self) -> str:
@@ -190,10 +205,10 @@ class ChunkPlan:
             BadInput: Another version of this program made the plan.
         """
         self.header.subset.selection.require_complete(self.header.subset.name)
-        if self.header.encoding_version != ENCODING_VERSION:
+        if self.header.encoding_version != (ours := encoding_version(self.header.format)):
             raise BadInput(
                 f"plan {self.header.plan_id} of {self.header.subset.name} is of chunks of format "
-                f"{self.header.encoding_version}, this version of cxg_assets writes format {ENCODING_VERSION}; "
+                f"{self.header.encoding_version}, this version of cxg_assets writes format {ours}; "
                 "materialize chunk_plan again (cxg-assets ingest does)"
             )
 

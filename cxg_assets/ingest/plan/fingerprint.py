@@ -6,11 +6,20 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from cxg_assets.ingest.formats import H5AD
 from cxg_assets.ingest.spec import VARIABLE
 
 ENCODING_VERSION = 5
 """Version of the chunk format. Raise it with every change of `encoder.py`, `h5ad_template.py`, `gene_table.py` or
 `hdf5_arrays.py` that changes the bytes of a chunk."""
+
+ZARR_ENCODING_VERSION = 1
+"""The same of `chunks/zarr`: of how zarr writes what h5ad files have as well."""
+
+
+def encoding_version(name: str) -> int:
+    """Version of the chunks of a format; that of zarr chunks moves with that of h5ad files, whose content they have."""
+    return ENCODING_VERSION if name == H5AD else 100 * ENCODING_VERSION + ZARR_ENCODING_VERSION
 
 
 class ChunkFingerprints:
@@ -31,6 +40,7 @@ class ChunkFingerprints:
         padded: Sequence[str] = (),
         genes_text: str = VARIABLE,
         categories: Mapping[str, Sequence[object]] | None = None,
+        chunk_format: str = H5AD,
     ) -> None:
         """Hashes what the chunks share.
 
@@ -44,9 +54,10 @@ class ChunkFingerprints:
             genes_text: How text of var is written.
             categories: Those of each categorical column among `obs_columns`, in order: they are of the whole subset, so
                 that other cells than the chunk's decide them.
+            chunk_format: One of `formats.FORMATS`.
         """
         shared = {
-            "encoding_version": ENCODING_VERSION,
+            "encoding_version": encoding_version(chunk_format),
             "provenance": dict(provenance),
             "release": release_fingerprint,
             "compression": compression,
@@ -56,6 +67,7 @@ class ChunkFingerprints:
             "n_vars": len(gene_joinids),
             **({"padded": list(padded)} if padded else {}),
             **({"genes_text": genes_text} if genes_text != VARIABLE else {}),
+            **({} if chunk_format == H5AD else {"format": chunk_format}),
         }
         self._shared = hashlib.sha256(json.dumps(shared, sort_keys=True).encode())
         self._shared.update(gene_joinids.astype("<i8").tobytes())

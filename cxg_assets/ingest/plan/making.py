@@ -14,7 +14,7 @@ from cxg_assets.ingest.genes.vocabulary import padded_genes
 from cxg_assets.ingest.layout import N_DIGITS, plan_path, subset_obs_path, subset_var_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, PlanHeader, write_plan
 from cxg_assets.ingest.plan.cutting import plan_passes
-from cxg_assets.ingest.plan.fingerprint import ENCODING_VERSION, ChunkFingerprints
+from cxg_assets.ingest.plan.fingerprint import ChunkFingerprints, encoding_version
 from cxg_assets.ingest.plan.mixing import measure_mixing
 from cxg_assets.ingest.plan.ordering import Pools, write_ordered_obs
 from cxg_assets.ingest.quantities import counted
@@ -36,8 +36,8 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
     Memory: one chunk's joinids and the chunk table; see `ordering` for a split and an order.
 
     Args:
-        spec: The subset. Its layer, chunk_size, compression and genes_text decide the files; what selected the cells
-            is the subset's.
+        spec: The subset. Its layer, chunk_size, format, compression and genes_text decide the files; what selected the
+            cells is the subset's.
         subset: What its obs file says of itself.
         obs: The subset's obs file; its joinids and nnz are read.
         var: The subset's var file.
@@ -57,8 +57,9 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
         x_uri=layer_uri(subset.release.uri, selection.organism, spec.layer, subset.layers),
         compression=spec.compression,
         chunk_size=spec.chunk_size,
-        encoding_version=ENCODING_VERSION,
         genes_text=spec.genes_text,
+        encoding_version=encoding_version(spec.format),
+        format=spec.format,
     )
     pools = None
     if spec.order.kind != CENSUS_ORDER:
@@ -81,6 +82,7 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
         categories=categories_of(obs, selection.chunk_columns),
         gene_joinids=genes["soma_joinid"].to_numpy(),
         padded=padded_genes(genes) if subset.n_padded else (),
+        chunk_format=spec.format,
     )
     chunks: list[Chunk] = []
     start = n_pools = 0

@@ -33,6 +33,8 @@ class Dataset:
             chunk, so a label to train on. Columns with more than `MAX_LABELS` are left out; datasets of before have
             none.
         n_labels_left_out: How many values the columns have that are left out.
+        collections: Of zarr chunks, the groups that annbatch opens, one for each part of a split: SHA-256 (hex) of what
+            makes them groups (`<part>.zarr/zarr.json`), by its path relative to the destination. Empty for h5ad.
     """
 
     header: PlanHeader
@@ -44,6 +46,7 @@ class Dataset:
     measured_sha256: str = ""
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     n_labels_left_out: Mapping[str, int] = field(default_factory=dict)
+    collections: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def labels_in_words(self) -> str:
@@ -88,7 +91,7 @@ def _upgraded(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields of a dataset, of which earlier versions told some of the header's one by one."""
     if "header" in fields:
         return fields
-    own = ("nnz", "n_chunks", "n_bytes", "manifest_path", "published_at", "measured_sha256")
+    own = ("nnz", "n_chunks", "n_bytes", "manifest_path", "published_at", "measured_sha256", "collections")
     of_header = {name: value for name, value in fields.items() if name not in own}
     unknown = {"subset_fingerprint": "", "x_uri": "", "compression": "", "chunk_size": 0, "encoding_version": 0}
     header = upgraded_header(unknown | of_header)

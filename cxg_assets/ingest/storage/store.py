@@ -250,10 +250,15 @@ class Store:
             return [self._locator.s3.object_url(parts.netloc, key) for key in keys]
         return list(sign(self._store, "GET", list(paths), timedelta(seconds=seconds)))
 
-    def _s3_store(self, max_retries: int) -> S3Store:
+    def below(self, folder: str) -> S3Store:
+        """The obstore store of a folder of an S3 store, for libraries that read objects themselves."""
+        check_path(folder, self.url)
+        return self._s3_store(MANY, folder)
+
+    def _s3_store(self, max_retries: int, folder: str = "") -> S3Store:
         locator = self._locator
         return s3_store.s3_store(
-            self.url,
+            self.uri(folder) if folder else self.url,
             locator.s3,
             self._patience,
             max_retries,

@@ -1,19 +1,18 @@
 """Compares chunks, value by value, with what the Census's own client returns for their cells and genes."""
 
 import contextlib
-import io
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-import h5py
 import numpy as np
 import pyarrow as pa
 
 from cxg_assets.ingest.census.census import Census, CensusLocator
 from cxg_assets.ingest.chunks.gene_table import FIRST_NAMED, LABELS, NAMES
 from cxg_assets.ingest.chunks.h5ad_template import UNS_KEY
+from cxg_assets.ingest.chunks.stored_chunk import ChunkFiles
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.genes.vocabulary import PADDED, padded_genes
 from cxg_assets.ingest.layout import subset_var_path
@@ -52,18 +51,18 @@ class CensusCells:
     categories: dict[str, list[str]]
     ingest: str
 
-    def differences(self, data: bytes, plan: ChunkPlan, chunk: Chunk, rows: slice | None = None) -> list[str]:
-        """What of a chunk's file is not as the Census has it, each in words.
+    def differences(self, files: ChunkFiles, plan: ChunkPlan, chunk: Chunk, rows: slice | None = None) -> list[str]:
+        """What of a stored chunk is not as the Census has it, each in words.
 
         Args:
-            data: The file.
+            files: The chunk as it was read.
             plan: The plan.
             chunk: The chunk.
             rows: Compare these of its cells, start … stop-1; None compares all.
         """
         cells = rows or slice(0, chunk.n_obs)
         try:
-            adata = _read(data) if rows is None else _read_rows(data, rows)
+            adata = files.read() if rows is None else files.read_cells(rows)
         except Exception as error:  # noqa: BLE001 - whatever anndata makes of a damaged file
             return [f"it cannot be read by anndata: {' '.join(str(error).split())}"]
         return list(self._compare(adata, plan, chunk, cells))
@@ -183,23 +182,3 @@ def _in_columns(matrix: "csr_matrix", columns: np.ndarray, n_vars: int) -> "csr_
     moved = csr_matrix((matrix.data, indices, matrix.indptr), shape=(len(matrix.indptr) - 1, n_vars))
     moved.sort_indices()
     return moved
-
-
-def _read(data: bytes) -> "AnnData":
-    import anndata
-
-    file: Any = io.BytesIO(data)  # anndata reads file objects, but only says so of paths
-    return anndata.read_h5ad(file)
-
-
-def _read_rows(data: bytes, rows: slice) -> "AnnData":
-    """Some cells of a file, without decoding the others' X."""
-    from anndata import AnnData
-    from anndata.io import read_elem, sparse_dataset
-
-    with h5py.File(io.BytesIO(data)) as opened:
-        file: Any = opened
-        parts: dict[str, Any] = {name: read_elem(file[name]) for name in ("obs", "var", "uns")}
-        return AnnData(
-            X=sparse_dataset(file["X"])[rows], obs=parts["obs"].iloc[rows], var=parts["var"], uns=parts["uns"]
-        )

@@ -1,16 +1,15 @@
 """Looks at the chunks of a plan before they are published: at all of them by one listing, at a few of them inside."""
 
-import io
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import h5py
 import numpy as np
 import pyarrow as pa
 
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.chunks.report import ChunkReport
-from cxg_assets.ingest.dataset.manifest import checksum, other_checksum, totals, unlike_plan, unlike_subset
+from cxg_assets.ingest.chunks.stored_chunk import fetch_chunk
+from cxg_assets.ingest.dataset.manifest import totals, unlike_plan, unlike_subset
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.finding import Fact, Finding
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan
@@ -71,17 +70,17 @@ def verify_chunks(
     try:
         with open_census_cells(store, plan, census) as expected:
             for chunk in sample:
-                uri, data = store.uri(plan.path(chunk)), store.get(plan.path(chunk))
+                uri, files = store.uri(plan.path(chunk)), fetch_chunk(store, plan.header, chunk)
                 name = f"chunk {chunk.key}: "
-                if other := other_checksum(uri, checksum(data), by_key[chunk.key].sha256):
+                if other := files.damage(by_key[chunk.key].sha256):
                     damaged.append(name + other)
-                genes = _genes_of(data)
+                genes = files.gene_joinids()
                 if genes is None or not np.array_equal(genes, expected.genes):
                     misordered.append(f"{name}{uri} does not have the genes of the subset in its order")
                 if chunk in compared:
                     cells = _some_cells(plan, chunk)
                     n_cells += cells.stop - cells.start
-                    if differences := expected.differences(data, plan, chunk, cells):
+                    if differences := expected.differences(files, plan, chunk, cells):
                         different.append(f"{name}{uri} {'; '.join(differences)}")
     except Exception as error:
         # Of a Census that was replaced TileDB says anything.
@@ -131,13 +130,3 @@ def _some_cells(plan: ChunkPlan, chunk: Chunk) -> slice:
 
 def _chance(plan: ChunkPlan) -> np.random.Generator:
     return np.random.default_rng(int(plan.header.plan_id, 16))
-
-
-def _genes_of(data: bytes) -> np.ndarray | None:
-    """soma_joinids of a chunk's genes in order, (n_vars,) int64; None when it cannot be read."""
-    try:
-        with h5py.File(io.BytesIO(data)) as file:
-            genes: Any = file["var/soma_joinid"]
-            return genes[:]
-    except (OSError, KeyError):
-        return None

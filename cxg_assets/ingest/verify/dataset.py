@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.chunks.report import ChunkReport
-from cxg_assets.ingest.dataset.manifest import checksum, other_checksum, other_size, other_sums, read_manifest, totals
+from cxg_assets.ingest.chunks.stored_chunk import ChunkFiles, fetch_chunk, unlike_listing
+from cxg_assets.ingest.dataset.manifest import other_size, other_sums, read_manifest, totals
 from cxg_assets.ingest.errors import CxgError, StoreError
 from cxg_assets.ingest.finding import Finding, Severity
 from cxg_assets.ingest.layout import (
@@ -25,7 +26,9 @@ from cxg_assets.ingest.layout import (
 )
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, load_plan
 from cxg_assets.ingest.plan.published import Dataset, read_dataset
-from cxg_assets.ingest.plan.stored import stored_sizes, unreferenced_paths
+from cxg_assets.ingest.plan.stored import listed_chunks, stored_sizes, unfinished_paths, unreferenced_paths
+from cxg_assets.ingest.storage.local import Listed
+from cxg_assets.ingest.storage.placing import checksum, other_checksum
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.ingest.verify.against_census import open_census_cells
 
@@ -98,9 +101,11 @@ def verify(
         what = "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
         ingest = store.follow_up("ingest", dataset.header.subset.name)
         return [_wrong(f"the plan {uri} {what}; {ingest} makes it again", Repair.INGEST)]
-    sizes = store.sizes(plan_folder(dataset.header.subset.name, dataset.header.plan_id))
+    listed = store.objects(plan_folder(dataset.header.subset.name, dataset.header.plan_id))
+    sizes = {path: item.n_bytes for path, item in listed.items()}
     rows, findings = _read_rows(store, plan, dataset)
     findings += [*_missing_files(store, plan, sizes), *_wrong_mask(store, dataset, sizes)]
+    findings += _wrong_collections(store, dataset, sizes)
     with contextlib.ExitStack() as stack:
         expected = None
         if census is not None:
@@ -110,14 +115,17 @@ def verify(
                 pass  # _missing_files has named it
             except (pa.ArrowException, OSError) as error:
                 findings.append(_wrong(f"cells or genes of the subset cannot be read: {error}", Repair.INGEST))
-        for chunk, wrong, data in _read_chunks(store, plan, rows, sizes, keep=expected is not None):
+        for chunk, wrong, files in _read_chunks(store, plan, rows, listed, keep=expected is not None):
             texts = [wrong] if wrong else []
-            if expected is not None and data is not None:
-                texts = expected.differences(data, plan, chunk)
+            if expected is not None and files is not None:
+                texts = expected.differences(files, plan, chunk)
             findings += [_wrong(text, Repair.REMAKE, chunk.key) for text in texts]
             if on_chunk is not None:
                 on_chunk()
-    unreferenced = [f"{store.uri(path)} is unreferenced" for path in unreferenced_paths(plan, sizes)]
+    # What is left of a chunk that is not stored goes when it is made again.
+    left = unfinished_paths(plan, sizes)
+    others = [path for path in unreferenced_paths(plan, sizes) if path not in left]
+    unreferenced = [f"{store.uri(path)} is unreferenced" for path in others]
     return findings + [_wrong(text, Repair.PRUNE) for text in unreferenced]
 
 
@@ -172,6 +180,15 @@ def _missing_files(store: Store, plan: ChunkPlan, sizes: Mapping[str, int]) -> I
             yield _wrong(f"{store.uri(name)} is not there; {ingest} makes it again", Repair.INGEST)
 
 
+def _wrong_collections(store: Store, dataset: Dataset, sizes: Mapping[str, int]) -> Iterator[Finding]:
+    """Whether what makes the zarr chunks groups is there as it was published."""
+    for path, sha256 in dataset.collections.items():
+        if path not in sizes:
+            yield _wrong(f"{store.uri(path)} is not there", Repair.PUBLISH)
+        elif other := other_checksum(store.uri(path), checksum(store.get(path)), sha256):
+            yield _wrong(other, Repair.PUBLISH)
+
+
 def _wrong_mask(store: Store, dataset: Dataset, sizes: Mapping[str, int]) -> Iterator[Finding]:
     """Whether the measured genes are there as they were published."""
     path = measured_path(dataset.header.subset.name, dataset.header.plan_id)
@@ -184,21 +201,25 @@ def _wrong_mask(store: Store, dataset: Dataset, sizes: Mapping[str, int]) -> Ite
 
 
 def _read_chunks(
-    store: Store, plan: ChunkPlan, rows: Mapping[str, ChunkReport] | None, sizes: Mapping[str, int], *, keep: bool
-) -> Iterator[tuple[Chunk, str, bytes | None]]:
+    store: Store, plan: ChunkPlan, rows: Mapping[str, ChunkReport] | None, listed: Mapping[str, Listed], *, keep: bool
+) -> Iterator[tuple[Chunk, str, ChunkFiles | None]]:
     """Checks the chunks in plan order, several at once.
 
-    Rows of the manifest are by chunk key (None where there is none to compare with), sizes by path. With `keep` the
-    files of the chunks are given as well.
+    Rows of the manifest are by chunk key (None where there is none to compare with), what is listed by path. With
+    `keep` the chunks themselves are given as well.
     """
-    waiting: deque[tuple[Chunk, int, Future[tuple[str, bytes | None]]]] = deque()
+    waiting: deque[tuple[Chunk, int, Future[tuple[str, ChunkFiles | None]]]] = deque()
+    chunks = listed_chunks(plan, listed)
+    sizes = {path: item.n_bytes for path, item in listed.items()}
     with ThreadPoolExecutor(N_DOWNLOADS) as pool:
         for chunk in plan.chunks:
-            size = sizes.get(plan.path(chunk), 0)
+            stored = chunks.get(chunk.key)
+            n_bytes = None if stored is None else stored.n_bytes
+            size = n_bytes or 0
             while waiting and (len(waiting) == N_DOWNLOADS or sum(n for _, n, _ in waiting) + size > DOWNLOAD_BYTES):
                 done, _, future = waiting.popleft()
                 yield done, *future.result()
-            waiting.append((chunk, size, pool.submit(_check_chunk, store, plan, chunk, rows, sizes, keep)))
+            waiting.append((chunk, size, pool.submit(_check_chunk, store, plan, chunk, rows, n_bytes, sizes, keep)))
         for chunk, _, future in waiting:
             yield chunk, *future.result()
 
@@ -208,23 +229,28 @@ def _check_chunk(
     plan: ChunkPlan,
     chunk: Chunk,
     rows: Mapping[str, ChunkReport] | None,
+    n_bytes: int | None,
     sizes: Mapping[str, int],
     keep: bool,
-) -> tuple[str, bytes | None]:
-    """What is wrong with one chunk's object and, if nothing is and it is asked for, what is in it."""
-    path = plan.path(chunk)
-    uri, n_bytes = store.uri(path), sizes.get(path)
+) -> tuple[str, ChunkFiles | None]:
+    """What is wrong with what is stored of one chunk and, if nothing is and it is asked for, what it is."""
+    uri = store.uri(plan.path(chunk))
     row = None if rows is None else rows.get(chunk.key)
-    if wrong := other_size(uri, n_bytes, n_bytes or 0 if row is None else row.n_bytes):
-        return wrong, None
-    if rows is not None and row is None:
-        return "not in the manifest", None
-    if row is None and not keep:
-        return "", None
     try:
-        data = store.get(path)
-    except FileNotFoundError:
-        return f"missing: {uri} is not there any more", None
-    if row is not None and (wrong := other_checksum(uri, checksum(data), row.sha256)):
+        if wrong := other_size(uri, n_bytes, n_bytes or 0 if row is None else row.n_bytes):
+            named = "" if n_bytes is None else unlike_listing(store, plan.header, chunk, sizes)
+            return named or wrong, None
+        if rows is not None and row is None:
+            return "not in the manifest", None
+        if row is None and not keep:
+            return "", None
+        files = fetch_chunk(store, plan.header, chunk)
+    except FileNotFoundError as error:
+        return f"missing: {error} any more", None
+    except StoreError:
+        raise
+    except CxgError as error:
+        return str(error), None
+    if row is not None and (wrong := files.damage(row.sha256)):
         return wrong, None
-    return "", data if keep else None
+    return "", files if keep else None

@@ -133,6 +133,7 @@ def test_a_census_without_nnz_is_planned_with_the_usual_number() -> None:
         {"layer": "normalized"},
         {"compression": "none"},
         {"genes_text": "fixed"},
+        {"format": "zarr", "compression": "lz4"},
         {"organism": "mus_musculus"},
         {"name": "other"},
         {"value_filter": "nnz > 1"},

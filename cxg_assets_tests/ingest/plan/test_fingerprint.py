@@ -31,6 +31,7 @@ def fingerprint(chunk: str = "00000", joinids: np.ndarray = JOINIDS, **changes: 
         {"release_fingerprint": "e" * 64},
         {"compression": "none"},
         {"genes_text": "fixed"},
+        {"chunk_format": "zarr"},
         {"obs_columns": ("tissue", "assay")},
         {"obs_columns": ("assay",)},
         {"categories": {"tissue": ["blood"]}},

@@ -1,0 +1,1 @@
+"""Reads stored chunks of each format from their bytes."""
