@@ -21,6 +21,8 @@ from cxg_assets.ingest.census.release import read_release
 from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport
 from cxg_assets.ingest.chunks.worker import IngestJob, Worker
 from cxg_assets.ingest.chunks.worker_environment import WORKER_ENVIRONMENT
+from cxg_assets.ingest.dataset.publish import publish
+from cxg_assets.ingest.formats import FORMATS, H5AD
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
 from cxg_assets.ingest.plan.making import store_plan
 from cxg_assets.ingest.plan.spans import Span, plan_spans
@@ -45,6 +47,7 @@ def make_plan(options: argparse.Namespace, store: StoreLocator) -> tuple[ChunkPl
         chunk_size=options.chunk_size,
         genes=GeneSelection(feature_ids=genes) if genes else None,
         order=Order(kind=options.order),
+        format=options.format,
     )
     index = make_index(census, release, spec.organism, opened)
     return store_plan(spec, make_subset(spec, index, opened, census, opened), opened), census
@@ -89,6 +92,8 @@ def main() -> None:
     parser.add_argument("--destination", required=True, help="a folder or s3://bucket/prefix")
     parser.add_argument("--genes", default="")
     parser.add_argument("--order", choices=ORDERS, default=CENSUS_ORDER)
+    parser.add_argument("--format", choices=FORMATS, default=H5AD)
+    parser.add_argument("--publish", action="store_true", help="publish the chunks when the clock has ended")
     parser.add_argument("--json", type=Path, required=True)
     options = parser.parse_args()
     store = StoreLocator(url=options.destination)
@@ -105,6 +110,8 @@ def main() -> None:
     results = run_side_by_side(work, shares)
     seconds = max(ended for _, ended, _, _ in results) - min(began for began, _, _, _ in results)
     reports = [report for *_, some in results for report in some]
+    if options.publish:
+        publish(store.open(), plan, reports, census)
     write_result(
         options.json,
         n_obs=sum(report.n_obs for report in reports),
