@@ -3,64 +3,30 @@
 What a command does lies in a file of its own, which is imported when the command is called, so that help comes at once.
 """
 
-import re
 import sys
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cxg_assets import __version__
+from cxg_assets.cli.parameters import (
+    ANY_SUBSET,
+    CENSUS_URI,
+    CENSUS_VERSION,
+    DESTINATION,
+    POOL,
+    STORE_PLACE,
+    SUBSET,
+    Age,
+)
 from cxg_assets.ingest.dataset.retention import SHORT_RETENTION_RISK
-from cxg_assets.ingest.errors import shown
 from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE, DEFAULT_ORGANISM
-from cxg_assets.ingest.storage.url import as_url
-from cxg_assets.resources import POOLS
 
 
-class StorePlace(click.ParamType):
-    """A store: a URL, or a path, which becomes one here, where the current folder is known."""
-
-    name = "place"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The URL."""
-        return as_url(value)
-
-
-class Age(click.ParamType):
-    """A time span: a whole number and `d`, `h` or `m`."""
-
-    name = "age"
-    units = {"d": "days", "h": "hours", "m": "minutes"}
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Reads it; a `timedelta` is left as it is."""
-        if isinstance(value, timedelta):
-            return value
-        found = re.fullmatch(r"(\d{1,5})([dhm])|0", value)
-        if found is None:
-            said = f"{shown(value)} is not an age; write a whole number and d, h or m, like 7d, 12h or 30m"
-            self.fail(said, param, ctx)
-        return timedelta(**{self.units[found[2]]: int(found[1])}) if found[2] else timedelta(0)
-
-
-STORE_PLACE = StorePlace()
-
-DESTINATION = click.option(
-    "--destination", type=STORE_PLACE, help="s3://bucket/prefix or a folder. Default: as in the YAML."
-)
-CENSUS_URI = click.option("--census-uri", default="", help="SOMA URI of a Census.")
-CENSUS_VERSION = click.option(
-    "--census-version", default="", help="Release of the public Census: stable, latest, 2025-11-08 …"
-)
-POOL = click.option(
-    "-p",
-    "--pool",
-    type=click.Choice(POOLS),
-    help="Run the workers on Ray or as local processes, which start faster. Default: CXG_POOL, else ray.",
-)
+def example(*commands: str) -> str:
+    """What help says last: commands as they are typed, and what they do."""
+    return "\b\nExamples:\n" + "\n".join(f"  cxg-assets {command}" for command in commands)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -80,7 +46,7 @@ def census_group() -> None:
     """Demo censuses, in the layout of the public Census."""
 
 
-@census_group.command("build")
+@census_group.command("build", epilog=example("census build big-census --n-obs 500000"))
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--n-obs", default=20_000, show_default=True, help="Number of human cells.")
 @click.option("--seed", default=0, show_default=True, help="Random seed.")
@@ -92,7 +58,7 @@ def build(path: Path, n_obs: int, seed: int) -> None:
     click.echo(f"{path}: a census of {n_obs:,} human cells; use it with --census-uri or CXG_CENSUS_URI")
 
 
-@commands.command("demo")
+@commands.command("demo", epilog=example("demo", "demo -p local  # without Ray"))
 @POOL
 def demo(pool: str | None) -> None:
     """Builds the demo census unless it exists, and writes the example subsets from it."""
@@ -101,8 +67,8 @@ def demo(pool: str | None) -> None:
     run_demo(pool or "")
 
 
-@commands.command("doctor")
-@click.argument("subset", required=False)
+@commands.command("doctor", epilog=example("doctor", "doctor lung_normal  # before a long ingest"))
+@ANY_SUBSET
 def doctor(subset: str | None) -> None:
     """Checks this machine, the Census and the default store; with SUBSET also its selection, destination and plan.
 
@@ -114,8 +80,8 @@ def doctor(subset: str | None) -> None:
     run_doctor(subset)
 
 
-@commands.command("count")
-@click.argument("subset")
+@commands.command("count", epilog=example("count lung_normal", "count lung_normal --census-version stable"))
+@SUBSET
 @CENSUS_URI
 @CENSUS_VERSION
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
@@ -126,7 +92,9 @@ def count(**options: Any) -> None:
     count_subset(**options)
 
 
-@commands.command("index")
+@commands.command(
+    "index", epilog=example("index homo_sapiens lung.feather --value-filter \"tissue == 'lung'\"")
+)
 @click.argument("organism")
 @click.argument("output", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--value-filter", help="SOMA filter over obs. Default: every cell.")
@@ -140,8 +108,15 @@ def index(**options: Any) -> None:
     write_index(**options)
 
 
-@commands.command("ingest")
-@click.argument("subset")
+@commands.command(
+    "ingest",
+    epilog=example(
+        "ingest lung_normal --dry-run  # what it would be, and nothing is written",
+        "ingest lung_normal --max-obs 1000  # a quick try",
+        "ingest lung_normal --census-version stable --destination s3://my-lab/census",
+    ),
+)
+@SUBSET
 @click.option("-n", "--max-obs", type=int, help="Limit to the first N cells.")
 @click.option("-c", "--chunk-size", type=int, help="Cells per file.")
 @click.option("-d", "--workers", type=click.IntRange(min=1), help="Worker processes. Default: one for each CPU.")
@@ -152,6 +127,7 @@ def index(**options: Any) -> None:
 @CENSUS_VERSION
 @click.option("--destination", type=STORE_PLACE, help="s3://bucket/prefix or a folder.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the summary here.")
+@click.option("--dry-run", is_flag=True, help="Tell what it would be, as count does; no chunk is written.")
 def ingest(**options: Any) -> None:
     """Writes the missing chunks of SUBSET and publishes the dataset. Options override the subset's YAML."""
     from cxg_assets.cli.ingest import ingest_subset
@@ -159,19 +135,21 @@ def ingest(**options: Any) -> None:
     ingest_subset(**options)
 
 
-@commands.command("init")
+@commands.command("init", epilog=example("init my-slices"))
 @click.argument("folder", type=click.Path(path_type=Path))
 def init(folder: Path) -> None:
     """Makes FOLDER a project of your own, with one subset to begin with.
 
-    Commands find the project from any folder in it. Example: cxg-assets init my-slices
+    Commands find the project from any folder in it.
     """
     from cxg_assets.cli.new.project import write_project
 
     write_project(folder)
 
 
-@commands.command("new")
+@commands.command(
+    "new", epilog=example("new lung_normal --value-filter \"tissue_general == 'lung'\"")
+)
 @click.argument("name")
 @click.option("--value-filter", required=True, help="SOMA filter over obs.")
 @click.option("--organism", default=DEFAULT_ORGANISM, show_default=True)
@@ -190,8 +168,11 @@ def new(**options: Any) -> None:
     write_subset_yaml(**options)
 
 
-@commands.command("prune")
-@click.argument("subset")
+@commands.command(
+    "prune",
+    epilog=example("prune lung_normal  # lists, and removes nothing", "prune lung_normal --older-than 30d --yes"),
+)
+@SUBSET
 @click.option(
     "--keep",
     default=1,
@@ -220,7 +201,7 @@ def prune(**options: Any) -> None:
     prune_subset(**options)
 
 
-@commands.command("schema")
+@commands.command("schema", epilog=example("schema > subset.schema.json"))
 def schema() -> None:
     """Prints the JSON schema of a subset's YAML, for editors that do not find cxg_assets/defs/subset.schema.json."""
     from cxg_assets.cli.new.subset import schema_text
@@ -228,8 +209,8 @@ def schema() -> None:
     click.echo(schema_text())
 
 
-@commands.command("status")
-@click.argument("subset", required=False)
+@commands.command("status", epilog=example("status", "status lung_normal --links"))
+@ANY_SUBSET
 @DESTINATION
 @click.option("--links", is_flag=True, help="Print a presigned URL of each stored chunk.")
 @click.option(
@@ -247,7 +228,7 @@ def status(**options: Any) -> None:
     show_status(**options)
 
 
-@commands.command("ui")
+@commands.command("ui", epilog=example("ui", "ui -p 3001"))
 @click.option("-p", "--port", default=3000, show_default=True, help="Port on 127.0.0.1.", type=click.IntRange(1, 65535))
 def ui(port: int) -> None:
     """Serves the Dagster UI with its daemon, on this machine only. Ctrl-C ends it."""
@@ -256,8 +237,8 @@ def ui(port: int) -> None:
     serve_ui(port)
 
 
-@commands.command("verify")
-@click.argument("subset")
+@commands.command("verify", epilog=example("verify lung_normal", "verify lung_normal --deep --repair"))
+@SUBSET
 @click.option("--deep", is_flag=True, help="Read every cell from the Census again and compare.")
 @click.option("--repair", is_flag=True, help="Write damaged and missing chunks again, and publish again.")
 @DESTINATION

@@ -17,6 +17,7 @@ from cxg_assets.ingest.quantities import counted, duration, size
 from cxg_assets.ingest.selection.index import export_index, make_index
 from cxg_assets.ingest.selection.list_files import read_lists
 from cxg_assets.ingest.selection.obs_rows import parse_obs_filter
+from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.feather import feather_source
 from cxg_assets.resources.census import CensusResource
 
@@ -48,15 +49,18 @@ def write_index(
     click.echo(f"{output}: {counted(n_obs, 'cell')} of {organism}, Census build {release.build}")
 
 
-@keep_open()
 def count_subset(subset: str, census_uri: str, census_version: str, as_json: bool) -> None:
+    """Prints what a subset would be; errors are those of `count`, and that there is none of that name."""
+    count(load_subset(subset).spec, CensusResource(uri=census_uri, version=census_version), as_json=as_json)
+
+
+@keep_open()
+def count(spec: SubsetSpec, census: CensusResource, *, workers: int | None = None, as_json: bool = False) -> None:
     """Prints what a subset would be, from the census index; makes the index where there is none.
 
     Raises:
-        BadInput: There is no such subset, or it does not fit this Census; nothing was written.
+        BadInput: The subset does not fit this Census; nothing was written.
     """
-    spec = load_subset(subset).spec
-    census = CensusResource(uri=census_uri, version=census_version)
     release, store = census.release(), default_store().locator().open()
     locator = census.locator(release)
     check_subset(spec, locator)
@@ -64,9 +68,9 @@ def count_subset(subset: str, census_uri: str, census_version: str, as_json: boo
     if as_json:
         click.echo(to_json(found).decode())
         return
-    n_workers = os.cpu_count() or 1
+    n_workers = workers or os.cpu_count() or 1
     distinct = ", ".join(f"{number:,} {_PLURALS[name]}" for name, number in found.n_distinct.items())
-    click.echo(f"{subset}: {counted(found.n_obs, 'cell')} of {spec.organism}, {counted(found.n_vars, 'gene')}")
+    click.echo(f"{spec.name}: {counted(found.n_obs, 'cell')} of {spec.organism}, {counted(found.n_vars, 'gene')}")
     click.echo(f"  of {distinct}; Census build {release.build}")
     for part, n_obs in found.parts.items():
         click.echo(f"  {part}: {counted(n_obs, 'cell')}, {100 * n_obs / found.n_obs:.1f} %")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from cxg_assets.cli.index import count
 from cxg_assets.cli.project import default_store, load_subset
 from cxg_assets.cli.run import IngestResult, run_ingest
 from cxg_assets.ingest.errors import BadInput
@@ -28,8 +29,11 @@ def ingest_subset(
     census_version: str,
     destination: str | None,
     json_file: Path | None,
+    dry_run: bool,
 ) -> None:
     """Writes the missing chunks of a subset and publishes it; what is given overrides its YAML. Prints a summary.
+
+    With `dry_run` tells what it would be.
 
     Raises:
         BadInput: A value is wrong; nothing was written.
@@ -45,10 +49,14 @@ def ingest_subset(
         feature_ids = tuple(gene.strip() for gene in gene_filter.split(",") if gene.strip())
         changes["genes"] = GeneSelection(feature_ids=feature_ids)
     spec = replace(declared.spec, **{name: value for name, value in changes.items() if value is not None})
+    census = CensusResource(uri=census_uri, version=census_version)
+    if dry_run:
+        count(spec, census, workers=workers)
+        return
     result = run_ingest(
         spec,
         declared.destination if destination is None else destination,
-        CensusResource(uri=census_uri, version=census_version),
+        census,
         default_store(destination),
         workers=workers or 0,
         pool=pool or "",

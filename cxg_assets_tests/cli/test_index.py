@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import tiledbsoma as soma
 
-from cxg_assets_tests.cli.command import cxg_assets, declare
+from cxg_assets_tests.cli.command import cxg_assets, declare, files_below
 
 BLOOD = "tissue_general == 'blood' and is_primary_data == True"
 COLUMNS = ["soma_joinid", "cell_type", "disease", "donor_id", "nnz", "is_primary_data"]
@@ -125,3 +125,16 @@ def test_a_count_is_of_the_cells_before_their_quality_and_says_so(home: Path, de
     assert told.exit_code == 0, told.stderr
     assert told.stdout.startswith("sample: 70 cells of homo_sapiens, ")
     assert "  before quality, which leaves out some of them: it is known when X/raw of all was read\n" in told.stdout
+
+
+def test_a_dry_run_counts_with_the_options_of_the_ingest_and_writes_no_chunk(home: Path, defs: Path) -> None:
+    declare(defs, value_filter="is_primary_data == True")
+    asked = ("ingest", "sample", "--max-obs", "90", "--chunk-size", "40", "-d", "1", "--value-filter", BLOOD)
+
+    told = cxg_assets(*asked, "--dry-run")
+
+    assert told.exit_code == 0, told.stderr
+    assert told.stdout.startswith("sample: 90 cells of homo_sapiens, ")
+    assert "  about 3 files, " in told.stdout
+    assert " with 1 worker here" in told.stdout
+    assert {path.partition("/")[0] for path in files_below(home / "store")} == {"index"}

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -9,13 +10,14 @@ from pathlib import Path
 
 import click
 import pytest
+from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete
 
 from cxg_assets import __version__
 from cxg_assets.cli import main
 from cxg_assets.cli.commands import commands
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.instance.opening import open_instance
-from cxg_assets_tests.cli.command import cxg_assets
+from cxg_assets_tests.cli.command import cxg_assets, declare
 
 COMMANDS = tuple(commands.commands)
 
@@ -68,10 +70,30 @@ def test_help_imports_no_heavy_package(arguments: list[str], loaded_by: dict[str
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help(command: str) -> None:
-    outcome = cxg_assets(command, "--help")
+def test_every_command_has_help_that_ends_with_examples_of_it(command: str) -> None:
+    build = ("build",) if command == "census" else ()
+    outcome = cxg_assets(command, *build, "--help")
     assert outcome.exit_code == 0
     assert outcome.stdout.startswith(f"Usage: cxg-assets {command} ")
+    _, examples = outcome.stdout.split("\n\n  Examples:\n")
+    assert [line for line in examples.splitlines() if not line.startswith(f"    cxg-assets {command}")] == []
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("shell", [BashComplete, ZshComplete, FishComplete])
+def test_the_shell_completes_commands_options_and_subsets(shell: type[ShellComplete], defs: Path) -> None:
+    def completions(*words: str) -> list[str]:
+        completer = shell(commands, {}, "cxg-assets", "_CXG_ASSETS_COMPLETE")
+        return [item.value for item in completer.get_completions(list(words[:-1]), words[-1])]
+
+    declare(defs)
+    (defs / "samples_of_lung").mkdir()  # a folder, no subset
+    assert completions("in") == ["index", "ingest", "init"]
+    assert completions("ingest", "--max") == ["--max-obs"]
+    assert completions("ingest", "sam") == completions("verify", "") == ["sample"]
+    assert completions("ingest", "blood") == []
+    shutil.rmtree(defs)
+    assert completions("ingest", "sam") == []
 
 
 @pytest.mark.parametrize(("raised", "exit_code"), [(CxgError, 1), (BadInput, 2), (FileNotFoundError, 1)])
