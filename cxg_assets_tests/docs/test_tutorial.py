@@ -1,6 +1,7 @@
 """The tutorial's blocks are run one after the other, as a reader runs them."""
 
 import contextlib
+import importlib.util
 import io
 import re
 import shlex
@@ -8,31 +9,41 @@ from pathlib import Path
 
 import pytest
 
-from cxg_assets.cli.project import load_subset
-from cxg_assets.code_location import complete
-from cxg_assets.components.census_subset import subset_definitions
 from cxg_assets_tests.cli.command import cxg_assets
 
 TUTORIAL = (Path(__file__).parents[2] / "docs" / "tutorial.md").read_text()
 
 
 @pytest.mark.usefixtures("workers")
-def test_the_tutorial_ends_with_training_batches(home: Path, defs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for line in "".join(re.findall(r"```bash\n(.*?)```", TUTORIAL, re.DOTALL)).splitlines():
-        program, *arguments = shlex.split(line)
-        assert program == "cxg-assets"
-        outcome = cxg_assets(*arguments)
-        assert outcome.exit_code == 0, outcome.stderr
-    # Definitions are loaded once a process; a reader's Python starts after the YAML was written.
-    subset = load_subset("blood_cells")
-    monkeypatch.setattr("cxg_assets.definitions.defs", complete(subset_definitions(subset.spec, subset.destination)))
-    [example] = re.findall(r"```python\n(.*?)```", TUTORIAL, re.DOTALL)
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        exec(compile(example, "tutorial.md", "exec"), {})
+def test_the_tutorial_ends_with_a_model_that_knows_cells_of_other_donors(home: Path, defs: Path) -> None:
+    for language, block in re.findall(r"```(bash|yaml)\n(.*?)```", TUTORIAL, re.DOTALL):
+        if language == "yaml":
+            with (defs / "blood_cells" / "defs.yaml").open("a") as file:
+                file.write(block)
+            continue
+        for line in block.splitlines():
+            program, *arguments = shlex.split(line)
+            if program == "pip":
+                continue
+            assert program == "cxg-assets"
+            outcome = cxg_assets(*arguments)
+            assert outcome.exit_code == 0, outcome.stderr
 
-    head, *batches = printed.getvalue().splitlines()
-    n_obs, n_vars = re.findall(r"\d+", head)
-    assert int(n_obs) > 500
-    assert len(batches) == 4
-    assert {batch.partition(" float32 ")[0] for batch in batches} == {f"(128, {n_vars})"}
+    by_sklearn, by_torch = re.findall(r"```python\n(.*?)```", TUTORIAL, re.DOTALL)
+    scope: dict[str, object] = {}
+    said = printed(by_sklearn, home, scope)
+    [(n_types, share, n_obs)] = re.findall(r"(\d+) cell types: ([\d.]+)% right of ([\d,]+) cells", said)
+    assert int(n_types) > 5
+    assert int(n_obs.replace(",", "")) > 100
+    assert float(share) > 97  # of a census an eighth as large as the reader's
+    if importlib.util.find_spec("torch") is not None:
+        [loss] = re.findall(r"loss ([\d.]+)", printed(by_torch, home, scope))
+        assert float(loss) < 2  # log(10) before it learns
+
+
+def printed(example: str, home: Path, scope: dict[str, object]) -> str:
+    """What a block of Python prints, in a project whose `.cxg` is `home`; it knows what earlier blocks defined."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        exec(compile(example.replace(".cxg/store", f"{home}/store"), "tutorial.md", "exec"), scope)
+    return said.getvalue()
