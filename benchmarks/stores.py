@@ -153,6 +153,11 @@ class Stores:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def environment(self, kind: str) -> dict[str, str]:
+        """The variables by which a program reaches the buckets in a store of some kind, S3 with or without latency."""
+        port, _ = self._server(kind)
+        return {**_S3_ENVIRONMENT, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+
     def add_census(self, census: Path) -> None:
         """Makes a census known to the S3 servers; before the first of them starts."""
         folder = self._buckets() / CENSUS_BUCKET / census.name

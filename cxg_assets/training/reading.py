@@ -18,6 +18,7 @@ from cxg_assets.training.batch import Batch, CsrBatch
 from cxg_assets.training.order.draws import ROWS, shuffled
 from cxg_assets.training.order.epoch import Epoch
 from cxg_assets.training.row_source import ChunkIndex, Rows, RowSource
+from cxg_assets.training.spare_memory import SpareMemory
 from cxg_assets.training.transform import Transform
 
 N_FETCHING = 16
@@ -83,6 +84,7 @@ class Reading:
         """
         self._source, self._chunks, self._labels, self._transform = source, chunks, labels, transform
         self._indexes = indexes
+        self._memory = SpareMemory()
         self._stack = contextlib.ExitStack()
         n_threads = n_threads or n_cores()
         self._decoding = self._pool(n_threads, "decode")
@@ -161,7 +163,7 @@ class Reading:
     def _fill(self, coming: "Future[_Planned]") -> Buffer:
         planned = coming.result()
         nnz = int(planned.indptr[-1])
-        indices, data = np.empty(nnz, np.int32), np.empty(nnz, np.float32)
+        indices, data = self._memory.empty(nnz, np.int32), self._memory.empty(nnz, np.float32)
 
         def decode(rows: Rows, fetched: "Future[Any]") -> None:
             self._source.decode(rows, fetched.result(), indices, data)
@@ -170,7 +172,7 @@ class Reading:
         planned.pieces.clear()
         for future in futures:
             future.result()
-        indptr, indices, data = self._transform.apply(planned.indptr, indices, data, self._decoding)
+        indptr, indices, data = self._transform.apply(planned.indptr, indices, data, self._decoding, self._memory)
         return Buffer(indptr, indices, data, planned.labels, planned.joinids, self._transform.n_kept)
 
     def _pool(self, n_threads: int, name: str) -> ThreadPoolExecutor:

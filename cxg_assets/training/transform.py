@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from cxg_assets.training.spare_memory import SpareMemory
+
 PARTS = 32
 """Into so many parts the rows of a buffer are cut, for threads to share them evenly."""
 
@@ -36,7 +38,7 @@ class Transform:
         return self.n_vars if self.columns is None else len(self.columns)
 
     def apply(
-        self, indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, threads: Executor
+        self, indptr: np.ndarray, indices: np.ndarray, data: np.ndarray, threads: Executor, memory: SpareMemory
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Transforms rows; the arrays that are given are used up."""
         from cxg_assets.training import loops
@@ -56,7 +58,7 @@ class Transform:
             kept = np.zeros(n_rows + 1, np.int64)
             share(loops.count_kept, indptr, indices, column_of, kept[1:])
             np.cumsum(kept, out=kept)
-            kept_indices, kept_data = np.empty(kept[-1], np.int32), np.empty(kept[-1], np.float32)
+            kept_indices, kept_data = memory.empty(int(kept[-1]), np.int32), memory.empty(int(kept[-1]), np.float32)
             is_ordered = bool(np.all(np.diff(self.columns) > 0))
             share(loops.keep_columns, indptr, indices, data, column_of, is_ordered, kept, kept_indices, kept_data)
             indptr, indices, data = kept, kept_indices, kept_data
