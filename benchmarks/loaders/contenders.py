@@ -22,7 +22,7 @@ def ours(url: str, place: str) -> Iterator[int]:
 
 
 def annbatch(url: str, place: str) -> Iterator[int]:
-    """The stock loader of annbatch on the zarr collection that it has made of the chunks, with its defaults and the Rust codecs."""
+    """The stock loader of annbatch on the zarr collection that it has made, with its defaults and the Rust codecs."""
     import zarr
     import zarrs  # noqa: F401
     from annbatch import DatasetCollection, Loader
@@ -35,7 +35,7 @@ def annbatch(url: str, place: str) -> Iterator[int]:
 
 
 def scdataset(url: str, place: str) -> Iterator[int]:
-    """A scDataset over an AnnCollection of the same files, with the blocks and the fetch factor of its guide."""
+    """An scDataset over an AnnCollection of the same files."""
     from scdataset import BlockShuffling, scDataset
     from torch.utils.data import DataLoader
 

@@ -20,6 +20,7 @@ from cxg_assets.training.order.weights import Weights, cell_weights
 from cxg_assets.training.reading import Reading, n_cores
 from cxg_assets.training.row_source import ChunkIndex
 from cxg_assets.training.settings import Settings, require_number
+from cxg_assets.training.spare_memory import SLACK
 from cxg_assets.training.transform import Transform
 
 BUFFER_NNZ = 27_000_000
@@ -80,7 +81,7 @@ class Batches:
         """About what one iteration holds: three buffers, of two the packed bytes, and what is known of each cell."""
         cells = min(self._settings.buffer_size, self.n_obs)
         nnz = int(cells * self._opened.nnz_per_cell)
-        return 3 * 8 * nnz + 2 * 3 * nnz + self.n_obs * (12 + 4 * len(self.labels))
+        return int(3 * 8 * nnz * SLACK) + 2 * 3 * nnz + self.n_obs * (12 + 4 * len(self.labels))
 
     def __len__(self) -> int:
         """Batches of an epoch, of this rank."""

@@ -44,6 +44,16 @@ def place_values(values, first, starts, stops, places, target):
 
 
 @numba.njit(nogil=True, cache=True)
+def are_columns(starts, stops, places, indices, n_columns):
+    """Whether all column numbers of some rows are there."""
+    for row in range(starts.shape[0]):
+        for place in range(places[row], places[row] + stops[row] - starts[row]):
+            if indices[place] < 0 or indices[place] >= n_columns:
+                return False
+    return True
+
+
+@numba.njit(nogil=True, cache=True)
 def unpack_lzf(packed, unpacked):
     """Unpacks LZF (LibLZF 3.6, as h5py's filter has it). Returns how many octets there are; -1 if it is damaged."""
     at, to, n_packed, n_unpacked = 0, 0, packed.shape[0], unpacked.shape[0]

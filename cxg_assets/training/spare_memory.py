@@ -23,7 +23,7 @@ class SpareMemory:
         n_bytes = n * np.dtype(dtype).itemsize
         memory = self._taken(n_bytes)
         # Of an array on a memoryview numpy lets every view keep that array, and not what is below it alive.
-        array = np.frombuffer(memoryview(memory), dtype, n) if n else np.empty(0, dtype)
+        array = np.frombuffer(memory.data, dtype, n) if n else np.empty(0, dtype)
         weakref.finalize(array, self._free.append, memory).atexit = False
         return array
 

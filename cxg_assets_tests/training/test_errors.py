@@ -1,14 +1,18 @@
 """What is wrong is named before anything is read, and a file that is damaged in mid-epoch is named when it is met."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cxg_assets.ingest.dataset.publish import publish
 from cxg_assets.ingest.errors import BadInput, CxgError
+from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets.training import batches
+from cxg_assets_tests.conftest import Ingest
 from cxg_assets_tests.ingested import Ingested
 from cxg_assets_tests.training.conftest import joinids
 
@@ -82,6 +86,22 @@ def test_a_block_that_is_damaged_is_named_when_it_is_met(damaged: tuple[str, Pat
         r"cxg-assets verify blood_normal --repair makes it again"
     ):  # fmt: skip
         joinids(batches(url))
+
+
+def test_columns_that_are_not_there_are_found_without_a_checksum(
+    ingest: Ingest, spec: Callable[..., SubsetSpec], tmp_path: Path
+) -> None:
+    import h5py
+
+    made = ingest(spec(max_obs=60, compression="none"), tmp_path.as_uri())
+    publish(made.store, made.plan, made.reports, made.census)
+    with h5py.File(made.file(made.plan.chunks[0]), "r+") as opened:
+        indices: Any = opened["X/indices"]
+        indices[1_000] = 2_000_000_000
+    with pytest.raises(
+        CxgError, match=r"chunk 00000: .* \(X/indices has columns that are not there\); cxg-assets verify"
+    ):
+        joinids(batches(tmp_path / "blood_normal", genes=None))
 
 
 @pytest.mark.parametrize("n_bytes", [0, 40, 100_000])

@@ -127,7 +127,8 @@ def read_manifest(data: bytes) -> list[ChunkReport]:
     """
     try:
         # Not of BytesIO: pyarrow reads Python files ahead in threads, and a process that ends at once is aborted.
-        table = pq.read_table(pa.BufferReader(data))
+        # And not by read_table, which loads pyarrow's datasets, and with them pandas.
+        table = pq.ParquetFile(pa.BufferReader(data)).read()
         if "split" not in table.schema.names:  # of an earlier version
             table = table.append_column("split", pa.nulls(table.num_rows, pa.string()))
         rows = table.select(SCHEMA.names).cast(SCHEMA).to_pylist()

@@ -270,7 +270,8 @@ def load_plan(store: Store, subset_name: str, plan_id: str) -> ChunkPlan:
         data = store.get(path)
     except FileNotFoundError as error:
         raise _removed(store, subset_name, plan_id) from error
-    return _plan_of(pq.read_table(pa.BufferReader(data)), path)
+    # ParquetFile, as read_table loads pyarrow's datasets, and with them pandas.
+    return _plan_of(pq.ParquetFile(pa.BufferReader(data)).read(), path)
 
 
 def require_plan(store: Store, subset_name: str, plan_id: str) -> None:
