@@ -75,6 +75,9 @@ def open_dataset(
         raise CxgError(f"{store.uri(path)}: {error}") from error
     commands = (store.follow_up("verify", name, "--repair"), store.follow_up("ingest", name))
     source = ChunkFiles(locator, header, n_bytes, *commands)
+    listed = {name: list(values) for name, values in dataset.labels.items()}
+    # Of datasets of before, and of columns with too many values to be listed, a chunk has them.
+    listed |= source.categories(chunks[0], [name for name in labels if name not in listed])
     with FeatherFile(feather_source(store, subset_var_path(name, header.subset.fingerprint)), ["feature_id"]) as var:
         genes = tuple(var.read()["feature_id"].to_pylist())
     return OpenedDataset(
@@ -83,7 +86,7 @@ def open_dataset(
         chunks=chunks,
         nnz_per_cell=dataset.nnz / max(header.subset.n_obs, 1),
         source=source,
-        labels=source.categories(chunks[0], labels),
+        labels={name: listed[name] for name in labels},
         genes=genes,
     )
 

@@ -1,5 +1,8 @@
 """What the loader hands out is what anndata reads from the same files, every cell once an epoch."""
 
+import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,3 +101,13 @@ def test_memory_is_told_before_it_is_used(url: str) -> None:
 def test_a_batch_can_be_dense(url: str) -> None:
     batch = next(iter(batches(url, batch_size=10, buffer_size=10)))
     np.testing.assert_array_equal(batch.x.dense(), batch.x.to_scipy().toarray())
+
+
+def test_labels_of_a_dataset_that_does_not_list_them_are_those_of_its_files(url: str, tmp_path: Path) -> None:
+    shutil.copytree(url.removeprefix("file://"), tmp_path / "blood_normal")
+    pointer = tmp_path / "blood_normal" / "dataset.json"
+    told = json.loads(pointer.read_text())
+    assert told.pop("labels")
+    pointer.write_text(json.dumps(told))
+    asked = ["cell_type", "donor_id"]
+    assert batches(tmp_path / "blood_normal", labels=asked).labels == batches(url, labels=asked).labels
