@@ -39,6 +39,11 @@ def dataset_key(subset: str) -> dg.AssetKey:
     return dg.AssetKey([subset, "dataset"])
 
 
+def parquet_key(subset: str) -> dg.AssetKey:
+    """The published dataset as Parquet."""
+    return dg.AssetKey([subset, "parquet"])
+
+
 def chunk_partitions(subset: str) -> dg.DynamicPartitionsDefinition:
     """The partitions of `h5ad_chunks`: the chunk keys of the current plan."""
     return dg.DynamicPartitionsDefinition(name=f"{subset}_chunks")

@@ -9,7 +9,14 @@ from collections.abc import Iterable, Mapping
 
 import dagster as dg
 
-from cxg_assets.names import census_index_key, chunk_plan_key, dataset_key, filtered_subset_key, h5ad_chunks_key
+from cxg_assets.names import (
+    census_index_key,
+    chunk_plan_key,
+    dataset_key,
+    filtered_subset_key,
+    h5ad_chunks_key,
+    parquet_key,
+)
 
 _When = dg.AutomationCondition
 
@@ -37,6 +44,7 @@ def of_subset(subset: str, organism: str) -> dict[dg.AssetKey, dg.AutomationCond
         h5ad_chunks_key(subset): follows(chunk_plan_key(subset)),
         # When chunks were made or are about to be, and none of them has failed.
         dataset_key(subset): _when(chunks_updated) & ~_When.any_deps_match(_When.execution_failed()),
+        parquet_key(subset): follows(dataset_key(subset)),
     }
 
 

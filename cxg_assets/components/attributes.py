@@ -206,6 +206,12 @@ class SubsetAttributes(dg.Model, dg.Resolvable):
         "default store.",
         json_schema_extra={"pattern": "^(s3://.+|file:///.+)?$"},
     )
+    exports: list[Literal["parquet"]] = Field(
+        default=[],
+        description="Further formats of the published dataset, an asset each: parquet (a row a cell, with a dataset "
+        "card for Hugging Face). It is made when it is materialized.",
+        examples=[["parquet"]],
+    )
     owners: list[str] = Field(
         default=[],
         description="Owners, shown in the Dagster UI: e-mail addresses, and teams as team:name.",

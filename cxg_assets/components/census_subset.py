@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import dagster as dg
@@ -11,6 +12,7 @@ from cxg_assets.assets.chunk_plan import build_chunk_plan
 from cxg_assets.assets.dataset import build_dataset
 from cxg_assets.assets.filtered_subset import build_filtered_subset
 from cxg_assets.assets.h5ad_chunks import build_h5ad_chunks
+from cxg_assets.assets.parquet import build_parquet
 from cxg_assets.automation.conditions import of_subset, with_conditions
 from cxg_assets.checks.check import build_subset_checks
 from cxg_assets.components import known_previews
@@ -57,12 +59,15 @@ class CensusSubset(SubsetAttributes, dg.Component):
             BadInput: The folder of its YAML has another name.
         """
         self.require_name_of(context.path)
-        return subset_definitions(self.spec(), self.destination, self.owners_and_tags())
+        return subset_definitions(self.spec(), self.destination, self.owners_and_tags(), self.exports)
 
 
 @known_previews()
 def subset_definitions(
-    spec: SubsetSpec, destination: str, owners_and_tags: OwnersAndTags | None = None
+    spec: SubsetSpec,
+    destination: str,
+    owners_and_tags: OwnersAndTags | None = None,
+    exports: Collection[str] = (),
 ) -> dg.Definitions:
     """The assets, checks and jobs of one subset.
 
@@ -70,6 +75,7 @@ def subset_definitions(
         spec: The subset.
         destination: URL of its store; empty for the default store.
         owners_and_tags: Of its assets and runs.
+        exports: Further formats, `parquet` or none.
     """
     of_whom = owners_and_tags or OwnersAndTags()
     selection = {
@@ -101,6 +107,7 @@ def subset_definitions(
         build_chunk_plan(spec, destination, _digest(files)),
         h5ad_chunks,
         build_dataset(name, destination, spec.format),
+        *([build_parquet(name, destination)] if "parquet" in exports else []),
     ]
     job = functools.partial(dg.define_asset_job, executor_def=dg.in_process_executor, tags=of_whom.tags)
     prepared = [CENSUS_RELEASE, census_index_key(organism), filtered_subset_key(name), chunk_plan_key(name)]

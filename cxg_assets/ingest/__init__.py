@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from cxg_assets.ingest.errors import CxgError as CxgError
     from cxg_assets.ingest.errors import StoreError as StoreError
     from cxg_assets.ingest.errors import Unreachable as Unreachable
+    from cxg_assets.ingest.export.parquet import ParquetExport as ParquetExport
+    from cxg_assets.ingest.export.parquet import export_parquet as export_parquet
     from cxg_assets.ingest.gene_selection import GeneSelection as GeneSelection
     from cxg_assets.ingest.gene_selection import HighlyVariable as HighlyVariable
     from cxg_assets.ingest.metrics import Outliers as Outliers
@@ -82,6 +84,7 @@ _NAMES = {
     "plan.published": ("Dataset", "read_dataset"),
     "dataset.publish": ("publish",),
     "dataset.load": ("load_dataset", "LoadedDataset", "load_table", "open_table"),
+    "export.parquet": ("export_parquet", "ParquetExport"),
 }
 """Public names by the module of the engine that defines them."""
 

@@ -11,6 +11,7 @@
                                                        zarr.json is stored last; <part> is collection without a split
     <subset>/<plan id>/<part>.zarr/zarr.json           what makes them a collection
     <subset>/<plan id>/manifest.parquet, README.md, citations.csv, measured.parquet
+    <subset>/<plan id>/parquet/                        its export: README.md, genes.parquet, citations.csv, data/<part>/
     <subset>/<plan id>/pieces-<run id>/                of fully shuffled cells, until their chunks are stored
     <subset>/<plan id>/writing-<run id>.json           while a run writes chunks of the plan or publishes it
     <subset>/dataset.json                              points to the plan that is published
@@ -28,6 +29,12 @@ N_DIGITS = 16
 
 INDEX_FOLDER = "index"
 """Holds a folder for each release, in the default store."""
+
+PARQUET = "parquet"
+"""Folder of the export in that of its plan. Files of another form get another name."""
+
+EXPORTED_FILES = ("README.md", "genes.parquet", "citations.csv")
+"""What an export has besides the files of chunks."""
 
 PIECES = "pieces-"
 """Begins the name of the folder of a run's pieces."""
@@ -127,7 +134,19 @@ def measured_path(subset_name: str, plan_id: str) -> str:
 def files_beside_chunks(subset_name: str, plan_id: str) -> set[str]:
     """All that a plan's folder holds besides chunks, obs and marks."""
     paths = (plan_path, manifest_path, card_path, citations_path, measured_path)
-    return {path(subset_name, plan_id) for path in paths}
+    exported = {exported_file_path(subset_name, plan_id, name) for name in EXPORTED_FILES}
+    return {path(subset_name, plan_id) for path in paths} | exported
+
+
+def exported_file_path(subset_name: str, plan_id: str, name: str) -> str:
+    """A file of the export of a plan."""
+    return f"{plan_folder(subset_name, plan_id)}/{PARQUET}/{name}"
+
+
+def exported_chunk_path(subset_name: str, plan_id: str, part: str | None, chunk: str, fingerprint: str) -> str:
+    """One chunk in the export; part is that of its split, if there is one."""
+    name = f"data/{part or 'train'}/{chunk}-{fingerprint[:N_DIGITS]}.parquet"
+    return exported_file_path(subset_name, plan_id, name)
 
 
 def mark_path(subset_name: str, plan_id: str, run_id: str) -> str:

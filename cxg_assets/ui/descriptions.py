@@ -12,7 +12,7 @@ from cxg_assets.ingest.formats import FORMATS
 from cxg_assets.ingest.layout import dataset_path
 from cxg_assets.ingest.sampling import CENSUS_ORDER
 from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets.names import chunk_plan_key, dataset_key, filtered_subset_key, h5ad_chunks_key
+from cxg_assets.names import chunk_plan_key, dataset_key, filtered_subset_key, h5ad_chunks_key, parquet_key
 from cxg_assets.ui.schemas import chunk_obs_schema, chunk_table_schema, place_metadata, same_columns
 
 _OWNER = re.compile(r"team:.+|[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
@@ -102,6 +102,12 @@ def _descriptions(spec: SubsetSpec, destination: str) -> Mapping[dg.AssetKey, st
             "It is published only when its blocking checks pass, and those of the index, subset and plan that it is "
             "made from. Until then the previous publication is kept. Materialize it again to run its checks again."
         ),
+        parquet_key(spec.name): (
+            f"The published **{spec.name}** as Parquet at {place}, a row a cell: its genes and their values as two "
+            "lists, and obs. A file for each chunk, beside a vocabulary of the genes and a dataset card that Hugging "
+            "Face's `datasets` reads.\n\n"
+            "Each row is compared with its chunk before a file is stored; what is stored is not written again."
+        ),
     }
 
 
@@ -120,6 +126,7 @@ def _metadata(spec: SubsetSpec, destination: str) -> Mapping[dg.AssetKey, Mappin
             **place_metadata(destination, spec.name),
         },
         dataset_key(spec.name): place_metadata(destination, dataset_path(spec.name)),
+        parquet_key(spec.name): place_metadata(destination, spec.name),
     }
 
 

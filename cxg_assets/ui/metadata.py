@@ -11,6 +11,7 @@ from pydantic_core import from_json, to_json
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.chunks.amplification import Decoding
 from cxg_assets.ingest.chunks.report import ChunkReport, RunSummary, report_fields
+from cxg_assets.ingest.export.parquet import ParquetExport
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
 from cxg_assets.ingest.plan.published import Dataset
 from cxg_assets.ingest.quantities import counted, duration, size
@@ -254,6 +255,12 @@ def dataset_metadata(dataset: Dataset, uri: str) -> Metadata:
         **({"collections": list(dataset.collections)} if dataset.collections else {}),
         "genes": dataset.header.subset.genes_in_words,
     }
+
+
+def export_metadata(exported: ParquetExport, uri: str) -> Metadata:
+    """Of `parquet`."""
+    told = {"dagster/row_count": exported.n_obs, "dagster/uri": uri, **storage_metadata(uri)}
+    return told | _fields(exported, "plan_id", "n_obs", "n_files", "n_written", "n_bytes")
 
 
 def _file(

@@ -244,6 +244,7 @@ def test_a_layer_that_the_census_does_not_have_is_refused(
             "compression: lz4 is for format: zarr; with format: h5ad choose one of gzip, lzf, zstd, none",
         ),
         ("genes_text: short", "genes_text: 'short' is wrong: input should be 'variable' or 'fixed'"),
+        ("exports: [csv]", "exports: 'csv' is wrong: input should be 'parquet'"),
         ("chunk_size: 0", "chunk_size: 0 is not a positive whole number"),
         ("max_obs: -3", "max_obs: -3 is not a positive whole number"),
         (
@@ -254,7 +255,7 @@ def test_a_layer_that_the_census_does_not_have_is_refused(
             "value_filtr: nnz > 5",
             "there is no attribute 'value_filtr'; did you mean value_filter? a subset can have name, organism, "
             "value_filter, obs_columns, genes, max_obs, quality, sample, split, order, seed, layer, chunk_size, "
-            "format, compression, genes_text, destination, owners, tags",
+            "format, compression, genes_text, destination, exports, owners, tags",
         ),
     ],
 )

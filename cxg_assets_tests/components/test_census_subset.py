@@ -47,6 +47,7 @@ attributes:
   format: h5ad
   compression: lzf
   genes_text: fixed
+  exports: [parquet]
   destination: s3://bucket/prefix
   owners: [team:cell-models, me@lab.org]
   tags: {project: lung}
@@ -92,7 +93,8 @@ def test_every_attribute_reaches_the_engine(tree: Callable[..., dg.ComponentTree
         owners=("team:cell-models", "me@lab.org"), tags={"project": "lung"}
     )
     # Every declared attribute is above, so a newly added one fails here until it is.
-    others = {"destination", "owners", "tags", "seed"}
+    assert component.exports == ["parquet"]
+    others = {"destination", "exports", "owners", "tags", "seed"}
     assert set(CensusSubset.model_fields) == set(SubsetSpec.__dataclass_fields__) - {"lists"} | others
     assert set(PARTS["genes"].model_fields) == set(GeneSelection.__dataclass_fields__) | {"file"}
     assert set(PARTS["highly_variable"].model_fields) == set(HighlyVariable.__dataclass_fields__)

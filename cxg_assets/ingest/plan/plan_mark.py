@@ -30,7 +30,7 @@ COUNTS_FOR = timedelta(hours=1)
 """A mark that is older is of a run that was killed. Twelve times the interval: room for a destination that does not
 answer for a while, and for clocks that differ (S3 itself refuses a client whose clock is 15 minutes off)."""
 
-Work = Literal["writes chunks", "publishes"]
+Work = Literal["writes chunks", "publishes", "exports"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from cxg_assets.ingest.formats import ZARR
-from cxg_assets.ingest.layout import collection_path, files_beside_chunks, is_mark, plan_folder
+from cxg_assets.ingest.layout import collection_path, exported_chunk_path, files_beside_chunks, is_mark, plan_folder
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, PlanHeader
 from cxg_assets.ingest.storage.local import Listed
 from cxg_assets.ingest.storage.store import Store
@@ -59,6 +59,10 @@ def unreferenced_paths(plan: ChunkPlan, sizes: Mapping[str, object]) -> list[str
     header = plan.header
     own = files_beside_chunks(header.subset.name, header.plan_id) | {header.obs_path}
     own |= {*collection_paths(header).values()}
+    own |= {
+        exported_chunk_path(header.subset.name, header.plan_id, chunk.split, chunk.key, chunk.fingerprint)
+        for chunk in plan.chunks
+    }
     places = {header.path(chunk) for chunk in plan.chunks if header.marker(chunk) in sizes}
     return sorted(
         path

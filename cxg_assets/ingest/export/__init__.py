@@ -1,0 +1,1 @@
+"""A published dataset in formats of others, made from its chunks."""
