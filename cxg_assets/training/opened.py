@@ -9,7 +9,7 @@ import numpy as np
 from cxg_assets.ingest.dataset.load import load_dataset
 from cxg_assets.ingest.dataset.manifest import read_manifest
 from cxg_assets.ingest.errors import BadInput, CxgError, shown, shown_names
-from cxg_assets.ingest.formats import H5AD
+from cxg_assets.ingest.formats import ZARR
 from cxg_assets.ingest.layout import manifest_path, subset_var_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, PlanHeader
 from cxg_assets.ingest.plan.published import read_dataset
@@ -65,8 +65,6 @@ def open_dataset(
     store = locator.open()
     loaded = load_dataset(store, name, split)
     header, chunks = loaded.plan.header, loaded.plan.chunks
-    if header.format != H5AD:
-        raise BadInput(f"{name} is of format {header.format}, which annbatch's loader reads; this one reads {H5AD}")
     dataset = read_dataset(store, name)
     path = manifest_path(name, header.plan_id)
     try:
@@ -74,7 +72,14 @@ def open_dataset(
     except CxgError as error:
         raise CxgError(f"{store.uri(path)}: {error}") from error
     commands = (store.follow_up("verify", name, "--repair"), store.follow_up("ingest", name))
-    source = ChunkFiles(locator, header, n_bytes, *commands)
+    source: RowSource
+    if header.format == ZARR:
+        # Imported here: who reads h5ad needs none of it.
+        from cxg_assets.training.zarr.chunk_folders import ChunkFolders
+
+        source = ChunkFolders(locator, header, *commands)
+    else:
+        source = ChunkFiles(locator, header, n_bytes, *commands)
     listed = {name: list(values) for name, values in dataset.labels.items()}
     # Of datasets of before, and of columns with too many values to be listed, a chunk has them.
     listed |= source.categories(chunks[0], [name for name in labels if name not in listed])

@@ -127,3 +127,34 @@ def text_scalar(value: str, attributes: Mapping[str, Any]) -> Json:
 
 def _chunk_name(n_dimensions: int) -> str:
     return "/".join(["c", *["0"] * n_dimensions])
+
+
+def unpack_numbers(node: Json, data: bytes | memoryview) -> np.ndarray:
+    """The numbers of one chunk that `number_array` or a shard has packed; ValueError where they are damaged.
+
+    Args:
+        node: Of the array; of a shard, what its `sharding_indexed` says.
+        data: The chunk.
+    """
+    if node["codecs"][1:]:
+        try:
+            data = blosc.decompress(data)
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(str(error)) from error
+    return np.frombuffer(data, np.dtype(node["data_type"]))
+
+
+def unpack_texts(node: Json, data: bytes) -> list[str]:
+    """The texts that `text_array` has packed; ValueError where they are damaged."""
+    try:
+        if node["codecs"][1:]:
+            data = bytes(zstd.decompress(data))
+        [n_texts] = struct.unpack_from("<I", data)
+        texts, place = [], 4
+        for _ in range(n_texts):
+            [n_bytes] = struct.unpack_from("<I", data, place)
+            texts.append(data[place + 4 : place + 4 + n_bytes].decode())
+            place += 4 + n_bytes
+    except (RuntimeError, ValueError, struct.error) as error:
+        raise ValueError(str(error)) from error
+    return texts

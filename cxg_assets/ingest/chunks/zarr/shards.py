@@ -82,3 +82,15 @@ class ShardedArray:
         self._emit(f"c/{self._n_shards}", b"".join([*self._packed, packed_index, checksum]))
         self._packed.clear()
         self._n_shards += 1
+
+
+INDEX_BYTES = SHARD // INNER * 16 + 4
+"""Of the index at the end of a shard, with its checksum."""
+
+
+def unpack_index(packed: bytes) -> np.ndarray:
+    """Place and size in a shard of each of its chunks, (n, 2) uint64; ValueError where it is damaged."""
+    index, checksum = packed[:-4], packed[-4:]
+    if len(packed) != INDEX_BYTES or crc32c(index) != int.from_bytes(checksum, "little"):
+        raise ValueError("its index is damaged")
+    return np.frombuffer(index, "<u8").reshape(-1, 2)

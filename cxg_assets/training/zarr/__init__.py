@@ -1,0 +1,1 @@
+"""The chunks of a dataset as the datasets of a zarr collection."""
