@@ -4,6 +4,7 @@ import itertools
 import json
 import pickle
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,6 +28,16 @@ def test_a_resumed_stream_is_the_stream(url: str, n_batches: int) -> None:
     seen += [batch.joinids.tolist() for batch in resumed]
     seen += [batch.joinids.tolist() for batch in resumed]
     assert seen == expected
+
+
+def test_drawn_cells_resume_as_well(url: str) -> None:
+    options = {"batch_size": 70, "buffer_size": 210, "weights": {"cell_type": "balanced"}}
+    whole, broken, resumed = (batches(url, **options) for _ in range(3))
+    expected = [batch.joinids.tolist() for batch in whole]
+    stream = iter(broken)
+    seen = [next(stream).joinids.tolist() for _ in range(5)]
+    resumed.load_state_dict(broken.state_dict())
+    assert seen + [batch.joinids.tolist() for batch in resumed] == expected
 
 
 def test_a_state_survives_the_call_of_set_epoch_that_a_training_loop_makes(url: str) -> None:
@@ -89,6 +100,28 @@ def test_every_cell_comes_to_one_reader_once(
             assert sum(len(piece.rows) for piece in pieces) == stop - start
             seen += [(piece.file, row) for piece in pieces for row in piece.rows.tolist()]
     assert sorted(seen) == [(file, row) for file, n in enumerate(n_obs) for row in range(n)]
+
+
+@settings(PROPERTY)
+@given(
+    n_obs=st.lists(st.integers(1, 30), min_size=1, max_size=6),
+    run_size=st.integers(1, 40),
+    n_in_buffer=st.integers(1, 50),
+    data=st.data(),
+)
+def test_drawn_cells_come_as_often_as_they_were_drawn(
+    n_obs: list[int], run_size: int, n_in_buffer: int, data: st.DataObject
+) -> None:
+    n = sum(n_obs)
+    counts = np.array(data.draw(st.lists(st.integers(0, 4), min_size=n, max_size=n).filter(any)), np.int32)
+    epoch = Epoch(n_obs, run_size, seed=1, epoch=3, shuffle=True, counts=counts)
+    seen = np.zeros(n, np.int32)
+    firsts = np.cumsum([0, *n_obs])
+    for start in range(0, epoch.n_cells, n_in_buffer):
+        for piece in epoch.pieces(start, min(start + n_in_buffer, epoch.n_cells)):
+            assert (np.diff(piece.rows) >= 0).all()
+            np.add.at(seen, firsts[piece.file] + piece.rows, 1)
+    np.testing.assert_array_equal(seen, counts)
 
 
 @settings(PROPERTY, max_examples=8)

@@ -45,6 +45,16 @@ def test_putting_again_replaces_the_whole_object(store: Store) -> None:
     assert store.sizes("") == {"a": 5}
 
 
+def test_parts_are_got_side_by_side(store: Store) -> None:
+    content = os.urandom(3_000)
+    store.put("a/b.bin", content)
+
+    ranges = [(0, 10), (2_000, 2_500), (2_990, 3_000)]
+    assert store.get_ranges("a/b.bin", ranges) == [content[start:stop] for start, stop in ranges]
+    with pytest.raises(FileNotFoundError, match=r"a/c\.bin is not there"):
+        store.get_ranges("a/c.bin", ranges)
+
+
 def test_a_listing_has_every_object_however_many(tmp_path: Path) -> None:
     (tmp_path / "many").mkdir()
     for number in range(2_500):
