@@ -4,8 +4,9 @@
 
 Ours: `format: zarr`, fully shuffled, by two workers. The other way: h5ad by two of our workers in census order, and
 then annbatch's `add_adatas`, which shuffles, in a process of its own. Then an epoch of annbatch's stock loader on each
-collection, in turn, by zarrs and by zarr-python. Seconds and CPU seconds of the work itself, without imports and
-opening; peaks of all processes, summed. Markdown on stdout.
+collection, in turn, by zarrs and by zarr-python, and one of `cxg_assets.training` on our chunks of both formats.
+Seconds and CPU seconds of the work itself, without imports and opening; peaks of all processes, summed. Markdown on
+stdout.
 """
 
 import argparse
@@ -52,6 +53,12 @@ def main() -> None:
                 result = annbatch(["load", "--collection", collection, "--pipeline", pipeline], work)
                 loaded.setdefault((pipeline, name), []).append(result)
                 assert result["n_obs"] == options.n_obs
+        for chunk_format in ("zarr", "h5ad"):
+            file = work / "loader.json"
+            program = ["-m", "benchmarks.our_loader", "--destination", work / chunk_format, "--json", file]
+            loaded.setdefault(("cxg_assets.training", f"our {chunk_format}"), []).append(
+                run_program(program, file).result
+            )
     about = describe_machine(options.n_obs, options.rounds)
     print("\n".join(f"- {name}: {value}" for name, value in about.items()), "\n")
     print_table(made, loaded)
@@ -96,7 +103,7 @@ def print_table(made: dict[str, list[dict[str, float]]], loaded: dict[tuple[str,
               f"{_of(rounds, 'peak_mb', '.0f')} |")  # fmt: skip
     for key in ("seconds", "cpu_seconds", "peak_mb"):
         print(f"\n{key}: {_median(both, key) / _median(made['ours'], key):.2f} times ours")
-    print("\n| stock loader | collection | cells/s | cells/CPU s | opened in, s | peak, MB |")
+    print("\n| loader | collection | cells/s | cells/CPU s | opened in, s | peak, MB |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
     for (pipeline, name), rounds in loaded.items():
         for one in rounds:

@@ -60,9 +60,9 @@ class WorkerLoad:
         chunk_size: Cells of a chunk.
         n_vars: Genes.
         compression: Of the chunk files.
-        format: Likewise.
         known_from: Where these are from, in words.
         pool_nnz: Non-zeros of a pool of shuffled cells; 0 in census order.
+        format: Of the chunks.
     """
 
     n_chunks: int
@@ -70,9 +70,9 @@ class WorkerLoad:
     chunk_size: int
     n_vars: int
     compression: str
-    format: str
     known_from: str
     pool_nnz: int = 0
+    format: str = H5AD
 
 
 @dataclass(frozen=True)

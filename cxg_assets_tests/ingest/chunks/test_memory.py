@@ -12,6 +12,7 @@ import pytest
 
 from cxg_assets.ingest.chunks.memory import available_memory, file_bytes, largest_chunk_nnz, worker_bytes
 from cxg_assets.ingest.chunks.worker_environment import WORKER_ENVIRONMENT
+from cxg_assets.ingest.formats import ZARR
 from cxg_assets.ingest.spec import COMPRESSIONS, SubsetSpec
 from cxg_assets_tests.conftest import Ingest
 from cxg_assets_tests.ingested import Ingested
@@ -92,6 +93,11 @@ def test_larger_chunks_take_more_memory_and_what_fits_is_the_inverse() -> None:
     assert small < large
     assert largest_chunk_nnz(large, 60_000, "gzip") == pytest.approx(20_000_000)
     assert largest_chunk_nnz(worker_bytes(0, 60_000, "gzip") - 1, 60_000, "gzip") <= 0
+
+
+def test_the_memory_of_a_worker_that_writes_zarr_does_not_grow_with_the_chunk() -> None:
+    small, large, larger = (worker_bytes(nnz, 60_000, "lz4", 0, ZARR) for nnz in (10**6, 10**8, 10**9))
+    assert small < large == larger
 
 
 def test_a_worker_takes_what_was_measured_at_the_defaults() -> None:
