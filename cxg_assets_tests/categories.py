@@ -1,6 +1,6 @@
 """Categories as a subset has them, made by pandas."""
 
-from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 
@@ -18,7 +18,6 @@ def as_in_subset(frame: pd.DataFrame, of: pd.DataFrame | None = None) -> pd.Data
     )
 
 
-def used(values: pd.Series) -> list[str]:
-    """The values that occur, sorted."""
-    occurring: Iterable[str] = values.dropna().unique()
-    return sorted(occurring)
+def used(values: Any) -> list[str]:
+    """The values of a column that occur, sorted."""
+    return sorted(values.dropna().unique())

@@ -35,7 +35,7 @@ def test_the_tutorial_ends_with_a_model_that_knows_cells_of_other_donors(home: P
     [(n_types, share, n_obs)] = re.findall(r"(\d+) cell types: ([\d.]+)% right of ([\d,]+) cells", said)
     assert int(n_types) > 5
     assert int(n_obs.replace(",", "")) > 100
-    assert float(share) > 97  # of a census an eighth as large as the reader's
+    assert float(share) > 90  # learnt of an eighth of the reader's cells; the most frequent type has 27 %
     if importlib.util.find_spec("torch") is not None:
         [loss] = re.findall(r"loss ([\d.]+)", printed(by_torch, home, scope))
         assert float(loss) < 2  # log(10) before it learns

@@ -209,7 +209,7 @@ def test_annbatch_loads_each_cell_of_a_part_once(parts: Ingested) -> None:
         )
 
         found = json.loads(run.stdout)
-        whole = [loaded.chunk(chunk.key) for chunk in loaded.plan.chunks]
+        whole: list[Any] = [loaded.chunk(chunk.key) for chunk in loaded.plan.chunks]
         expected = {
             str(joinid): [float(row.sum()), int(row.indices.sum()), cell_type]
             for adata in whole
