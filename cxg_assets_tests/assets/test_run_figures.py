@@ -130,7 +130,7 @@ def test_the_table_of_a_run_says_what_the_files_say(finished: Finished) -> None:
     assert said["Files"] == "6 written, 0 already stored, 0 failed"
     assert said["Observations"] == str(len(finished.obs))
     n_bytes = finished.n_bytes
-    assert said["Size"] == f"{n_bytes.sum() / 1e6:.1f} MB, {n_bytes.mean() / 1e6:.1f} MB a file on average"
+    assert said["Size"] == f"{n_bytes.sum() / 1e6:.1f} MB, {n_bytes.mean() / 1e3:.1f} kB a file on average"
     assert said["Workers"] == "1, 0 lost, 0 chunks tried again"
     speed = finished.run["cells_per_second"].value
     assert said["Throughput"].startswith(f"{speed:,.0f} cells/s, ")
