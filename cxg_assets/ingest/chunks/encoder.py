@@ -12,10 +12,9 @@ import h5py
 import numpy as np
 import pyarrow as pa
 
-from cxg_assets.ingest.chunks.h5ad_template import UNS_KEY, Template, is_text, refuse_nul
+from cxg_assets.ingest.chunks.h5ad_template import UNS_KEY, Template, codes_in_file, is_text, require_values
 from cxg_assets.ingest.chunks.hdf5_arrays import BLOCK, BlockedArray, create_array, fill_array
 from cxg_assets.ingest.errors import CxgError
-from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.x.csr import CsrRows
 
 _numbers = itertools.count()
@@ -92,22 +91,15 @@ class ChunkEncoder:
             if isinstance(values, pa.DictionaryArray):
                 self._fill_codes(name, values.indices)
                 continue
-            if values.null_count and not pa.types.is_floating(values.type):
-                raise CxgError(
-                    f"obs.{name}: {counted(values.null_count, 'cell')} without a value; leave the column out"
-                )
+            require_values(name, values)
             if is_text(values.type):
-                refuse_nul(f"obs.{name}", values)
                 _fill_text(self._dataset(f"obs/{name}"), values)
             else:
                 fill_array(self._dataset(f"obs/{name}"), values.to_numpy(zero_copy_only=False))
 
     def _fill_codes(self, name: str, indices: pa.Array) -> None:
         dataset = self._dataset(f"obs/{name}/codes")
-        codes = (indices.cast(pa.int64()).fill_null(-1) if indices.null_count else indices).to_numpy()
-        recoded = self._template.recoded.get(name)
-        if recoded is not None:
-            codes = np.append(recoded, -1)[codes]  # a missing value's -1 picks the last
+        codes = codes_in_file(indices, self._template.recoded.get(name))
         fill_array(dataset, codes.astype(dataset.dtype, copy=False))
 
     def _dataset(self, path: str) -> h5py.Dataset:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from cxg_assets.ingest.chunks.gene_table import is_text, refuse_nul, write_gene_table
 from cxg_assets.ingest.chunks.hdf5_arrays import BLOCK, create_array
 from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.selection.categories import each_once
 from cxg_assets.ingest.spec import VARIABLE
 
@@ -107,6 +108,23 @@ def make_template(
                 raise CxgError(f"obs.{name}: h5ad has no encoding for {kind}; leave the column out")
         file.flush()
         return Template(file.id.get_file_image(), var.num_rows, columns, compression, recoded)
+
+
+def require_values(name: str, values: pa.Array) -> None:
+    """Makes sure that AnnData can hold a column of obs that has no dictionary.
+
+    Raises:
+        CxgError: Text, whole numbers or truth values miss some, or a text has the character NUL in it.
+    """
+    if values.null_count and not pa.types.is_floating(values.type):
+        raise CxgError(f"obs.{name}: {counted(values.null_count, 'cell')} without a value; leave the column out")
+    refuse_nul(f"obs.{name}", values)
+
+
+def codes_in_file(indices: pa.Array, recoded: np.ndarray | None) -> np.ndarray:
+    """Codes of a column's cells as a file has them, -1 for a missing value; `recoded` as of `Template`."""
+    codes = (indices.cast(pa.int64()).fill_null(-1) if indices.null_count else indices).to_numpy()
+    return codes if recoded is None else np.append(recoded, -1)[codes]  # a missing value's -1 picks the last
 
 
 def _code_dtype(kind: pa.DictionaryType) -> np.dtype:

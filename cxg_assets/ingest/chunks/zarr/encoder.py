@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from cxg_assets.ingest.chunks.gene_table import is_text, refuse_nul
-from cxg_assets.ingest.chunks.h5ad_template import UNS_KEY
+from cxg_assets.ingest.chunks.gene_table import is_text
+from cxg_assets.ingest.chunks.h5ad_template import UNS_KEY, codes_in_file, require_values
 from cxg_assets.ingest.chunks.zarr.nodes import (
     NODE,
     Json,
@@ -25,7 +25,6 @@ from cxg_assets.ingest.chunks.zarr.nodes import (
 from cxg_assets.ingest.chunks.zarr.shards import ShardedArray
 from cxg_assets.ingest.chunks.zarr.template import ZarrTemplate
 from cxg_assets.ingest.errors import CxgError
-from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.x.csr import CsrRows
 
 TOLD = "cxg_assets"
@@ -104,12 +103,7 @@ class ZarrEncoder:
             if isinstance(values, pa.DictionaryArray):
                 self._fill_codes(name, values.indices)
                 continue
-            if values.null_count and not pa.types.is_floating(values.type):
-                raise CxgError(
-                    f"obs.{name}: {counted(values.null_count, 'cell')} without a value; leave the column out"
-                )
-            if is_text(values.type):
-                refuse_nul(f"obs.{name}", values)
+            require_values(name, values)
             self._add_column(f"obs/{name}", values)
 
     def _add_column(self, path: str, values: pa.Array) -> None:
@@ -121,10 +115,7 @@ class ZarrEncoder:
 
     def _fill_codes(self, name: str, indices: pa.Array) -> None:
         path, template = f"obs/{name}/codes", self._template
-        codes = (indices.cast(pa.int64()).fill_null(-1) if indices.null_count else indices).to_numpy()
-        recoded = template.recoded.get(name)
-        if recoded is not None:
-            codes = np.append(recoded, -1)[codes]  # a missing value's -1 picks the last
+        codes = codes_in_file(indices, template.recoded.get(name))
         codes = codes.astype(template.code_dtypes[name], copy=False)
         self._add(path, number_array(codes, template.compression, template.attributes[path]))
 
