@@ -13,7 +13,8 @@ import pyarrow as pa
 Batches = Callable[[], Iterable[pa.RecordBatch]]
 """Gives the same record batches of obs at every call, e.g. `FeatherFile.batches`."""
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_GOLDEN, _FIRST, _SECOND = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+_27, _30, _31 = (np.uint64(n) for n in (27, 30, 31))
 _WINDOW = 6.0
 """Standard deviations on either side of a threshold's expected place: 1 search in 500 million needs a second pass."""
 
@@ -29,18 +30,25 @@ def hash_cells(joinids: np.ndarray, seed: int, purpose: int) -> np.ndarray:
     Returns:
         (n_obs,) uint64, uniform.
     """
-    key = _mix(np.array([seed], np.uint64) + _mix(np.array([purpose + 1], np.uint64)))
-    return _mix(joinids.astype(np.uint64) ^ key)
+    return _hash_all(np.ascontiguousarray(joinids, np.int64), np.uint64(seed), np.uint64(purpose + 1))
 
 
-def _mix(bits: np.ndarray) -> np.ndarray:
-    """The finalizer of splitmix64; changes no argument."""
-    bits = bits + _GOLDEN
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        bits ^= bits >> np.uint64(shift)
-        bits *= np.uint64(factor)
-    bits ^= bits >> np.uint64(31)
-    return bits
+@numba.njit(nogil=True, cache=True)
+def _mix(bits):
+    """The finalizer of splitmix64."""
+    bits += _GOLDEN
+    bits = (bits ^ (bits >> _30)) * _FIRST
+    bits = (bits ^ (bits >> _27)) * _SECOND
+    return bits ^ (bits >> _31)
+
+
+@numba.njit(nogil=True, cache=True)
+def _hash_all(joinids, seed, purpose):
+    key = _mix(seed + _mix(purpose))
+    hashes = np.empty(len(joinids), np.uint64)
+    for i in range(len(joinids)):
+        hashes[i] = _mix(np.uint64(joinids[i]) ^ key)
+    return hashes
 
 
 def hash_rows(batch: pa.RecordBatch, seed: int, purpose: int) -> np.ndarray:

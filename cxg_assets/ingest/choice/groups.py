@@ -83,7 +83,8 @@ class Groups:
         self.columns = tuple(columns)
         self._attribute = attribute
         self._codings = [_Coding() for _ in columns]
-        self._numberings = [Numbering() for _ in columns]
+        # The codes of the first of several columns serve as they are; a single one's are numbered: a group has cells.
+        self._numberings = [Numbering() for _ in columns[1:] or columns]
 
     @property
     def n(self) -> int:
@@ -96,11 +97,13 @@ class Groups:
         Raises:
             BadInput: obs does not have one of the columns.
         """
-        numbers = np.zeros(batch.num_rows, np.int32)
-        for name, coding, numbering in zip(self.columns, self._codings, self._numberings, strict=True):
+        for name in self.columns:
             if name not in batch.schema.names:
                 raise BadInput(f"{self._attribute}: obs has no {shown(name)}; it has {', '.join(batch.schema.names)}")
-            numbers = numbering.number(numbers, coding.codes(batch[name]))
+        codes = [coding.codes(batch[name]) for name, coding in zip(self.columns, self._codings, strict=True)]
+        numbers = codes.pop(0) if len(codes) > 1 else np.zeros(batch.num_rows, np.int32)
+        for numbering, further in zip(self._numberings, codes, strict=True):
+            numbers = numbering.number(numbers, further)
         return numbers
 
     def counted(self, n_cells: np.ndarray, of_cells: np.ndarray) -> np.ndarray:
@@ -110,8 +113,10 @@ class Groups:
     def labels(self) -> list[tuple[object, ...]]:
         """Return the values of each group, one for each column, in the order of their numbers."""
         labels: list[tuple[object, ...]] = [()]
-        for coding, numbering in zip(self._codings, self._numberings, strict=True):
-            values = list(coding.code_of)
+        columns = [list(coding.code_of) for coding in self._codings]
+        if len(columns) > 1:
+            labels = [(value,) for value in columns.pop(0)]
+        for values, numbering in zip(columns, self._numberings, strict=True):
             before, code = numbering.pairs()
             labels = [(*labels[i], values[k]) for i, k in zip(before.tolist(), code.tolist(), strict=True)]
         return labels
@@ -136,7 +141,7 @@ class _Coding:
         indices = column.indices
         if indices.null_count:
             indices = indices.cast(pa.int32()).fill_null(len(self._codes) - 1)
-        return self._codes[indices.to_numpy()]
+        return _gather(self._codes, indices.to_numpy())
 
 
 class DonorCounts:
@@ -162,6 +167,15 @@ class DonorCounts:
             self._seen = np.pad(self._seen, ((0, n_more), (0, 0)), constant_values=-1)
             self.counts = np.pad(self.counts, (0, n_more))
         _note_donors(groups, codes, self._coding.code_of[None], self._seen, self.counts)
+
+
+@numba.njit(nogil=True, cache=True)
+def _gather(codes, indices):
+    """`codes[indices]`, without numpy's copy of the indices as int64."""
+    gathered = np.empty(len(indices), np.int32)
+    for i in range(len(indices)):
+        gathered[i] = codes[indices[i]]
+    return gathered
 
 
 @numba.njit(nogil=True, cache=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import numba
 import numpy as np
 import pyarrow as pa
 
@@ -119,5 +120,14 @@ def _is_left(
     sample: Sample, batch: pa.RecordBatch, groups: np.ndarray, n_wanted: np.ndarray, thresholds: np.ndarray
 ) -> np.ndarray:
     """Return which rows their groups keep, (n,) bool."""
-    is_left = n_wanted[groups] > 0
-    return is_left if sample.at_most is None else is_left & (hash_rows(batch, sample.seed, _CAP) <= thresholds[groups])
+    if sample.at_most is None:
+        return n_wanted[groups] > 0
+    return _are_up_to(hash_rows(batch, sample.seed, _CAP), groups, n_wanted, thresholds)
+
+
+@numba.njit(nogil=True, cache=True)
+def _are_up_to(hashes, groups, n_wanted, thresholds):
+    are = np.empty(len(hashes), np.bool_)
+    for i in range(len(hashes)):
+        are[i] = n_wanted[groups[i]] > 0 and hashes[i] <= thresholds[groups[i]]
+    return are
