@@ -68,10 +68,12 @@ def test_every_variable_of_ours_has_a_row() -> None:
     assert len(shown) == len(set(shown))
 
 
-def test_the_variables_of_the_readme_are_among_them() -> None:
-    few = set(rows_of_variables(ROOT / "README.md"))
-    assert few
-    assert few <= set(rows_of_variables(REFERENCE / "settings.md"))
+def test_the_variables_that_pages_set_are_among_them() -> None:
+    known = set(rows_of_variables(REFERENCE / "settings.md"))
+    pages = [ROOT / "README.md", *(page for page in (ROOT / "docs").rglob("*.md") if page.name != "testing.md")]
+    named = {name for page in pages for name in re.findall(r"\bCXG_[A-Z_]+\b", page.read_text())}
+    assert {"CXG_CENSUS_VERSION", "CXG_STORE_URL"} <= named
+    assert named - known == set()
 
 
 def test_every_public_name_of_the_engine_has_its_docstring_on_the_page() -> None:
