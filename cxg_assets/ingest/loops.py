@@ -140,11 +140,34 @@ def _take(octets, place):
 
 
 @numba.njit(nogil=True, cache=True)
-def pack_rows(indptr, indices, values, width, starts, octets):
-    """Packs rows, see `packed_rows.py`; values that are no counts come as their bits. Returns how many octets."""
+def _n_octets(number):
+    """How many octets `_put` writes."""
+    n = 1
+    while number >= 128:
+        number >>= 7
+        n += 1
+    return n
+
+
+@numba.njit(nogil=True, cache=True)
+def place_rows(indptr, indices, values, width, starts):
+    """Fills in where each row begins when it is packed, and where the last one ends."""
     place = 0
     for row in range(starts.shape[0] - 1):
         starts[row] = place
+        previous = -1
+        for point in range(indptr[row], indptr[row + 1]):
+            place += _n_octets(indices[point] - previous - 1)
+            place += width if width else _n_octets(np.int64(values[point]))
+            previous = indices[point]
+    starts[-1] = place
+
+
+@numba.njit(nogil=True, cache=True)
+def pack_rows(indptr, indices, values, width, octets):
+    """Packs rows, see `packed_rows.py`; values that are no counts come as their bits."""
+    place = 0
+    for row in range(indptr.shape[0] - 1):
         previous = -1
         for point in range(indptr[row], indptr[row + 1]):
             place = _put(indices[point] - previous - 1, octets, place)
@@ -156,8 +179,6 @@ def pack_rows(indptr, indices, values, width, starts, octets):
                 for octet in range(width):
                     octets[place + octet] = (bits >> np.uint64(8 * octet)) & np.uint64(255)
                 place += width
-    starts[-1] = place
-    return place
 
 
 @numba.njit(nogil=True, cache=True)

@@ -14,9 +14,6 @@ from cxg_assets.ingest.x.csr import CsrRows
 MAX_COUNT = 2**31
 """Values from here on are packed as what is no count."""
 
-_MAX_OCTETS = 5
-"""Of a number below 2**31."""
-
 
 @dataclass(frozen=True, eq=False)
 class PackedRows:
@@ -49,9 +46,10 @@ def pack(rows: CsrRows, *, as_counts: bool = True) -> PackedRows:
         width = values.dtype.itemsize
         values = _bits(values)
     starts = np.empty(len(rows.indptr), np.int64)
-    octets = np.empty((_MAX_OCTETS + (width or _MAX_OCTETS)) * len(values), np.uint8)
-    n_octets = loops.pack_rows(rows.indptr, rows.indices, values, width, starts, octets)
-    return PackedRows(np.diff(rows.indptr).astype(np.int32), starts, octets[:n_octets].copy(), width)
+    loops.place_rows(rows.indptr, rows.indices, values, width, starts)
+    octets = np.empty(starts[-1], np.uint8)
+    loops.pack_rows(rows.indptr, rows.indices, values, width, octets)
+    return PackedRows(np.diff(rows.indptr).astype(np.int32), starts, octets, width)
 
 
 def unpack(rows: PackedRows, dtype: np.dtype) -> CsrRows:
@@ -62,25 +60,22 @@ def unpack(rows: PackedRows, dtype: np.dtype) -> CsrRows:
     return CsrRows(indptr, indices, data)
 
 
-def gather(blocks: Sequence[PackedRows], order: np.ndarray) -> PackedRows:
-    """Rows of blocks of one width, counted over all blocks, in another order.
+def copy_rows(blocks: Sequence[PackedRows], order: np.ndarray, places: np.ndarray, into: np.ndarray) -> None:
+    """Copies the octets of rows of blocks, counted over all blocks, each to where it belongs.
 
     Args:
-        blocks: At least one.
-        order: (n_rows,) int64, which row comes at each place.
+        blocks: At least one, of one width.
+        order: (n_rows,) int64, rows.
+        places: (n_rows,) int64, where the octets of each begin in `into`.
+        into: uint8, filled.
     """
     from cxg_assets.ingest import loops
 
-    n_octets = np.concatenate([np.diff(block.starts) for block in blocks])[order]
-    starts = np.append(0, np.cumsum(n_octets))
-    octets = np.empty(starts[-1], np.uint8)
     first = 0
     for block in blocks:
-        places = np.flatnonzero((order >= first) & (order < first + block.n_rows))
-        loops.copy_octets(block.starts, block.octets, order[places] - first, starts[places], octets)
+        here = np.flatnonzero((order >= first) & (order < first + block.n_rows))
+        loops.copy_octets(block.starts, block.octets, order[here] - first, places[here], into)
         first += block.n_rows
-    lengths = np.concatenate([block.lengths for block in blocks])[order]
-    return PackedRows(lengths, starts, octets, blocks[0].width)
 
 
 def unpack_into(

@@ -34,7 +34,8 @@ class RangedObject:
         self._store = store
         self._path = path
         self._kept: dict[Range, bytes] = {}
-        self._tail, self._version = store.get_range(path, -TAIL_BYTES, None)
+        tail, self._version = store.get_range(path, -TAIL_BYTES, None)
+        self._tail = bytes(tail)
         if len(self._tail) < (n_needed := min(footer_bytes(self._tail), self.n_bytes)):
             self._tail = self._get(self.n_bytes - n_needed, self.n_bytes - len(self._tail)) + self._tail
 
@@ -61,7 +62,7 @@ class RangedObject:
         data, version = self._store.get_range(self._path, start, stop)
         if version != self._version:
             raise StoreError(f"{self._store.uri(self._path)} was replaced while it was read; run again")
-        return data
+        return bytes(data)
 
 
 class RangedFile(io.RawIOBase):

@@ -43,7 +43,9 @@ def s3_store(url: str, settings: S3Settings, patience: Patience, max_retries: in
     return S3Store(parts.netloc, prefix=parts.path.strip("/") or None, **options)
 
 
-def put_object(store: Any, patient: Any, path: str, data: bytes | Path, attributes: dict[str, str] | None) -> None:
+def put_object(
+    store: Any, patient: Any, path: str, data: bytes | memoryview | Path, attributes: dict[str, str] | None
+) -> None:
     """Stores an object or a file, whatever was there; a large one in parts, by the store that repeats what was cut."""
     size = data.stat().st_size if isinstance(data, Path) else len(data)
     if size <= MULTIPART_BYTES:

@@ -170,7 +170,7 @@ class Store:
 
         return Stored(*self._do("write", path, create))
 
-    def put(self, path: str, data: bytes | Path, attributes: dict[str, str] | None = None) -> int:
+    def put(self, path: str, data: bytes | memoryview | Path, attributes: dict[str, str] | None = None) -> int:
         """Stores bytes or a local file, whatever was there. Returns how often that was begun anew."""
 
         def put() -> None:
@@ -183,13 +183,16 @@ class Store:
         """Reads an object whole."""
         return self._do("read", path, lambda: self._open().get(path).bytes().to_bytes())[0]
 
-    def get_range(self, path: str, start: int, stop: int | None) -> tuple[bytes, Version]:
-        """Reads bytes start … stop-1 of an object by one request; with a negative start so many of its last, or all."""
+    def get_range(self, path: str, start: int, stop: int | None) -> tuple[memoryview, Version]:
+        """Reads bytes start … stop-1 of an object by one request; with a negative start so many of its last, or all.
+
+        They are in memory once, as they came.
+        """
         options: Any = {"range": (start, stop) if start >= 0 else {"suffix": -start}}
 
-        def get() -> tuple[bytes, Version]:
+        def get() -> tuple[memoryview, Version]:
             found = self._open().get(path, options=options)
-            return found.bytes().to_bytes(), Version(found.meta["size"], found.meta["e_tag"] or "")
+            return memoryview(found.bytes()), Version(found.meta["size"], found.meta["e_tag"] or "")
 
         return self._do("read", path, get)[0]
 

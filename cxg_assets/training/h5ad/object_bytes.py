@@ -94,7 +94,7 @@ class ObjectBytes:
         if _forked:
             return self._read_forked(start, stop)
         data, _ = _open_store(self.locator, os.getpid()).get_range(self.path, start, stop)
-        return data
+        return bytes(data)
 
     def read_ranges(self, ranges: Sequence[Range]) -> list[bytes]:
         """Several such parts, in S3 side by side where this process was not forked."""
