@@ -20,8 +20,13 @@ from cxg_assets.cli.parameters import (
     SUBSET,
     Age,
 )
+from cxg_assets.cli.terminal.help import GroupedCommands
+from cxg_assets.cli.terminal.telling import telling
 from cxg_assets.ingest.dataset.retention import SHORT_RETENTION_RISK
 from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE, DEFAULT_ORGANISM
+
+LOADING = "the program is loaded"
+"""The first that is said of a command that works for some time."""
 
 
 def example(*commands: str) -> str:
@@ -29,7 +34,15 @@ def example(*commands: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  cxg-assets {command}" for command in commands)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=GroupedCommands,
+    groups={
+        "Begin": ("init", "new", "demo", "census", "doctor"),
+        "Make": ("count", "index", "ingest"),
+        "Look after": ("status", "verify", "prune", "ui", "schema"),
+    },
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__)
 def commands() -> None:
     """Slices of the CELLxGENE Census as verified h5ad chunk files."""
@@ -62,7 +75,8 @@ def build(path: Path, n_obs: int, seed: int) -> None:
 @POOL
 def demo(pool: str | None) -> None:
     """Builds the demo census unless it exists, and writes the example subsets from it."""
-    from cxg_assets.cli.demo import run_demo
+    with telling("demo", LOADING):
+        from cxg_assets.cli.demo import run_demo
 
     run_demo(pool or "")
 
@@ -87,7 +101,8 @@ def doctor(subset: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 def count(**options: Any) -> None:
     """Counts what SUBSET would be, before anything is made: cells, donors, datasets, parts, files, bytes, time."""
-    from cxg_assets.cli.index import count_subset
+    with telling(options["subset"], LOADING):
+        from cxg_assets.cli.index import count_subset
 
     count_subset(**options)
 
@@ -103,7 +118,8 @@ def count(**options: Any) -> None:
 @CENSUS_VERSION
 def index(**options: Any) -> None:
     """Writes obs of ORGANISM to OUTPUT, a feather file for pandas.read_feather."""
-    from cxg_assets.cli.index import write_index
+    with telling("index", LOADING):
+        from cxg_assets.cli.index import write_index
 
     write_index(**options)
 
@@ -115,6 +131,11 @@ def index(**options: Any) -> None:
         "ingest lung_normal --max-obs 1000  # a quick try",
         "ingest lung_normal --census-version stable --destination s3://my-lab/census",
     ),
+    groups={
+        "What": ("max_obs", "chunk_size", "value_filter", "gene_filter"),
+        "From where, to where": ("census_uri", "census_version", "destination"),
+        "How": ("workers", "pool", "dry_run", "json_file"),
+    },
 )
 @SUBSET
 @click.option("-n", "--max-obs", type=int, help="Limit to the first N cells.")
@@ -130,7 +151,8 @@ def index(**options: Any) -> None:
 @click.option("--dry-run", is_flag=True, help="Tell what it would be, as count does; no chunk is written.")
 def ingest(**options: Any) -> None:
     """Writes the missing chunks of SUBSET and publishes the dataset. Options override the subset's YAML."""
-    from cxg_assets.cli.ingest import ingest_subset
+    with telling(options["subset"], LOADING):
+        from cxg_assets.cli.ingest import ingest_subset
 
     ingest_subset(**options)
 
@@ -244,6 +266,7 @@ def ui(port: int) -> None:
 @DESTINATION
 def verify(**options: Any) -> None:
     """Checks sizes and checksums of all chunks of SUBSET as published, and that nothing is unreferenced."""
-    from cxg_assets.cli.verify import verify_subset
+    with telling(f"verify {options['subset']}", LOADING):
+        from cxg_assets.cli.verify import verify_subset
 
     verify_subset(**options)

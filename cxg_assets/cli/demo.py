@@ -4,12 +4,12 @@ import sys
 from pathlib import Path
 
 import click
-from tqdm import tqdm
 
 from cxg_assets import settings
 from cxg_assets.cli.ingest import summary_text
 from cxg_assets.cli.project import default_store, load_subset
 from cxg_assets.cli.run import run_ingest
+from cxg_assets.cli.terminal.telling import telling
 from cxg_assets.demo import build_once
 from cxg_assets.ingest.census.cpu import require_cpu
 from cxg_assets.ingest.errors import BadInput
@@ -43,7 +43,7 @@ def run_demo(pool: str) -> None:
 
 
 def build_with_bar(path: Path, *, n_obs: int = 20_000, seed: int = 0) -> None:
-    """Builds a demo census with a progress bar.
+    """Builds a demo census, and says how far it is.
 
     Raises:
         BadInput: The folder is in use, or n_obs is too small.
@@ -52,14 +52,8 @@ def build_with_bar(path: Path, *, n_obs: int = 20_000, seed: int = 0) -> None:
     from cxg_assets.demo import build_census
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    # With a delay, so that the bar does not show before bad input is found.
-    with tqdm(total=None, desc="demo census", unit=" cells", delay=0.1) as bar:
-
-        def show(n_done: int, n_total: int) -> None:
-            bar.total = n_total
-            bar.update(n_done - bar.n)
-
-        try:
-            build_census(path, n_obs=n_obs, seed=seed, on_progress=show)
-        except (ValueError, FileExistsError) as error:
-            raise BadInput(str(error)) from error
+    try:
+        with telling("demo census", "cells are drawn") as teller, teller.count("", None, "cells") as count:
+            build_census(path, n_obs=n_obs, seed=seed, on_progress=count.to)
+    except (ValueError, FileExistsError) as error:
+        raise BadInput(str(error)) from error

@@ -1,5 +1,6 @@
 """`cxg-assets index` and `count`: the obs metadata of a release as a file of one's own, and what it answers."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -7,18 +8,22 @@ import click
 from pydantic_core import to_json
 
 from cxg_assets.cli.project import default_store, load_subset
+from cxg_assets.cli.terminal.teller import Count, Teller
+from cxg_assets.cli.terminal.telling import telling
 from cxg_assets.cli.warn import warn
-from cxg_assets.ingest.census.census import keep_open
+from cxg_assets.ingest.census.census import CensusLocator, keep_open
+from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.dataset.estimate import estimate
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.layout import index_path
 from cxg_assets.ingest.plan.preflight import check_subset
 from cxg_assets.ingest.quantities import counted, duration, size
-from cxg_assets.ingest.selection.index import export_index, make_index
+from cxg_assets.ingest.selection.index import CensusIndex, export_index, make_index
 from cxg_assets.ingest.selection.list_files import read_lists
 from cxg_assets.ingest.selection.obs_rows import parse_obs_filter
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.feather import feather_source
+from cxg_assets.ingest.storage.store import Store
 from cxg_assets.resources.census import CensusResource
 
 _PLURALS = {"donor_id": "donors", "dataset_id": "datasets", "cell_type": "cell types"}
@@ -38,15 +43,33 @@ def write_index(
         raise BadInput(f"output: {output.parent} is not a folder; create it first")
     lists = read_lists(value_filter, Path)
     census = CensusResource(uri=census_uri, version=census_version)
-    release = census.release()
-    # Before the index is made, which takes minutes for a whole release and stays in the store.
-    with census.locator(release).open() as opened:
-        parse_obs_filter(value_filter, names or (), opened.obs(organism).schema, lists=lists, attribute="columns")
-    store = default_store().locator().open()
-    make_index(census.locator(release), release, organism, store)
-    index_source = feather_source(store, index_path(release.version, organism))
-    n_obs = export_index(index_source, value_filter, names, output, warn, lists=lists)
+    with telling("index", "the release of the Census is looked up") as teller:
+        release = census.release()
+        # Before the index is made, which takes minutes for a whole release and stays in the store.
+        with census.locator(release).open() as opened:
+            parse_obs_filter(value_filter, names or (), opened.obs(organism).schema, lists=lists, attribute="columns")
+        store = default_store().locator().open()
+        _make_index(census.locator(release), release, organism, store, teller)
+        teller.step("the rows that pass are written")
+        index_source = feather_source(store, index_path(release.version, organism))
+        n_obs = export_index(index_source, value_filter, names, output, warn, lists=lists)
     click.echo(f"{output}: {counted(n_obs, 'cell')} of {organism}, Census build {release.build}")
+
+
+def _make_index(
+    locator: CensusLocator, release: Release, organism: str, store: Store, teller: Teller
+) -> CensusIndex:
+    """Makes the index unless it is there, and says how far it is."""
+    teller.step("the census index is looked up")
+    with contextlib.ExitStack() as stack:
+        counts: list[Count] = []
+
+        def tell(n_done: int, n_rows: int) -> None:
+            if not counts:
+                counts.append(stack.enter_context(teller.count("census index", n_rows, "cells")))
+            counts[0].to(n_done, n_rows)
+
+        return make_index(locator, release, organism, store, tell)
 
 
 def count_subset(subset: str, census_uri: str, census_version: str, as_json: bool) -> None:
@@ -61,10 +84,13 @@ def count(spec: SubsetSpec, census: CensusResource, *, workers: int | None = Non
     Raises:
         BadInput: The subset does not fit this Census; nothing was written.
     """
-    release, store = census.release(), default_store().locator().open()
-    locator = census.locator(release)
-    check_subset(spec, locator)
-    found = estimate(spec, make_index(locator, release, spec.organism, store), store, locator, warn)
+    with telling(spec.name, "the release of the Census is looked up") as teller:
+        release, store = census.release(), default_store().locator().open()
+        locator = census.locator(release)
+        check_subset(spec, locator)
+        index = _make_index(locator, release, spec.organism, store, teller)
+        teller.step("cells and genes are selected")
+        found = estimate(spec, index, store, locator, warn)
     if as_json:
         click.echo(to_json(found).decode())
         return

@@ -8,6 +8,7 @@ from typing import NoReturn
 import click
 
 from cxg_assets.cli.commands import commands
+from cxg_assets.cli.terminal.colour import painted
 from cxg_assets.ingest.errors import MAX_SHOWN, BadInput, CxgError
 
 EXIT_FAILED = 1
@@ -55,5 +56,5 @@ def _line(error: Exception) -> str:
 
 
 def _end(line: str, exit_code: int) -> NoReturn:
-    click.echo(f"cxg-assets: {line}", err=True)
+    click.echo(f"{painted('cxg-assets:', err=True, fg='red')} {line}", err=True)
     sys.exit(exit_code)

@@ -9,13 +9,15 @@ from dagster import DagsterInstance
 
 from cxg_assets.assets.h5ad_chunks import MissingChunks
 from cxg_assets.cli.project import Subset, existing_instance
-from cxg_assets.cli.run import cells_bar, run_job
+from cxg_assets.cli.run import cells_told, run_job
+from cxg_assets.cli.terminal.telling import telling
 from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import subset_definitions
 from cxg_assets.ingest.census.census import keep_open
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.plan.chunk_plan import load_plan
 from cxg_assets.ingest.plan.published import Dataset
+from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.instance.partitions import chunk_record
 from cxg_assets.instance.provenance import latest_data_version
@@ -60,19 +62,23 @@ def run_repair(
         definitions = complete(subset_definitions(subset.spec, destination), census=CensusResource(), store=resource)
         plan = load_plan(store, name, dataset.header.plan_id)
         job = missing_chunks_job_name(name)
-        if chunks:
-            run_id = str(uuid.uuid4())
-            config = MissingChunks(chunks=list(chunks), replace=True).model_dump()
-            with cells_bar(instance, run_id, h5ad_chunks_key(name), plan.chunks_of(chunks)):
-                error = run_job(definitions, job, instance, run_id=run_id, ops={make_missing_op_name(name): config})
-            if error:
-                return error
-        if len(chunk_record(instance, plan, store).reports) < len(plan.chunks):
-            # An ingest that came upon the damage has recorded none of the chunks after it.
-            error = run_job(definitions, job, instance)
-            if error:
-                return error
-        return run_job(definitions, publish_job_name(name), instance)
+        with telling(f"repair {name}") as teller:
+            if chunks:
+                run_id = str(uuid.uuid4())
+                config = MissingChunks(chunks=list(chunks), replace=True).model_dump()
+                teller.step(f"{counted(len(chunks), 'damaged chunk')} to write again; workers start")
+                with cells_told(instance, run_id, h5ad_chunks_key(name), plan.chunks_of(chunks), teller):
+                    error = run_job(definitions, job, instance, run_id=run_id, ops={make_missing_op_name(name): config})
+                if error:
+                    return error
+            if len(chunk_record(instance, plan, store).reports) < len(plan.chunks):
+                # An ingest that came upon the damage has recorded none of the chunks after it.
+                teller.step("chunks that are stored are recorded")
+                error = run_job(definitions, job, instance)
+                if error:
+                    return error
+            teller.step("the dataset is checked and published")
+            return run_job(definitions, publish_job_name(name), instance)
 
 
 def _require_on_record(store: Store, dataset: Dataset, instance: DagsterInstance | None) -> None:

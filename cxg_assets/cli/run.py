@@ -1,7 +1,9 @@
-"""Runs a subset's jobs in this process, in the UI's Dagster instance, with a bar that follows its events."""
+"""Runs a subset's jobs in this process, in the UI's Dagster instance, and says what they do as its events tell."""
 
 import contextlib
 import gc
+import logging
+import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,9 +13,10 @@ from typing import Any
 
 import dagster as dg
 from dagster import DagsterInstance
-from tqdm import tqdm
 
 from cxg_assets.cli.project import dagster_instance, existing_instance
+from cxg_assets.cli.terminal.teller import Count, Teller
+from cxg_assets.cli.terminal.telling import telling
 from cxg_assets.cli.warn import warnings_told
 from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import subset_definitions
@@ -25,6 +28,7 @@ from cxg_assets.ingest.plan.chunk_plan import Chunk, load_plan
 from cxg_assets.ingest.plan.preflight import check_subset
 from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.plan.stored import stored_sizes
+from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.selection.index import as_indexed
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.probe import probe
@@ -47,7 +51,15 @@ from cxg_assets.resources.store import StoreResource
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The command speaks for itself; the events are in the instance."""
 
-CELLS_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} cells, {elapsed}"
+STEPS = {
+    "census_index": "the census index is looked up, or made of obs: once for each release",
+    "filtered_subset": "cells and genes are selected",
+    "chunk_plan": "the files are planned",
+}
+"""What is said while an asset is materialized."""
+
+PROGRESS = re.compile(r"first of two passes: |[\d,]+ of [\d,]+ chunks?, ")
+"""How lines of a run's log begin that say how far it has come (`ui/progress.py`, `assets/first_pass.py`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,39 +114,43 @@ def run_ingest(
     require_pool(pool)
     # The census index goes to the default store.
     locators = store.locator(), store.locator(destination)
-    for locator in set(locators):
-        probe(locator)
-    default, opened = (locator.open() for locator in locators)
-    with nullcontext(lambda: None) if is_published(spec, opened) else started_ahead(pool) as no_more_chunks:
-        release = as_indexed(census.release(), spec.organism, default)
-        census = census.pinned(release)
-        with existing_instance() as known:
-            refuse_mixed_builds(release, spec, known, opened)
-        check_subset(spec, census.locator(release))
-        with dagster_instance() as instance:
-            report_killed_runs(instance)
-            definitions = complete(
-                subset_definitions(spec, destination), census=census, store=store, workers=workers, pool=pool
-            )
-            run_id = str(uuid.uuid4())
-            with warnings_told(instance, run_id):
-                error = run_job(definitions, ingest_job_name(spec.name), instance, run_id=run_id)
-            if error:
-                raise CxgError(error)
-            plan = load_plan(opened, spec.name, latest_data_version(instance, chunk_plan_key(spec.name)))
-            stored = stored_sizes(opened, plan)
-            missing = [chunk for chunk in plan.chunks if chunk.key not in stored]
-            # All that is imported by now stays: a full collection over it would hold the driver up for 0.4 s.
-            gc.freeze()
-            run_id = str(uuid.uuid4())
-            with cells_bar(instance, run_id, h5ad_chunks_key(spec.name), missing):
-                error = run_job(definitions, missing_chunks_job_name(spec.name), instance, run_id=run_id)
-            no_more_chunks()
-            chunks = summary_of(instance, run_id)
-            if chunks is None:
-                raise CxgError(error or f"run {run_id} left no summary of its chunks; see it in the UI")
-            if not error:
-                error = run_job(definitions, publish_job_name(spec.name), instance)
+    with telling(spec.name, "the destination is tried") as teller:
+        for locator in set(locators):
+            probe(locator)
+        default, opened = (locator.open() for locator in locators)
+        with nullcontext(lambda: None) if is_published(spec, opened) else started_ahead(pool) as no_more_chunks:
+            teller.step("the release of the Census is looked up")
+            release = as_indexed(census.release(), spec.organism, default)
+            census = census.pinned(release)
+            with existing_instance() as known:
+                refuse_mixed_builds(release, spec, known, opened)
+            check_subset(spec, census.locator(release))
+            with dagster_instance() as instance:
+                report_killed_runs(instance)
+                definitions = complete(
+                    subset_definitions(spec, destination), census=census, store=store, workers=workers, pool=pool
+                )
+                run_id = str(uuid.uuid4())
+                with warnings_told(instance, run_id), steps_told(instance, run_id, teller):
+                    error = run_job(definitions, ingest_job_name(spec.name), instance, run_id=run_id)
+                if error:
+                    raise CxgError(error)
+                plan = load_plan(opened, spec.name, latest_data_version(instance, chunk_plan_key(spec.name)))
+                stored = stored_sizes(opened, plan)
+                missing = [chunk for chunk in plan.chunks if chunk.key not in stored]
+                # All that is imported by now stays: a full collection over it would hold the driver up for 0.4 s.
+                gc.freeze()
+                run_id = str(uuid.uuid4())
+                teller.step(f"{counted(len(missing), 'file')} of {len(plan.chunks):,} to write; workers start")
+                with cells_told(instance, run_id, h5ad_chunks_key(spec.name), missing, teller):
+                    error = run_job(definitions, missing_chunks_job_name(spec.name), instance, run_id=run_id)
+                no_more_chunks()
+                chunks = summary_of(instance, run_id)
+                if chunks is None:
+                    raise CxgError(error or f"run {run_id} left no summary of its chunks; see it in the UI")
+                if not error:
+                    teller.step("the dataset is checked and published")
+                    error = run_job(definitions, publish_job_name(spec.name), instance)
     return IngestResult(
         chunks=chunks,
         total_seconds=time.monotonic() - began,
@@ -193,19 +209,43 @@ def run_job(
 
 
 @contextlib.contextmanager
-def cells_bar(instance: DagsterInstance, run_id: str, key: dg.AssetKey, chunks: Sequence[Chunk]) -> Iterator[None]:
-    """A bar over the cells of chunks to make, moved by the run's materializations as they are recorded.
+def steps_told(instance: DagsterInstance, run_id: str, teller: Teller) -> Iterator[None]:
+    """While it lasts, says which asset a run makes."""
 
-    What was stored before may be recorded by the same run, and is not counted. It shows no speed: its time begins
-    before Ray does, and the run's throughput does not (`RunSummary.cells_per_second`).
+    def follow(event: dg.EventLogEntry) -> None:
+        if event.dagster_event is not None and event.dagster_event.is_step_start:
+            asset = (event.step_key or "").rpartition("__")[2]
+            if asset in STEPS:
+                teller.step(STEPS[asset])
+
+    instance.add_event_listener(run_id, follow)
+    yield
+
+
+@contextlib.contextmanager
+def cells_told(
+    instance: DagsterInstance, run_id: str, key: dg.AssetKey, chunks: Sequence[Chunk], teller: Teller
+) -> Iterator[None]:
+    """Counts the cells of chunks to make, from the first one on, by the run's materializations as they are recorded.
+
+    What was stored before may be recorded by the same run, and is not counted. Where there is no terminal the lines of
+    the run's log are told, so that one throughput is told everywhere.
     """
     left = {chunk.key: chunk.n_obs for chunk in chunks}
-    with tqdm(total=sum(left.values()), desc=key.path[0], unit_scale=True, bar_format=CELLS_BAR) as bar:
+    with contextlib.ExitStack() as stack:
+        counts: list[Count] = []
 
         def follow(event: dg.EventLogEntry) -> None:
             made = event.asset_materialization
             if made is not None and made.asset_key == key and made.partition is not None:
-                bar.update(left.pop(made.partition, 0))
+                n_obs = left.pop(made.partition, 0)
+                if n_obs and not counts:
+                    n_all = sum(left.values()) + n_obs
+                    counts.append(stack.enter_context(teller.count("", n_all, "cells", paced=False)))
+                if n_obs:
+                    counts[0].advance(n_obs)
+            elif event.dagster_event is None and event.level == logging.INFO and PROGRESS.match(event.user_message):
+                teller.line(event.user_message)
 
         instance.add_event_listener(run_id, follow)
         yield

@@ -1,6 +1,8 @@
 """`cxg-assets status`: what of each subset is stored."""
 
+import contextlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import click
 import dagster as dg
@@ -8,13 +10,14 @@ from dagster import DagsterInstance
 
 from cxg_assets import settings
 from cxg_assets.cli.project import Subset, default_store, existing_instance, load_subset, load_subsets
+from cxg_assets.cli.terminal.tables import show_table
 from cxg_assets.cli.warn import warn
 from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import subset_definitions
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.formats import ZARR
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
-from cxg_assets.ingest.plan.published import read_dataset
+from cxg_assets.ingest.plan.published import Dataset, read_dataset
 from cxg_assets.ingest.plan.stored import stored_sizes
 from cxg_assets.ingest.quantities import counted, size
 from cxg_assets.ingest.selection.subset import load_subset as load_stored
@@ -42,52 +45,104 @@ def show_status(subset: str | None, destination: str | None, links: bool, hours:
         warn(mistake)
     click.echo(f"home: {settings.home()}, {settings.how_home_was_found()}")
     with existing_instance() as instance:
-        for declared in subsets:
-            name = declared.spec.name
-            url = declared.destination if destination is None else destination
-            store = default_store(destination).locator(url).open()
-            plan = current_plan(name, store, instance)
-            if plan is None:
-                click.echo(f"{name}: not planned yet; {store.follow_up('ingest', name)} makes it")
-                continue
-            stored = stored_sizes(store, plan)
-            click.echo("\n".join(_describe(declared, plan, stored, store, instance)))
-            if links:
-                if plan.header.format == ZARR:
+        looked_at = [_look(declared, destination, instance) for declared in subsets]
+        if subset is None:
+            _show_all(looked_at)
+        for one in looked_at:
+            click.echo("\n".join(_describe(one, instance)))
+            if links and one.plan is not None:
+                if one.plan.header.format == ZARR:
                     raise BadInput(
-                        f"--links: chunks of {name} are of format zarr, folders of many objects each; open or copy "
-                        f"{store.uri(plan.path(plan.chunks[0]).rpartition('/')[0])}"
+                        f"--links: chunks of {one.name} are of format zarr, folders of many objects each; open or copy "
+                        f"{one.store.uri(one.plan.path(one.plan.chunks[0]).rpartition('/')[0])}"
                     )
-                paths = [plan.path(chunk) for chunk in plan.chunks if chunk.key in stored]
-                click.echo("\n".join(store.links(paths, round(hours * 3600))))
+                paths = [one.plan.path(chunk) for chunk in one.plan.chunks if chunk.key in one.stored]
+                click.echo("\n".join(one.store.links(paths, round(hours * 3600))))
 
 
-def _describe(
-    declared: Subset, plan: ChunkPlan, stored: dict[str, int], store: Store, instance: DagsterInstance | None
-) -> list[str]:
-    name, plan_id = plan.header.subset.name, plan.header.plan_id
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """What there is of a subset.
+
+    Attributes:
+        declared: The subset as its YAML says it now.
+        store: Its destination.
+        plan: Its current plan; None when it has none.
+        stored: Sizes of the chunks that are stored, by key.
+        published: What is published; None when nothing is.
+    """
+
+    declared: Subset
+    store: Store
+    plan: ChunkPlan | None
+    stored: dict[str, int]
+    published: Dataset | None
+
+    @property
+    def name(self) -> str:
+        return self.declared.spec.name
+
+    @property
+    def publishes_the_plan(self) -> bool:
+        published, plan = self.published, self.plan
+        return published is not None and plan is not None and published.header.plan_id == plan.header.plan_id
+
+
+def _look(declared: Subset, destination: str | None, instance: DagsterInstance | None) -> _Found:
+    url = declared.destination if destination is None else destination
+    store = default_store(destination).locator(url).open()
+    plan = current_plan(declared.spec.name, store, instance)
+    published = None
+    if plan is not None:
+        with contextlib.suppress(FileNotFoundError):
+            published = read_dataset(store, declared.spec.name)
+    stored = {} if plan is None else stored_sizes(store, plan)
+    return _Found(declared=declared, store=store, plan=plan, stored=stored, published=published)
+
+
+def _show_all(found: Sequence[_Found]) -> None:
+    """Prints a table with a row for each subset."""
+    rows: list[list[str]] = []
+    for one in found:
+        numbers, published = ["-"] * 4, "-"
+        if one.plan is not None:
+            n_chunks, n_stored = len(one.plan.chunks), len(one.stored)
+            numbers = [f"{one.plan.header.subset.n_obs:,}", f"{n_chunks:,}", f"{n_chunks - n_stored:,}"]
+            numbers.append(size(sum(one.stored.values())))
+        if one.published is not None:
+            published = f"{one.published.published_at}{'' if one.publishes_the_plan else ', an earlier plan'}"
+        rows.append([one.name, *numbers, published])
+    headings = ("subset", "cells", "chunks", "missing", "size", "published")
+    show_table(headings, rows, numbers=headings[1:5])
+
+
+def _describe(one: _Found, instance: DagsterInstance | None) -> list[str]:
+    if one.plan is None:
+        return [f"{one.name}: not planned yet; {one.store.follow_up('ingest', one.name)} makes it"]
+    plan, store = one.plan, one.store
+    n_chunks = len(plan.chunks)
     lines = [
-        f"{name}: plan {plan_id}, {counted(plan.header.subset.n_obs, 'cell')} in {counted(len(plan.chunks), 'chunk')}",
-        f"  stored {len(stored):,}, missing {len(plan.chunks) - len(stored):,}, {size(sum(stored.values()))}",
+        f"{one.name}: plan {plan.header.plan_id}, {counted(plan.header.subset.n_obs, 'cell')} in "
+        f"{counted(n_chunks, 'chunk')}",
+        f"  stored {len(one.stored):,}, missing {n_chunks - len(one.stored):,}, {size(sum(one.stored.values()))}",
     ]
     if instance is None:
-        return [*lines, "  not on record: there is no Dagster instance here", f"  {_published(store, name, plan_id)}"]
+        return [*lines, "  not on record: there is no Dagster instance here", f"  {_published(one)}"]
     record = chunk_record(instance, plan, store)
-    lines += [f"  {line}" for line in _sync_lines(declared, plan, record, store, instance)]
-    summary = last_writing_run(instance, name)
+    lines += [f"  {line}" for line in _sync_lines(one.declared, plan, record, store, instance)]
+    summary = last_writing_run(instance, one.name)
     if summary is not None:
         lines.append(f"  last run that wrote: {closing_line(summary)}")
-    lines.append(f"  {_published(store, name, plan_id)}")
+    lines.append(f"  {_published(one)}")
     return lines
 
 
-def _published(store: Store, name: str, plan_id: str) -> str:
-    try:
-        dataset = read_dataset(store, name)
-    except FileNotFoundError:
+def _published(one: _Found) -> str:
+    if one.published is None:
         return "nothing is published"
-    which = "this plan" if dataset.header.plan_id == plan_id else f"an earlier plan, {dataset.header.plan_id}"
-    return f"published {dataset.published_at}: {which}, {counted(dataset.header.subset.n_obs, 'cell')}"
+    header = one.published.header
+    which = "this plan" if one.publishes_the_plan else f"an earlier plan, {header.plan_id}"
+    return f"published {one.published.published_at}: {which}, {counted(header.subset.n_obs, 'cell')}"
 
 
 def _sync_lines(

@@ -3,10 +3,10 @@
 import sys
 
 import click
-from tqdm import tqdm
 
 from cxg_assets.cli.project import default_store, load_subset
 from cxg_assets.cli.repair import run_repair
+from cxg_assets.cli.terminal.telling import telling
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.finding import Finding
 from cxg_assets.ingest.plan.published import Dataset, read_dataset
@@ -59,8 +59,11 @@ def _verify(store: Store, subset: str, deep: bool) -> tuple[Dataset, list[Findin
         ingest = store.follow_up("ingest", subset)
         raise BadInput(f"{subset} is not published at {store.url}; {ingest} does that") from error
     census = CensusResource().locator(dataset.header.subset.release) if deep else None
-    with tqdm(total=dataset.n_chunks, desc=f"verify {subset}", unit=" chunks") as bar:
-        findings = verify(store, dataset, census, on_chunk=bar.update)
+    with (
+        telling(f"verify {subset}") as teller,
+        teller.count("", dataset.header.subset.n_obs, "cells") as count,
+    ):
+        findings = verify(store, dataset, census, on_chunk=lambda chunk: count.advance(chunk.n_obs))
     for finding in findings:
         click.echo(f"chunk {finding.where}: {finding.what}" if finding.where else finding.what, err=True)
     return dataset, findings

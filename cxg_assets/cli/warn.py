@@ -8,10 +8,12 @@ import click
 import dagster as dg
 from dagster import DagsterInstance
 
+from cxg_assets.cli.terminal.colour import painted
+
 
 def warn(text: str) -> None:
     """Tells a warning."""
-    click.echo(f"cxg-assets: warning: {text}", err=True)
+    click.echo(f"{painted('cxg-assets: warning:', err=True, fg='yellow')} {text}", err=True)
 
 
 @contextlib.contextmanager

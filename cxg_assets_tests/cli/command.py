@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from cxg_assets.cli.main import run
+from cxg_assets.cli.terminal import telling
 from cxg_assets.components import defs_folder
 
 SETTINGS = ("CXG_CENSUS_URI", "CXG_CENSUS_VERSION", "CXG_STORE_URL", "DAGSTER_HOME", "RAY_ADDRESS")
@@ -32,6 +33,8 @@ def cxg_assets(*arguments: str) -> Outcome:
     stdout, stderr = io.StringIO(), io.StringIO()
     with (
         mock.patch.object(sys, "argv", ["cxg-assets", *arguments]),
+        # A busy machine changes nothing of what is read here.
+        mock.patch.object(telling, "PATIENCE", 3_600),
         contextlib.redirect_stdout(stdout),
         contextlib.redirect_stderr(stderr),
         pytest.raises(SystemExit) as ended,

@@ -64,7 +64,7 @@ def test_commands_work_on_its_subsets_from_every_folder(
     assert load_subset("lung").spec.value_filter == "tissue_general == 'lung'"
     told = cxg_assets("status").stdout
     assert told.startswith(f"home: {project}/.cxg, ")
-    assert [line.partition(":")[0] for line in told.splitlines()[1:]] == [SUBSET, "lung"]
+    assert [line.split()[0] for line in told.splitlines()[2:4]] == [SUBSET, "lung"]
 
 
 def test_its_python_files_are_modules_of_its_package(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,12 +48,13 @@ def test_after_an_edit_of_the_yaml_it_is_told_what_is_unsynced_and_which_attribu
     yaml.parent.mkdir()
     text = (PACKAGE_DEFS / SUBSET / "defs.yaml").read_text().replace("chunk_size: 1000", "chunk_size: 300")
     yaml.write_text(text)
-    assert "  in sync: filtered_subset, chunk_plan, h5ad_chunks, dataset" in cxg_assets("status").stdout.splitlines()
+    in_sync = "  in sync: filtered_subset, chunk_plan, h5ad_chunks, dataset"
+    assert in_sync in cxg_assets("status", SUBSET).stdout.splitlines()
 
     edited = text.replace("'blood'", "'lung'").replace("tissue, ", "").replace("gzip", "lzf")
     yaml.write_text(edited + "  order: shuffled\n")
 
-    shown = cxg_assets("status").stdout.splitlines()
+    shown = cxg_assets("status", SUBSET).stdout.splitlines()
     assert shown[3:6] == [
         f"  filtered_subset: Unsynced (1): {SUBSET}/filtered_subset has a new code version (the YAML was edited: "
         "value_filter was `tissue_general == 'blood' and disease == 'normal' and is_pri…`, is now `tissue_general == "
@@ -97,10 +98,22 @@ def test_a_file_that_was_lost_counts_as_missing(finished: Finished, finished_hom
     assert counts == f"  stored {finished.summary['n_files'] - 1:,}, missing 1, {size(left)}"
 
 
-def test_without_a_name_every_subset_is_shown(finished_home: Path) -> None:
+def test_without_a_name_every_subset_is_shown_in_a_table_and_then_one_by_one(
+    finished: Finished, finished_home: Path
+) -> None:
+    summary = finished.summary
     shown = cxg_assets("status").stdout
-    assert f"{SUBSET}: plan " in shown
-    assert "immune_markers: not planned yet; cxg-assets ingest immune_markers makes it" in shown
+    _, headings, first, second, blank, *one_by_one = shown.splitlines()
+    assert headings.split() == ["subset", "cells", "chunks", "missing", "size", "published"]
+    n_obs, n_files, n_bytes = summary["n_obs"], summary["n_files"], size(summary["total_bytes"])
+    assert first.split()[:6] == [SUBSET, f"{n_obs:,}", f"{n_files:,}", "0", *n_bytes.split()]
+    assert second.split() == ["immune_markers", "-", "-", "-", "-", "-"]
+    # Numbers end where their heading does.
+    assert {line.index(" ", line.index(number)) for line, number in ((headings, "cells"), (first, f"{n_obs:,}"))} == {
+        headings.index("cells") + len("cells")
+    }
+    assert (blank, one_by_one) == ("", cxg_assets("status", SUBSET).stdout.splitlines()[1:] + one_by_one[-1:])
+    assert one_by_one[-1] == "immune_markers: not planned yet; cxg-assets ingest immune_markers makes it"
 
 
 def test_a_dataset_that_was_taken_back_is_not_published(finished_home: Path) -> None:

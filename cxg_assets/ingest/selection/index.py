@@ -1,7 +1,7 @@
 """The census index: all obs metadata of one organism of a release, as one feather file."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -39,7 +39,13 @@ class CensusIndex:
     columns: tuple[str, ...]
 
 
-def write_index(census: Census, release: Release, organism: str, path: Path) -> CensusIndex:
+Progress = Callable[[int, int], object]
+"""Told of how many rows are done, of how many."""
+
+
+def write_index(
+    census: Census, release: Release, organism: str, path: Path, on_rows: Progress | None = None
+) -> CensusIndex:
     """Streams obs from the Census to a feather file, in soma_joinid order.
 
     Memory: a few batches, and 8 bytes a cell to see whether one is there twice.
@@ -53,7 +59,9 @@ def write_index(census: Census, release: Release, organism: str, path: Path) -> 
     """
     obs = census.obs(organism)
     cells = RepeatedCells(obs.count, obs.schema)
-    n_obs = write_feather(path, cells.seen(census.obs_batches(organism)), obs.schema, note=cells.note)
+    batches = cells.seen(census.obs_batches(organism))
+    told = batches if on_rows is None else _told(batches, obs.count, on_rows)
+    n_obs = write_feather(path, told, obs.schema, note=cells.note)
     if n_obs != obs.count:
         raise CxgError(f"{organism} obs of {census.uri} counts {obs.count:,} cells, but {n_obs:,} were read")
     return CensusIndex(
@@ -65,7 +73,17 @@ def write_index(census: Census, release: Release, organism: str, path: Path) -> 
     )
 
 
-def make_index(census: CensusLocator, release: Release, organism: str, store: Store) -> CensusIndex:
+def _told(batches: Iterable[pa.RecordBatch], n_rows: int, on_rows: Progress) -> Iterator[pa.RecordBatch]:
+    n_done = 0
+    for batch in batches:
+        yield batch
+        n_done += len(batch)
+        on_rows(n_done, n_rows)
+
+
+def make_index(
+    census: CensusLocator, release: Release, organism: str, store: Store, on_rows: Progress | None = None
+) -> CensusIndex:
     """Makes sure that a release's index is in the store.
 
     Args:
@@ -73,6 +91,7 @@ def make_index(census: CensusLocator, release: Release, organism: str, store: St
         release: Which it is.
         organism: As the Census spells it.
         store: The default store.
+        on_rows: Called after each batch of obs, where the index has to be made.
 
     Raises:
         BadInput: The Census has no such organism, or is another build now.
@@ -82,7 +101,7 @@ def make_index(census: CensusLocator, release: Release, organism: str, store: St
         return read_index(store, json_path)
     with scratch_folder() as folder, census.open() as opened:
         file = folder / "index.feather"
-        index = write_index(opened, release, organism, file)
+        index = write_index(opened, release, organism, file, on_rows)
         # Minutes may have passed, and whoever finds this index takes it for this release's.
         release.confirm(census)
         store.put(index_path(release.version, organism), file)

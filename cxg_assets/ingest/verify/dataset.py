@@ -78,7 +78,7 @@ def verify_published(store: Store, subset_name: str) -> tuple[str, Finding]:
 
 
 def verify(
-    store: Store, dataset: Dataset, census: CensusLocator | None, on_chunk: Callable[[], object] | None = None
+    store: Store, dataset: Dataset, census: CensusLocator | None, on_chunk: Callable[[Chunk], object] | None = None
 ) -> list[Finding]:
     """Compares every object of a dataset with plan and manifest, and every chunk with the Census when one is given.
 
@@ -121,7 +121,7 @@ def verify(
                 texts = expected.differences(files, plan, chunk)
             findings += [_wrong(text, Repair.REMAKE, chunk.key) for text in texts]
             if on_chunk is not None:
-                on_chunk()
+                on_chunk(chunk)
     # What is left of a chunk that is not stored goes when it is made again.
     left = unfinished_paths(plan, sizes)
     others = [path for path in unreferenced_paths(plan, sizes) if path not in left]
