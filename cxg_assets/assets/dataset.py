@@ -6,7 +6,6 @@ import dagster as dg
 
 from cxg_assets.ingest.census.census import keep_open
 from cxg_assets.ingest.dataset.publish import publish
-from cxg_assets.ingest.layout import dataset_path
 from cxg_assets.ingest.plan.chunk_plan import load_plan
 from cxg_assets.ingest.plan.plan_mark import marked
 from cxg_assets.ingest.plan.stored import stored_sizes
@@ -25,8 +24,8 @@ from cxg_assets.names import (
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
 from cxg_assets.ui.checks import GATE, results
-from cxg_assets.ui.metadata import dataset_metadata
-from cxg_assets.ui.pictures import dataset_pictures, drawn
+from cxg_assets.ui.dataset_page import dataset_metadata, label_pictures
+from cxg_assets.ui.pictures import drawn, file_pictures
 
 
 def build_dataset(subset: str, destination: str, chunk_format: str) -> dg.AssetsDefinition:
@@ -63,11 +62,14 @@ def build_dataset(subset: str, destination: str, chunk_format: str) -> dg.Assets
             # Whatever launched this step: nothing is published before these have passed.
             yield from results(dataset_key(subset), GATE, findings, plan_id)
             published = publish(opened, plan, reports, locator, sizes)
-        pictures = drawn(context.log, lambda: dataset_pictures(opened, plan, reports))
+            pictures = drawn(context.log, lambda: label_pictures(opened, published))
+            diagnostics = drawn(context.log, lambda: file_pictures(plan, reports))
+            first = opened.uri(plan.header.path(plan.chunks[0]))
+            metadata = dataset_metadata(opened, published, first, pictures, diagnostics)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(plan_id),
             tags=made_from_tags(plan.header.subset.release, {chunk_plan_key(subset): plan_id}),
-            metadata={**dataset_metadata(published, opened.uri(dataset_path(subset))), **pictures},
+            metadata=metadata,
         )
 
     return dataset

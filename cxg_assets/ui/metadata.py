@@ -12,17 +12,17 @@ from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.chunks.amplification import Decoding
 from cxg_assets.ingest.chunks.report import ChunkReport, RunSummary, report_fields
 from cxg_assets.ingest.export.parquet import ParquetExport
+from cxg_assets.ingest.formats import H5AD
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
-from cxg_assets.ingest.plan.published import Dataset
 from cxg_assets.ingest.quantities import counted, duration, size
 from cxg_assets.ingest.records import decode, encode
 from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.selection import Selection
 from cxg_assets.ingest.selection.subset import PLANNING_COLUMNS, Subset, subset_columns, subset_schema
-from cxg_assets.names import census_index_key, filtered_subset_key, h5ad_chunks_key
+from cxg_assets.names import census_index_key, filtered_subset_key
+from cxg_assets.ui import bars
 from cxg_assets.ui.choices import markdown_table, padded_of, quality_of, sample_of, split_of
 from cxg_assets.ui.schemas import (
-    chunk_obs_schema,
     chunk_table_lineage,
     chunk_table_schema,
     obs_schema,
@@ -45,13 +45,8 @@ _OF_A_RELEASE = {
 }
 """What the fields of a release are called in metadata."""
 
-_REPORT_FIELDS = tuple(
-    field.name for field in sorted(fields(ChunkReport), key=lambda field: field.type not in (int, float))
-)
-"""Numbers before names and checksums, which nobody compares."""
-
-_OF_THE_WRITING = ("read_seconds", "encode_seconds", "upload_seconds", "read_retries", "upload_retries", "nnz_decoded")
-"""Fields of a chunk's report that tell of the run that wrote it, and not of the file."""
+_OF_THE_WRITING = ("read_seconds", "encode_seconds", "upload_seconds", "nnz_decoded")
+"""Fields of a chunk's report that people compare where they are known, and that tell of the run that wrote it."""
 
 WHEN_WRITTEN = "figures_when_written"
 """Key of those fields, as JSON, where a later run found the chunk: Dagster plots them as figures of the newest run."""
@@ -59,8 +54,10 @@ WHEN_WRITTEN = "figures_when_written"
 REPORT = "chunk_report"
 """Key of the whole report of a chunk, as JSON, for the program; all other keys are for people."""
 
-_MAY_BE_UNKNOWN = {"read_seconds", "encode_seconds", "upload_seconds", "nnz_decoded", "stored_at", "split"}
-"""Fields of a chunk's report that are 0 or None when nobody knows them, or it has none."""
+_ABOUT_REPORT = (
+    "All that is known of the chunk, for programs. Beside what is told above: who wrote it, which attempt it was, "
+    "repeated requests, fingerprint, soma_joinids of the first and the last cell"
+)
 
 
 def release_metadata(release: Release) -> Metadata:
@@ -88,7 +85,7 @@ def index_metadata(index: CensusIndex, uri: str, schema: pa.Schema) -> Metadata:
     """Of `census_index`: what is known of it, the URI of its file, and the schema of obs."""
     return {
         **release_metadata(index.release),
-        **_file(uri, index.n_obs, obs_schema(schema), n_bytes=index.n_bytes),
+        **file_metadata(uri, index.n_obs, obs_schema(schema), n_bytes=index.n_bytes),
         **_fields(index, "n_obs", "n_bytes"),
         "obs_columns": list(index.columns),
     }
@@ -111,10 +108,10 @@ def subset_metadata(
     schema = obs_schema(subset_schema(selection, index_schema))
     lineage = same_columns(census_index_key(selection.organism), columns)
     return {
-        **_file(uri, subset.n_obs, schema, lineage, n_bytes),
+        **file_metadata(uri, subset.n_obs, schema, lineage, n_bytes),
         # What people compare comes first.
         **_fields(subset, "n_obs", "n_obs_before", "n_vars", "n_vars_before"),
-        "resolved_filter": _filter_of(selection),
+        "resolved_filter": filter_of(selection),
         "gene_selection": subset.genes_in_words,
         **padded_of(subset),
         "max_obs": "no limit" if selection.max_obs is None else selection.max_obs,
@@ -134,7 +131,7 @@ def plan_metadata(plan: ChunkPlan, uri: str) -> Metadata:
     columns = ("soma_joinid", *header.subset.selection.obs_columns, *PLANNING_COLUMNS)
     lineage = chunk_table_lineage(filtered_subset_key(header.subset.name), columns)
     return {
-        **_file(uri, len(plan.chunks), chunk_table_schema(), lineage),
+        **file_metadata(uri, len(plan.chunks), chunk_table_schema(), lineage),
         "n_chunks": len(plan.chunks),
         "n_obs": header.subset.n_obs,
         **_fields(header, "chunk_size", "plan_id"),
@@ -144,7 +141,7 @@ def plan_metadata(plan: ChunkPlan, uri: str) -> Metadata:
         "order": header.order_in_words,
         **({} if header.mixing is None else {"datasets_per_512_cells": header.mixing.datasets}),
         **split_of(header.subset),
-        "resolved_filter": _filter_of(header.subset.selection),
+        "resolved_filter": filter_of(header.subset.selection),
         "genes": header.subset.genes_in_words,
     }
 
@@ -153,31 +150,42 @@ def chunk_metadata(report: ChunkReport, *, already_stored: bool = False) -> Meta
     """Of one partition of `h5ad_chunks`; numbers are numbers, so that Dagster plots them.
 
     What is not known of a chunk that was already stored when the run began is left out, as zeros would bend the plots,
-    and what it took to write it is not told as if it had been now.
+    and what it took to write it is not told as if it had been now. What only a program compares is in the whole report.
     """
-    # What people compare comes first.
-    metadata: Metadata = {
-        "dagster/partition_row_count": report.n_obs,
-        "n_obs": report.n_obs,
-        "n_bytes": report.n_bytes,
-        "bytes_per_cell": round(report.n_bytes / report.n_obs, 1),
-    }
-    known = {name: value for name in _REPORT_FIELDS if (value := getattr(report, name)) or name not in _MAY_BE_UNKNOWN}
     seconds = report.read_seconds + report.encode_seconds + report.upload_seconds
     # A worker overlaps the three, so its throughput is higher than that of one chunk after the other.
     speed = {"cells_per_second": round(report.n_obs / seconds, 1)} if seconds else {}
-    if already_stored:
-        metadata["already_stored"] = True
-        written = {name: known.pop(name) for name in _OF_THE_WRITING if name in known}
-        if seconds:
-            metadata[WHEN_WRITTEN] = dg.MetadataValue.json(speed | written)
+    said = f"{counted(report.n_obs, 'cell')}, {size(report.n_bytes)}"
+    metadata: Metadata = {
+        "summary": said if already_stored or not speed else f"{said}, {speed['cells_per_second']:,.0f} cells/s",
+        "uri": dg.MetadataValue.path(report.uri),
+    }
+    if report.uri.startswith("s3://"):
+        metadata["download"] = dg.MetadataValue.path(copy_command(report.uri))
+    if report.cell_types:
+        others = report.n_obs - sum(report.cell_types.values())
+        metadata["cell_types"] = bars.table("cell type", report.cell_types, others)
+    metadata |= {"n_obs": report.n_obs, "n_bytes": report.n_bytes}
+    figures = speed | {name: value for name in _OF_THE_WRITING if (value := getattr(report, name))}
+    if not already_stored:
+        metadata |= figures
     else:
-        metadata |= speed
-    metadata |= known
+        metadata["already_stored"] = True
+        if figures:
+            metadata[WHEN_WRITTEN] = dg.MetadataValue.json(figures)
+    metadata |= {"bytes_per_cell": round(report.n_bytes / report.n_obs, 1), "nnz": report.nnz}
+    if report.split is not None:
+        metadata["split"] = report.split
     if report.stored_at:
         metadata["stored_at"] = dg.MetadataValue.timestamp(report.stored_at)
-    metadata[REPORT] = dg.MetadataValue.json(from_json(encode(report)))
-    return metadata
+    whole = {"about": _ABOUT_REPORT, **from_json(encode(report))}
+    return metadata | {"sha256": report.sha256, REPORT: dg.MetadataValue.json(whole)}
+
+
+def copy_command(uri: str) -> str:
+    """The command that fetches a chunk of S3 into the current folder."""
+    name = uri.rpartition("/")[2]
+    return f"aws s3 cp {uri} ." if name.endswith(f".{H5AD}") else f"aws s3 cp --recursive {uri} {name}"
 
 
 def report_from(metadata: Mapping[str, dg.MetadataValue]) -> ChunkReport:
@@ -223,47 +231,13 @@ def decoding_metadata(decoding: Decoding) -> Metadata:
     }
 
 
-def dataset_metadata(dataset: Dataset, uri: str) -> Metadata:
-    """Of `dataset`."""
-    mean_file_bytes = dataset.n_bytes / dataset.n_chunks
-    selection = dataset.header.subset.selection
-    lineage = same_columns(h5ad_chunks_key(dataset.header.subset.name), ("soma_joinid", *selection.chunk_columns))
-    rows = {
-        "Observations": f"{dataset.header.subset.n_obs:,}",
-        "Genes": f"{dataset.header.subset.n_vars:,}",
-        "Files": f"{dataset.n_chunks:,}",
-        "Size": f"{size(dataset.n_bytes)}, {size(mean_file_bytes)} a file on average",
-        "Layer": f"X/{dataset.header.layer}, {dataset.nnz:,} non-zeros",
-        "Census build": dataset.header.subset.release.build,
-    }
-    return {
-        "summary": markdown_table(rows),
-        **_file(uri, dataset.header.subset.n_obs, chunk_obs_schema(selection.chunk_columns), lineage),
-        "plan_id": dataset.header.plan_id,
-        **dataset.sums,
-        "mean_file_bytes": mean_file_bytes,
-        "bytes_per_cell": round(dataset.n_bytes / dataset.header.subset.n_obs, 1),
-        "census_build": dataset.header.subset.release.build,
-        "published_at": dataset.published_at,
-        **({"labels": dataset.labels_in_words} if dataset.labels_in_words else {}),
-        "resolved_filter": _filter_of(selection),
-        **quality_of(dataset.header.subset),
-        **sample_of(dataset.header.subset),
-        **split_of(dataset.header.subset),
-        "order": dataset.header.order_in_words,
-        "format": dataset.header.format,
-        **({"collections": list(dataset.collections)} if dataset.collections else {}),
-        "genes": dataset.header.subset.genes_in_words,
-    }
-
-
 def export_metadata(exported: ParquetExport, uri: str) -> Metadata:
     """Of `parquet`."""
     told = {"dagster/row_count": exported.n_obs, "dagster/uri": uri, **storage_metadata(uri)}
     return told | _fields(exported, "plan_id", "n_obs", "n_files", "n_written", "n_bytes")
 
 
-def _file(
+def file_metadata(
     uri: str, n_rows: int, schema: dg.TableSchema, lineage: dg.TableColumnLineage | None = None, n_bytes: int = 0
 ) -> Metadata:
     """What Dagster itself knows of a file with a table in it, in its own names."""
@@ -277,5 +251,6 @@ def _fields(value: object, *names: str) -> Metadata:
     return {name: getattr(value, name) for name in names}
 
 
-def _filter_of(selection: Selection) -> str:
+def filter_of(selection: Selection) -> str:
+    """The filter over obs as it was understood."""
     return selection.value_filter or "none: every cell"

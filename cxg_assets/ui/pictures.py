@@ -1,24 +1,14 @@
 """Which pictures go to which event. Drawing is an extra: what goes wrong with it never fails a run."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from cxg_assets.ingest.chunks.amplification import decoding
 from cxg_assets.ingest.chunks.report import ChunkReport
-from cxg_assets.ingest.layout import subset_obs_path
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
-from cxg_assets.ingest.storage.feather import count_labels, feather_source
-from cxg_assets.ingest.storage.store import Store
 from cxg_assets.ui import plots
 from cxg_assets.ui.metadata import Metadata, decoding_metadata
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-LABEL_COLUMNS = ("tissue", "cell_type")
-"""Columns of obs whose labels are counted, where the subset has them."""
 
 
 def run_pictures(plan: ChunkPlan, reports: Sequence[ChunkReport], began_at: float) -> Metadata:
@@ -27,20 +17,8 @@ def run_pictures(plan: ChunkPlan, reports: Sequence[ChunkReport], began_at: floa
         return {}
     return {
         "throughput": _picture(plots.throughput(reports, began_at), "Cells a second over time, by worker"),
-        **_of_chunks(plan, reports),
+        **file_pictures(plan, reports),
     }
-
-
-def dataset_pictures(store: Store, plan: ChunkPlan, reports: Sequence[ChunkReport]) -> Metadata:
-    """Figures and pictures of a whole dataset, whichever runs made its chunks."""
-    header = plan.header
-    obs = feather_source(store, subset_obs_path(header.subset.name, header.subset.fingerprint))
-    counts = count_labels(obs, LABEL_COLUMNS)
-    pictures = {
-        f"cells_by_{column}": _picture(plots.cells_by(column, of_column), f"Cells by {column}")
-        for column, of_column in counts.items()
-    }
-    return {**pictures, **_of_chunks(plan, reports)}
 
 
 def drawn(log: dg.DagsterLogManager, draw: Callable[[], Metadata]) -> Metadata:
@@ -52,7 +30,8 @@ def drawn(log: dg.DagsterLogManager, draw: Callable[[], Metadata]) -> Metadata:
         return {}
 
 
-def _of_chunks(plan: ChunkPlan, reports: Sequence[ChunkReport]) -> Metadata:
+def file_pictures(plan: ChunkPlan, reports: Sequence[ChunkReport]) -> Metadata:
+    """Figures and pictures of files, of one run or of a whole dataset, whichever runs made its chunks."""
     sizes = plots.file_sizes([report.n_bytes for report in reports])
     found: Metadata = {"file_sizes": _picture(sizes, "Sizes of the files")}
     made = decoding(plan.chunks, reports)
@@ -62,5 +41,5 @@ def _of_chunks(plan: ChunkPlan, reports: Sequence[ChunkReport]) -> Metadata:
     return found
 
 
-def _picture(figure: "Figure", alt: str) -> dg.MetadataValue:
-    return dg.MetadataValue.md(plots.as_markdown(figure, alt))
+def _picture(picture: plots.Picture, alt: str) -> dg.MetadataValue:
+    return dg.MetadataValue.md(plots.as_markdown(picture, alt))

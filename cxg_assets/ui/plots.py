@@ -2,7 +2,8 @@
 
 The background is transparent, and every colour can be told from the white of the UI's light theme and from the
 near-black of its dark one. Colours are those of Okabe and Ito, which colour-blind people can tell apart. What is drawn
-is bounded (bins, the largest of many), so that a picture of 100,000 chunks is as small as that of one.
+is bounded (bins, the largest of many), so that a picture of 100,000 chunks is as small as that of one. Each has
+its numbers as a table below it.
 
 matplotlib is imported when the first picture is drawn: it takes a second, and only a run's end needs it.
 """
@@ -10,9 +11,10 @@ matplotlib is imported when the first picture is drawn: it takes a second, and o
 import base64
 import contextlib
 import io
+import itertools
 import threading
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -36,19 +38,35 @@ WORKER_COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILION)
 N_BINS = 60
 """Bins of a histogram, and of the chunks of a plan."""
 
-N_LABELS = 15
-"""Bars of labels; the rest is one bar."""
-
-LABEL_LENGTH = 36
-"""Characters of a label that are shown."""
-
 WIDTH, DPI = 8.0, 100
 """Inches, and pixels to the inch."""
 
 
-def as_markdown(figure: "Figure", alt: str) -> str:
-    """A picture as Markdown that carries it, which the UI renders; `alt` is for those who do not see it."""
-    return f"![{alt}](data:image/png;base64,{base64.b64encode(as_png(figure)).decode()})"
+class Picture(NamedTuple):
+    """A picture and its numbers.
+
+    Attributes:
+        figure: The picture.
+        columns: Names of the columns of the table, with units.
+        rows: What is drawn, a row a bar or step.
+    """
+
+    figure: "Figure"
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def as_markdown(picture: Picture, alt: str) -> str:
+    """A picture with its table as Markdown that carries it, which the UI renders.
+
+    Args:
+        picture: The picture.
+        alt: For those who do not see it.
+    """
+    png = base64.b64encode(as_png(picture.figure)).decode()
+    lines = [picture.columns, ["---:"] * len(picture.columns), *picture.rows]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"![{alt}](data:image/png;base64,{png})\n\n{table}"
 
 
 def as_png(figure: "Figure") -> bytes:
@@ -77,7 +95,7 @@ def import_ahead() -> None:
     threading.Thread(target=load, name="matplotlib", daemon=True).start()
 
 
-def throughput(reports: Sequence[ChunkReport], began_at: float) -> "Figure":
+def throughput(reports: Sequence[ChunkReport], began_at: float) -> Picture:
     """Cells a second over the time of a run, by worker.
 
     The cells of a chunk are spread over the time since its worker's chunk before.
@@ -120,10 +138,15 @@ def throughput(reports: Sequence[ChunkReport], began_at: float) -> "Figure":
     axes.set_ylim(bottom=0)
     _counts(axes.yaxis)
     _legend(figure)
-    return figure
+    columns = (f"{axes.get_xlabel()} from", "to", *(f"{label}, cells a second" for label in labels))
+    rows = [
+        (f"{start:,.2f}", f"{stop:,.2f}", *(f"{layer[n]:,.1f}" for layer in drawn))
+        for n, (start, stop) in enumerate(itertools.pairwise(edges / unit))
+    ]
+    return Picture(figure, columns, rows)
 
 
-def file_sizes(n_bytes: Sequence[int]) -> "Figure":
+def file_sizes(n_bytes: Sequence[int]) -> Picture:
     """How large the files are; at least one."""
     sizes = np.array(n_bytes, np.float64)
     unit, name = byte_unit(float(sizes.max()))
@@ -137,38 +160,15 @@ def file_sizes(n_bytes: Sequence[int]) -> "Figure":
     axes.set_ylabel("Files")
     axes.set_ylim(bottom=0)
     _counts(axes.yaxis)
-    return figure
+    rows = [
+        (f"{start:,.3f}", f"{stop:,.3f}", f"{n:,}")
+        for n, (start, stop) in zip(counts, itertools.pairwise(edges), strict=True)
+        if n
+    ]
+    return Picture(figure, (f"File size from ({name})", f"to ({name})", "Files"), rows)
 
 
-def cells_by(column: str, counts: Mapping[str, int]) -> "Figure":
-    """How many cells carry each label of a column of obs, most frequent first; at least one label."""
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    shown = ordered if len(ordered) <= N_LABELS + 1 else ordered[:N_LABELS]
-    labels = [name if len(name) <= LABEL_LENGTH else f"{name[: LABEL_LENGTH - 1]}…" for name, _ in shown]
-    cells = [count for _, count in shown]
-    if len(shown) < len(ordered):
-        labels.append(f"{len(ordered) - len(shown):,} others")
-        cells.append(sum(count for _, count in ordered[len(shown) :]))
-
-    figure, axes = _figure(1.1 + 0.24 * len(labels))
-    bars = axes.barh(range(len(labels)), cells, color=BLUE, height=0.75)
-    if len(shown) < len(ordered):
-        bars[-1].set_color(SKY)
-    # The text of a label is nobody's formula.
-    axes.set_yticks(range(len(labels)), labels, parse_math=False)
-    axes.invert_yaxis()
-    # Room for the figure at the end of the longest bar.
-    axes.set_xlim(0, 1.15 * max(cells))
-    axes.bar_label(bars, [f"{count:,}" for count in cells], padding=4, color=TEXT, fontsize=8)
-    axes.set_title(f"Cells by {column}: {sum(cells):,} cells, {len(ordered):,} label{'s' if len(ordered) > 1 else ''}")
-    axes.set_xlabel("Cells")
-    axes.grid(visible=False, axis="y")
-    axes.tick_params(axis="y", length=0)
-    _counts(axes.xaxis)
-    return figure
-
-
-def decoded_cells(decoding: Decoding) -> "Figure":
+def decoded_cells(decoding: Decoding) -> Picture:
     """Read overhead over the chunks, at least one: expected, and as TileDB counted."""
     n_chunks = len(decoding.n_obs)
     edges = np.unique(np.linspace(0, n_chunks, min(N_BINS, n_chunks) + 1).astype(np.int64))
@@ -189,7 +189,12 @@ def decoded_cells(decoding: Decoding) -> "Figure":
     axes.set_ylim(0, 1.05 * float(max(decoded.max(), expected.max(), 1)))
     _counts(axes.xaxis)
     _legend(figure)
-    return figure
+    rows = [
+        (f"{first + 1:,}", f"{stop:,}", f"{of_tiledb:.2f}", f"{of_the_plan:.2f}")
+        for first, stop, of_tiledb, of_the_plan in zip(edges[:-1], edges[1:], decoded, expected, strict=True)
+    ]
+    columns = ("From chunk", "to chunk", "Cells decoded for each kept", "Expected by the plan")
+    return Picture(figure, columns, rows)
 
 
 def _figure(height: float) -> tuple["Figure", "Axes"]:

@@ -9,6 +9,7 @@ import pytest
 
 from cxg_assets.cli.project import dagster_instance, default_store
 from cxg_assets.names import h5ad_chunks_key
+from cxg_assets.ui.metadata import report_from
 from cxg_assets_tests.cli.command import cxg_assets, files_below
 from cxg_assets_tests.cli.conftest import CHUNK_SIZE, SUBSET, Finished
 from cxg_assets_tests.servers.strict_s3 import BUCKET, Rules, StrictS3, forget_aws, serve_strict_s3
@@ -51,7 +52,7 @@ def made_chunks() -> list[str]:
     with dagster_instance() as instance:
         records = instance.fetch_materializations(h5ad_chunks_key(SUBSET), limit=1_000).records
     events = [record.asset_materialization for record in records if record.asset_materialization is not None]
-    return [str(event.partition) for event in events if event.metadata["worker"].value]
+    return [str(event.partition) for event in events if report_from(event.metadata).worker]
 
 
 def checksums(manifest: Path) -> list[str]:

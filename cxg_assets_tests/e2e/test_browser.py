@@ -37,7 +37,7 @@ query ($key: AssetKeyInput!) {
     assetMaterializations { partition metadataEntries { label
       ... on IntMetadataEntry { intValue }
       ... on FloatMetadataEntry { floatValue }
-      ... on TextMetadataEntry { text } } }
+      ... on PathMetadataEntry { path } } }
   } }
 }"""
 
@@ -221,7 +221,7 @@ def test_every_partition_that_a_backfill_made_has_its_figures_on_it(backfill_id:
     assert sorted(event["partition"] for event in events) == ["00000", "00001", "00002"]
     for event in events:
         values = {entry["label"]: entry for entry in event["metadataEntries"]}
-        file = Path(values["uri"]["text"].removeprefix("file://"))
+        file = Path(values["uri"]["path"].removeprefix("file://"))
         assert values["n_bytes"]["intValue"] == file.stat().st_size
         assert values["n_obs"]["intValue"] == anndata.read_h5ad(file).n_obs
         assert values["cells_per_second"]["floatValue"] > 0

@@ -89,7 +89,7 @@ def _crossings(outline: np.ndarray, x: float) -> list[float]:
 def test_the_cells_under_the_throughput_are_those_of_each_worker() -> None:
     reports = stored("a:1", 10, 20, 30) + stored("b:2", 60)
 
-    figure = plots.throughput(reports, BEGAN_AT)
+    figure = plots.throughput(reports, BEGAN_AT).figure
 
     layers = heights(figure)
     assert layers.sum(axis=1) == pytest.approx([300, 100])  # a bin is a second
@@ -104,7 +104,7 @@ def test_the_cells_under_the_throughput_are_those_of_each_worker() -> None:
 def test_of_many_workers_the_largest_are_drawn_and_the_others_together() -> None:
     reports = [r for n in range(40) for r in stored(f"node:{n}", *range(1, 41 - n))]
 
-    figure = plots.throughput(reports, BEGAN_AT)
+    figure = plots.throughput(reports, BEGAN_AT).figure
 
     assert heights(figure).shape[0] == 6
     assert heights(figure).sum() * 40 / plots.N_BINS == pytest.approx(100 * len(reports))
@@ -115,19 +115,19 @@ def test_of_many_workers_the_largest_are_drawn_and_the_others_together() -> None
 
 
 def test_a_worker_whose_clock_is_behind_is_drawn_from_the_beginning() -> None:
-    figure = plots.throughput(stored("a:1", -5, 60), BEGAN_AT)
+    figure = plots.throughput(stored("a:1", -5, 60), BEGAN_AT).figure
     assert heights(figure).sum() == pytest.approx(100)
 
 
 @pytest.mark.parametrize(("seconds", "unit"), [(100, "seconds"), (600, "minutes"), (9_000, "hours")])
 def test_the_time_has_the_unit_that_fits(seconds: float, unit: str) -> None:
-    assert f"Time ({unit})" in texts(plots.throughput(stored("a:1", seconds), BEGAN_AT))
+    assert f"Time ({unit})" in texts(plots.throughput(stored("a:1", seconds), BEGAN_AT).figure)
 
 
 def test_file_sizes_are_counted_as_numpy_counts_them() -> None:
     sizes = [int(size) for size in np.random.default_rng(1).normal(5e6, 4e5, size=500)]
 
-    figure = plots.file_sizes(sizes)
+    figure = plots.file_sizes(sizes).figure
 
     counts, edges = np.histogram(np.array(sizes) / 1e6, bins=plots.N_BINS)
     drawn = shapes(figure)[0].get_data()
@@ -135,26 +135,6 @@ def test_file_sizes_are_counted_as_numpy_counts_them() -> None:
     assert drawn.edges == pytest.approx(edges)
     assert f"File sizes: 500 files, {np.mean(sizes) / 1e6:.1f} MB on average" in texts(figure)
     assert {"File size (MB)", "Files"} <= set(texts(figure))
-
-
-def test_the_most_frequent_labels_are_drawn_and_the_others_together() -> None:
-    counts = {f"type {n}": 1_000 - n for n in range(40)}
-
-    figure = plots.cells_by("cell_type", counts)
-
-    widths = [bar.get_width() for bar in shapes(figure)]
-    assert widths == [*(1_000 - n for n in range(15)), sum(1_000 - n for n in range(15, 40))]
-    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert labels == [*(f"type {n}" for n in range(15)), "25 others"]
-    assert f"Cells by cell_type: {sum(counts.values()):,} cells, 40 labels" in texts(figure)
-
-
-def test_a_label_is_text_whatever_is_in_it() -> None:
-    figure = plots.cells_by("cell_type", {"CD8 $\\frac$ T": 2, "a name " * 20: 1})
-
-    plots.as_png(figure)
-    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert labels == ["CD8 $\\frac$ T", ("a name " * 20)[:35] + "…"]
 
 
 def test_expected_and_decoded_cells_are_drawn_for_each_cell_wanted() -> None:
@@ -166,7 +146,7 @@ def test_expected_and_decoded_cells_are_drawn_for_each_cell_wanted() -> None:
         nnz_decoded=np.array([3_000, 1_000, 500]),
     )
 
-    figure = plots.decoded_cells(decoded)
+    figure = plots.decoded_cells(decoded).figure
 
     of_tiledb, of_the_plan = (patch.get_data().values.tolist() for patch in shapes(figure))
     assert of_tiledb == [3.0, 1.0, 1.0]
@@ -174,13 +154,47 @@ def test_expected_and_decoded_cells_are_drawn_for_each_cell_wanted() -> None:
     assert {"decoded: 1.80 on average", "expected by the plan: 1.60"} <= set(texts(figure))
 
 
-def every_picture(reports: Sequence[ChunkReport], n_labels: int) -> dict[str, bytes]:
+def every_picture(reports: Sequence[ChunkReport]) -> dict[str, plots.Picture]:
     return {
-        "throughput": plots.as_png(plots.throughput(reports, BEGAN_AT)),
-        "file_sizes": plots.as_png(plots.file_sizes([report.n_bytes for report in reports])),
-        "cells_by": plots.as_png(plots.cells_by("cell_type", {f"type {n}": n + 1 for n in range(n_labels)})),
-        "decoded": plots.as_png(plots.decoded_cells(many_decoded(len(reports)))),
+        "throughput": plots.throughput(reports, BEGAN_AT),
+        "file_sizes": plots.file_sizes([report.n_bytes for report in reports]),
+        "decoded": plots.decoded_cells(many_decoded(len(reports))),
     }
+
+
+def numbers(picture: plots.Picture) -> np.ndarray:
+    """The table of a picture, (n_rows, n_columns) float64."""
+    return np.array([[float(value.replace(",", "")) for value in row] for row in picture.rows])
+
+
+def test_the_table_of_a_picture_has_the_numbers_that_are_drawn() -> None:
+    reports = [replace(report, n_bytes=4_000_000 + n) for n, report in enumerate(stored("a:1", *range(1, 61)))]
+    pictures = every_picture([*reports, *stored("b:2", 7, 60)])
+
+    by_time = numbers(pictures["throughput"])
+    np.testing.assert_allclose(by_time[:, 2:].T, heights(pictures["throughput"].figure), atol=0.06)
+    assert pictures["throughput"].columns == (
+        "Time (seconds) from", "to", "a:1, cells a second", "b:2, cells a second",
+    )  # fmt: skip
+    [files] = shapes(pictures["file_sizes"].figure)
+    assert numbers(pictures["file_sizes"])[:, 2].tolist() == [n for n in files.get_data().values if n]
+    decoded, expected = (patch.get_data() for patch in shapes(pictures["decoded"].figure))
+    np.testing.assert_allclose(numbers(pictures["decoded"])[:, 2:].T, [decoded.values, expected.values], atol=0.01)
+    assert numbers(pictures["decoded"])[:, 1].tolist() == decoded.edges[1:].tolist()
+
+
+def test_every_axis_says_what_it_counts_and_every_colour_is_of_the_palette() -> None:
+    from matplotlib.colors import to_hex
+
+    for picture in every_picture(stored("a:1", 3, 4) + stored("b:2", 5)).values():
+        [axes] = picture.figure.axes
+        assert axes.get_title()
+        assert axes.get_xlabel()
+        assert axes.get_ylabel()
+        used = {to_hex(patch.get_facecolor() if patch.get_fill() else patch.get_edgecolor()) for patch in axes.patches}
+        used |= {to_hex(colour) for layer in axes.collections for colour in layer.get_facecolor()}
+        assert used
+        assert used <= set(plots.WORKER_COLOURS)
 
 
 def n_like(seen: np.ndarray, colour: str) -> int:
@@ -190,10 +204,11 @@ def n_like(seen: np.ndarray, colour: str) -> int:
 
 
 def test_pictures_of_one_chunk_and_of_a_hundred_thousand_are_small_and_show_something() -> None:
-    few, many = every_picture(stored("a:1", 3), 1), every_picture(many_reports(64), 900)
+    few, many = every_picture(stored("a:1", 3)), every_picture(many_reports(64))
 
     for name in few:
-        for png in (few[name], many[name]):
+        for picture in (few[name], many[name]):
+            png = plots.as_png(picture.figure)
             assert len(png) < 40_000
             seen = pixels(png)
             assert seen.shape[1] == plots.WIDTH * plots.DPI
@@ -217,7 +232,7 @@ def _luminance(rgb: Sequence[int]) -> float:
 
 
 def test_nothing_is_painted_behind_a_picture() -> None:
-    seen = pixels(plots.as_png(plots.file_sizes([1, 2, 3])))
+    seen = pixels(plots.as_png(plots.file_sizes([1, 2, 3]).figure))
     assert (seen[[0, 0, -1, -1], [0, -1, 0, -1], 3] == 0).all()
 
 
@@ -225,13 +240,16 @@ def test_markdown_carries_the_picture_and_says_what_it_shows() -> None:
     text = plots.as_markdown(plots.file_sizes([1, 2, 3]), "Sizes")
 
     assert text.startswith("![Sizes](data:image/png;base64,")
-    data = base64.b64decode(text.removeprefix("![Sizes](data:image/png;base64,").removesuffix(")"), validate=True)
+    image, _, table = text.partition("\n\n")
+    data = base64.b64decode(image.removeprefix("![Sizes](data:image/png;base64,").removesuffix(")"), validate=True)
     assert pixels(data).shape[1] == 800
+    assert table.splitlines()[0] == "| File size from (bytes) | to (bytes) | Files |"
+    assert len(table.splitlines()) == 2 + 3
 
 
 def test_drawing_leaves_no_figure_behind_and_does_not_load_pyplot() -> None:
     program = (
         "import sys; from cxg_assets.ui import plots; assert 'matplotlib' not in sys.modules; "
-        "plots.as_png(plots.file_sizes([1, 2])); assert 'matplotlib.pyplot' not in sys.modules"
+        "plots.as_png(plots.file_sizes([1, 2]).figure); assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,8 +1,11 @@
 """What a worker says of each chunk: a report when it is stored, a failure when it cannot be made."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
+
+N_CELL_TYPES = 15
+"""Cell types that a report counts: a Census has 800, and 10,000 chunks are recorded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,8 @@ class ChunkReport:
         stored_at: When it had been stored, by the worker's clock, in seconds since 1970; of a chunk that was read back
             from its file, by the store's. 0 when it is not known.
         split: Part of the split that its cells belong to; None without a split.
+        cell_types: Cells of its most frequent cell types, at most `N_CELL_TYPES`; empty where obs does not tell, or
+            only the file is known.
     """
 
     chunk: str
@@ -56,6 +61,7 @@ class ChunkReport:
     nnz_decoded: int = 0
     stored_at: float = 0.0
     split: str | None = None
+    cell_types: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,19 +7,21 @@ import contextlib
 import os
 import socket
 import time
-from collections import deque
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from cxg_assets.ingest.census.tiles import cell_nnz
 from cxg_assets.ingest.chunks.encoder import ChunkEncoder
 from cxg_assets.ingest.chunks.first_pass import make_piece
 from cxg_assets.ingest.chunks.h5ad_template import Template
 from cxg_assets.ingest.chunks.job import N_UPLOADS, IngestJob, Opened, open_job
-from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport, PieceReport, Result
+from cxg_assets.ingest.chunks.report import N_CELL_TYPES, ChunkFailure, ChunkReport, PieceReport, Result
 from cxg_assets.ingest.chunks.row_feed import RowFeed
 from cxg_assets.ingest.chunks.stored_chunk import read_report, report_on
 from cxg_assets.ingest.errors import CxgError, Unreachable
@@ -32,6 +34,9 @@ from cxg_assets.ingest.x.csr import warm_up
 
 if TYPE_CHECKING:
     from cxg_assets.ingest.chunks.zarr.encoder import ZarrEncoder
+
+CELL_TYPE = "cell_type"
+"""Column of obs whose labels are counted."""
 
 
 def import_ahead() -> None:
@@ -103,9 +108,7 @@ class Worker:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, it is this piece's result
             return self._failure(piece.key, attempt, error)
-        return PieceReport(
-            chunk=piece.key, n_obs=piece.n_obs, retries=n_retries, worker=self._name, attempt=attempt
-        )
+        return PieceReport(chunk=piece.key, n_obs=piece.n_obs, retries=n_retries, worker=self._name, attempt=attempt)
 
     def _run_pass(self, chunks: Sequence[Chunk], attempt: int) -> Iterator[ChunkReport | ChunkFailure]:
         """One pass over the Census, up to the first chunk that cannot be read or encoded.
@@ -162,7 +165,8 @@ class Worker:
                         encoder.append(piece)
                         encode_seconds += time.perf_counter() - began
                     began = time.perf_counter()
-                    last = encoder.finish(obs.slice(start, chunk.n_obs), chunk.key, chunk.fingerprint, chunk.split)
+                    of_chunk = obs.slice(start, chunk.n_obs)
+                    last = encoder.finish(of_chunk, chunk.key, chunk.fingerprint, chunk.split)
                     encode_seconds += time.perf_counter() - began
                 start += chunk.n_obs
                 yield _Encoded(
@@ -173,6 +177,7 @@ class Worker:
                     encode_seconds=encode_seconds,
                     read_retries=rows.read_retries - retries_before,
                     nnz_decoded=round(rows.nnz_decoded - decoded_before),
+                    cell_types=_cell_types(of_chunk),
                 )
 
     def _begin(self, chunk: Chunk) -> "tuple[ChunkEncoder | ZarrEncoder, Place]":
@@ -186,9 +191,7 @@ class Worker:
 
         assert opened.objects is not None  # such a template comes with its threads
         marker = job.header.chunk_format.marker
-        folder = FolderPlace(
-            opened.store, path, marker, chunk.fingerprint, replace=job.replace, threads=opened.objects
-        )
+        folder = FolderPlace(opened.store, path, marker, chunk.fingerprint, replace=job.replace, threads=opened.objects)
         return ZarrEncoder(opened.template, folder.add), folder
 
     def _store_chunk(self, chunk: Chunk, attempt: int, encoded: "_Encoded") -> ChunkReport | ChunkFailure:
@@ -219,6 +222,7 @@ class Worker:
             read_retries=encoded.read_retries,
             upload_retries=stored.retries,
             nnz_decoded=encoded.nnz_decoded,
+            cell_types=encoded.cell_types,
             stored_at=stored_at,
         )
         if found is not None:
@@ -250,6 +254,15 @@ class _Encoded:
     encode_seconds: float
     read_retries: int
     nnz_decoded: int
+    cell_types: Mapping[str, int]
+
+
+def _cell_types(obs: pa.Table) -> dict[str, int]:
+    """The most frequent cell types of a chunk, most cells first; none where obs does not tell."""
+    if CELL_TYPE not in obs.column_names:
+        return {}
+    counts = Counter({str(item["values"]): item["counts"] for item in obs[CELL_TYPE].value_counts().to_pylist()})
+    return dict(counts.most_common(N_CELL_TYPES))
 
 
 @contextlib.contextmanager

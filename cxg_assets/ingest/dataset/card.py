@@ -3,6 +3,7 @@
 import io
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
@@ -32,7 +33,7 @@ _CARD = """\
 
 `manifest.parquet` lists the files with their cells, sizes and SHA-256 checksums. `citations.csv` lists the source
 datasets: cite them, and the Census (https://doi.org/10.1101/2023.10.30.563174).{measured}
-
+{changes}
 ## Load it
 
 ```python
@@ -94,9 +95,15 @@ def dataset_card(header: PlanHeader, dataset: Dataset) -> bytes:
         n_chunks=dataset.n_chunks,
         nnz=dataset.nnz,
         n_bytes=size(dataset.n_bytes),
+        changes=_changes(dataset),
         measured=_MEASURED if dataset.measured_sha256 else "",
     )
     return text.encode()
+
+
+def _changes(dataset: Dataset) -> str:
+    """What changed since the dataset before; empty for the first."""
+    return "\n".join(["", "## Changes", "", *(f"- {line}" for line in dataset.changes), ""]) if dataset.changes else ""
 
 
 def _elsewhere(dataset: Dataset) -> str:
@@ -122,6 +129,11 @@ def _choices(header: PlanHeader) -> Iterator[tuple[str, str]]:
         yield "Split", f"{subset.selection.split.in_words}: {parts} cells; column `split` of the manifest"
     if header.pool_obs is not None:
         yield "Order", header.order_in_words
+
+
+def read_citations(data: bytes) -> list[dict[str, Any]]:
+    """The rows of a citations.csv, with `COLUMNS` and `n_obs`."""
+    return pyarrow.csv.read_csv(io.BytesIO(data)).to_pylist()
 
 
 def citations_csv(obs: FeatherSource, datasets: pa.Table) -> bytes:

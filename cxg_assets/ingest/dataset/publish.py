@@ -1,12 +1,15 @@
 """Publishes a dataset: the files about the whole, and last the pointer to it."""
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.dataset.card import COLUMNS, citations_csv, dataset_card
+from cxg_assets.ingest.dataset.changes import changes
 from cxg_assets.ingest.dataset.manifest import (
     IncompleteDataset,
     make_manifest,
@@ -27,7 +30,7 @@ from cxg_assets.ingest.layout import (
     subset_var_path,
 )
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, PlanHeader
-from cxg_assets.ingest.plan.published import MAX_LABELS, Dataset, remedy
+from cxg_assets.ingest.plan.published import MAX_LABELS, Dataset, read_dataset, remedy
 from cxg_assets.ingest.plan.stored import collection_paths, stored_sizes
 from cxg_assets.ingest.records import encode
 from cxg_assets.ingest.selection.categories import categories_of
@@ -86,6 +89,7 @@ def publish(
         n_labels_left_out={name: len(values) for name, values in categories.items() if len(values) > MAX_LABELS},
         collections={path: checksum(data) for path, data in collections.items()},
     )
+    dataset = replace(dataset, changes=changes(_published_before(store, header.subset.name), dataset))
     for path, data in collections.items():
         store.put(path, data)
     store.put(dataset.manifest_path, manifest_bytes(manifest))
@@ -95,6 +99,13 @@ def publish(
     store.put(card_path(header.subset.name, header.plan_id), dataset_card(header, dataset))
     store.put(dataset_path(header.subset.name), encode(dataset))
     return dataset
+
+
+def _published_before(store: Store, subset_name: str) -> Dataset | None:
+    """What is published until now; None for nothing, or what this version cannot read, which is about to go."""
+    with contextlib.suppress(FileNotFoundError, CxgError):
+        return read_dataset(store, subset_name)
+    return None
 
 
 def _collection(store: Store, plan: ChunkPlan, part: str | None) -> bytes:

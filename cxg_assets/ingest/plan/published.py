@@ -35,6 +35,7 @@ class Dataset:
         n_labels_left_out: How many values the columns have that are left out.
         collections: Of zarr chunks, the groups that annbatch opens, one for each part of a split: SHA-256 (hex) of what
             makes them groups (`<part>.zarr/zarr.json`), by its path relative to the destination. Empty for h5ad.
+        changes: What changed from the dataset of the subset that was published before, a line each, for a person.
     """
 
     header: PlanHeader
@@ -47,6 +48,7 @@ class Dataset:
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     n_labels_left_out: Mapping[str, int] = field(default_factory=dict)
     collections: Mapping[str, str] = field(default_factory=dict)
+    changes: tuple[str, ...] = ()
 
     @property
     def labels_in_words(self) -> str:
