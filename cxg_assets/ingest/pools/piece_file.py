@@ -60,9 +60,9 @@ def piece_image(
         section = image[offsets[number] : offsets[number + 1]]
         columns = [column[start:stop].view(np.uint8) for column in (joinids, lengths, n_octets)]
         section[8 * _HEAD : heads[number]] = np.concatenate(columns)
-        crc = zlib.crc32(section[8 * _HEAD :])
+        crc = zlib.crc32(section[8 * _HEAD :].data)
         section[: 8 * _HEAD] = np.array([stop - start, blocks[0].width, crc], "<i8").view(np.uint8)
-    return memoryview(image)
+    return image.data
 
 
 def read_section(data: memoryview, path: str) -> Section:
