@@ -196,11 +196,11 @@ class Store:
 
         return self._do("read", path, get)[0]
 
-    def get_ranges(self, path: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        """Reads several parts of an object side by side, each from its first byte to before its last."""
+    def get_ranges(self, path: str, ranges: Sequence[tuple[int, int]]) -> list[memoryview]:
+        """Reads several parts of an object side by side, each from its first byte to before its last, as they came."""
         starts, ends = [start for start, _ in ranges], [stop for _, stop in ranges]
         found = self._do("read", path, lambda: self._open().get_ranges(path, starts=starts, ends=ends))[0]
-        return [part.to_bytes() for part in found]
+        return [memoryview(part) for part in found]
 
     def exists(self, path: str) -> bool:
         """Whether there is such an object. Only the store's own "not found" means no."""

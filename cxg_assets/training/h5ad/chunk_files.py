@@ -38,13 +38,13 @@ class _Fetched:
     """Parts of a file: the first byte of each, and its bytes."""
 
     starts: list[int]
-    parts: list[bytes]
+    parts: list[memoryview]
 
     def block(self, start: int, n_bytes: int) -> memoryview:
         """A block that lies in one of them."""
         for first, part in zip(self.starts, self.parts, strict=True):
             if first <= start and start + n_bytes <= first + len(part):
-                return memoryview(part)[start - first : start - first + n_bytes]
+                return part[start - first : start - first + n_bytes]
         raise DamagedBlock("the file ends before it")
 
 
@@ -120,7 +120,7 @@ class ChunkFiles:
             source, places = self._bytes(rows.index.chunk), rows.index.places
             ranges = sorted(_stored(blocks, number) for blocks, number in _wanted(places, rows))
             ranges = _worth_joining(ranges)
-            parts = source.read_ranges(ranges) if len(ranges) > 1 else [source.read(*part) for part in ranges]
+            parts = source.read_ranges(ranges)
             return _Fetched([start for start, _ in ranges], parts)
 
     def decode(self, rows: Rows, fetched: _Fetched, indices: np.ndarray, data: np.ndarray) -> None:

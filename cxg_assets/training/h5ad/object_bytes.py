@@ -96,11 +96,12 @@ class ObjectBytes:
         data, _ = _open_store(self.locator, os.getpid()).get_range(self.path, start, stop)
         return bytes(data)
 
-    def read_ranges(self, ranges: Sequence[Range]) -> list[bytes]:
-        """Several such parts, in S3 side by side where this process was not forked."""
-        if self.locator.folder is not None or _forked:
-            return [self.read(start, stop) for start, stop in ranges]
-        return _open_store(self.locator, os.getpid()).get_ranges(self.path, ranges)
+    def read_ranges(self, ranges: Sequence[Range]) -> list[memoryview]:
+        """Several such parts as they came, in S3 side by side where this process was not forked."""
+        if self.locator.folder is not None or _forked or not ranges:
+            return [memoryview(self.read(start, stop)) for start, stop in ranges]
+        store = _open_store(self.locator, os.getpid())
+        return [store.get_range(self.path, *ranges[0])[0]] if len(ranges) == 1 else store.get_ranges(self.path, ranges)
 
     def _read_forked(self, start: int, stop: int) -> bytes:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -150,7 +151,7 @@ class KeptBytes:
         """Reads ranges side by side, those that are not kept."""
         missing = [(start, stop) for start, stop in ranges if self._kept(start, stop) is None]
         found = self.source.read_ranges(missing) if missing else []
-        self._parts += [(start, data) for (start, _), data in zip(missing, found, strict=True)]
+        self._parts += [(start, bytes(data)) for (start, _), data in zip(missing, found, strict=True)]
 
     def read(self, start: int, n_bytes: int) -> bytes:
         """Bytes from a place on; fewer where the object ends."""

@@ -153,8 +153,7 @@ class ChunkFolders:
                 else:
                     ranges.append((place, place + n_bytes))
             source = self._object(chunk, f"X/{name}/c/{shard}")
-            parts = source.read_ranges(ranges) if len(ranges) > 1 else [source.read(*part) for part in ranges]
-            found = [(start, stop, memoryview(part)) for (start, stop), part in zip(ranges, parts, strict=True)]
+            found = [(*part, octets) for part, octets in zip(ranges, source.read_ranges(ranges), strict=True)]
             for number, (place, n_bytes) in zip(here, array.places[here].tolist(), strict=True):
                 [(start, part)] = [(start, part) for start, stop, part in found if start <= place < stop]
                 blocks[number] = part[place - start : place - start + n_bytes]
