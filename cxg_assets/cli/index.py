@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from pydantic_core import to_json
 
-from cxg_assets.cli.project import default_store, load_subset
+from cxg_assets.cli.project import default_store, load_subset, look_up_release
 from cxg_assets.cli.terminal.teller import Count, Teller
 from cxg_assets.cli.terminal.telling import telling
 from cxg_assets.cli.warn import warn
@@ -43,8 +43,8 @@ def write_index(
         raise BadInput(f"output: {output.parent} is not a folder; create it first")
     lists = read_lists(value_filter, Path)
     census = CensusResource(uri=census_uri, version=census_version)
-    with telling("index", "the release of the Census is looked up") as teller:
-        release = census.release()
+    with telling("index") as teller:
+        release = look_up_release(census, teller)
         # Before the index is made, which takes minutes for a whole release and stays in the store.
         with census.locator(release).open() as opened:
             parse_obs_filter(value_filter, names or (), opened.obs(organism).schema, lists=lists, attribute="columns")
@@ -84,8 +84,8 @@ def count(spec: SubsetSpec, census: CensusResource, *, workers: int | None = Non
     Raises:
         BadInput: The subset does not fit this Census; nothing was written.
     """
-    with telling(spec.name, "the release of the Census is looked up") as teller:
-        release, store = census.release(), default_store().locator().open()
+    with telling(spec.name) as teller:
+        release, store = look_up_release(census, teller), default_store().locator().open()
         locator = census.locator(release)
         check_subset(spec, locator)
         index = _make_index(locator, release, spec.organism, store, teller)

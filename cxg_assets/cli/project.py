@@ -3,16 +3,22 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from dagster import DagsterInstance
 from dagster_aws.s3 import S3Resource
 
 from cxg_assets import settings
+from cxg_assets.cli.terminal.teller import Teller
 from cxg_assets.components.defs_folder import defs_folder, subset_folders
 from cxg_assets.components.subset_tree import load_component
+from cxg_assets.demo import build_census, build_once
+from cxg_assets.ingest.census.cpu import require_cpu
+from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.instance.opening import open_instance
+from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
 
 
@@ -69,6 +75,22 @@ def default_store(given: str | None = None) -> StoreResource:
         given: The command's `--destination`, which messages repeat in the commands that they name.
     """
     return StoreResource(s3=S3Resource(), given=given or "")
+
+
+def look_up_release(census: CensusResource, teller: Teller) -> Release:
+    """The release of a Census; builds the demo census first, where that is asked for and not there.
+
+    Raises:
+        BadInput: There is no such release, or no Census at its URI.
+        CxgError: It cannot be looked up or read.
+    """
+    path = settings.demo_census_path()
+    if census.is_demo and not path.exists():
+        require_cpu()
+        with teller.count("the demo census, once", None, "cells") as count:
+            build_once(path, partial(build_census, on_progress=count.to))
+    teller.step("the release of the Census is looked up")
+    return census.release()
 
 
 @contextlib.contextmanager

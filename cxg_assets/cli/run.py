@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 from dagster import DagsterInstance
 
-from cxg_assets.cli.project import dagster_instance, existing_instance
+from cxg_assets.cli.project import dagster_instance, existing_instance, look_up_release
 from cxg_assets.cli.terminal.teller import Count, Teller
 from cxg_assets.cli.terminal.telling import telling
 from cxg_assets.cli.warn import warnings_told
@@ -119,8 +119,7 @@ def run_ingest(
             probe(locator)
         default, opened = (locator.open() for locator in locators)
         with nullcontext(lambda: None) if is_published(spec, opened) else started_ahead(pool) as no_more_chunks:
-            teller.step("the release of the Census is looked up")
-            release = as_indexed(census.release(), spec.organism, default)
+            release = as_indexed(look_up_release(census, teller), spec.organism, default)
             census = census.pinned(release)
             with existing_instance() as known:
                 refuse_mixed_builds(release, spec, known, opened)

@@ -46,7 +46,7 @@ def show_status(subset: str | None, destination: str | None, links: bool, hours:
     click.echo(f"home: {settings.home()}, {settings.how_home_was_found()}")
     with existing_instance() as instance:
         looked_at = [_look(declared, destination, instance) for declared in subsets]
-        if subset is None:
+        if len(looked_at) > 1:
             _show_all(looked_at)
         for one in looked_at:
             click.echo("\n".join(_describe(one, instance)))

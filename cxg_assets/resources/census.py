@@ -77,6 +77,11 @@ class CensusResource(dg.ConfigurableResource):
         return _PinnedCensus(**fields, known=encode(release).decode())
 
     @property
+    def is_demo(self) -> bool:
+        """Whether nothing else is asked for than the demo census."""
+        return not self.asked_version and not self._asked_uri
+
+    @property
     def _asked_uri(self) -> str:
         if not self.uri or "://" in self.uri:
             return self.uri or ("" if self.version else settings.census_uri())

@@ -1,6 +1,7 @@
 """`cxg-assets ingest`: from a Census to a published dataset, what it says of it, and what its options override."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -86,8 +87,11 @@ def test_the_closing_lines_tell_people_the_same(finished: Finished) -> None:
     assert f"published: {summary['dataset_uri']}" in said
 
 
-def test_the_bar_ends_at_all_cells(finished: Finished) -> None:
-    assert f"{SUBSET}: 100%" in finished.outcome.stderr
+def test_in_a_pipe_progress_is_the_lines_of_the_runs_log(finished: Finished) -> None:
+    first, *others = finished.outcome.stderr.splitlines()
+    n_files, line = finished.summary["n_files"], rf"{SUBSET}: \d of %d chunks, [\d,]+ cells/s, [\d.]+ s left"
+    assert [text for text in (first, *others) if not re.fullmatch(line % n_files, text)] == []
+    assert first.startswith(f"{SUBSET}: 1 of ")
 
 
 def test_a_second_run_makes_nothing_and_says_so(finished: Finished, finished_home: Path, tmp_path: Path) -> None:
