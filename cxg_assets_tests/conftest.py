@@ -49,7 +49,13 @@ from cxg_assets_tests.platforms import OUR_STORAGE, Platform, Stages
 from cxg_assets_tests.scheduling import STACK, STACK_FIXTURES, TogetherScheduling, put_long_ones_first
 from cxg_assets_tests.servers.public_census import PublicCensus, serve_public_census
 from cxg_assets_tests.servers.strict_s3 import Rules, StrictS3, forget_aws, serve_strict_s3
-from cxg_assets_tests.spared import drawing, spare_drawing, spare_scripts_and_disk
+from cxg_assets_tests.spared import (
+    drawing,
+    spare_collecting,
+    spare_compiling,
+    spare_drawing,
+    spare_scripts_and_disk,
+)
 
 N_OBS = 2_600
 """Human cells of the demo census: two rows of X tiles and two fragments, which meet inside the first row of tiles."""
@@ -65,6 +71,16 @@ WELL_MEASURED = GeneSelection(value_filter="n_measured_obs >= 10 and nnz >= 10")
 
 S3_SETTINGS = S3Settings(access_key_id="test", secret_access_key="test-secret", region="us-east-1")
 """moto takes any keys."""
+
+
+def pytest_configure() -> None:
+    """Before xdist starts its processes, and tests are compiled."""
+    spare_compiling()
+
+
+def pytest_collection_finish() -> None:
+    """All modules of tests are imported."""
+    spare_collecting()
 
 
 @pytest.hookimpl(tryfirst=True)

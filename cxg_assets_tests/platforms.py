@@ -32,7 +32,10 @@ from cxg_assets.resources.store import StoreResource
 from cxg_assets_tests.spared import drawing
 
 OUR_STORAGE = {
-    "event_log_storage": {"module": "cxg_assets.instance.event_log", "class": "ReusingSqliteEventLogStorage"}
+    "event_log_storage": {"module": "cxg_assets.instance.event_log", "class": "ReusingSqliteEventLogStorage"},
+    "run_storage": {"module": "cxg_assets.instance.storages", "class": "OnceMadeRunStorage"},
+    "schedule_storage": {"module": "cxg_assets.instance.storages", "class": "OnceMadeScheduleStorage"},
+    "telemetry": {"enabled": False},
 }
 """What the `dagster.yaml` says that the command writes."""
 

@@ -1,15 +1,21 @@
 """What every run and every instance costs and hardly a test is about: pictures, alembic's scripts, waits for a disk.
 
-Pictures are blank and of the right size: of a whole ingest that is 1.5 s of CPU time. They are drawn where the fixture
-`pictures` asks for it, in the `stages` that tests of figures look at, and by commands in processes of their own.
-Scripts that migrate a database are read once, and not for each of the three of an instance and for that of each run.
+Pictures are blank, and matplotlib is not imported for them. They are drawn where the fixture `pictures` asks for it, in
+the `stages` that tests of figures look at, and by commands in processes of their own. Scripts that migrate a database
+are read once, and not for each of the three of an instance and for that of each run.
+
+What Python would do again and again: compile the project in each of the programs that tests start, where
+PYTHONDONTWRITEBYTECODE is set, and look for garbage among all that was imported.
 """
 
+import gc
 import io
+import os
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from alembic.config import Config
@@ -20,17 +26,38 @@ from sqlalchemy.engine import Engine
 
 from cxg_assets.ui import plots
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+_DRAW: dict[str, Callable[..., Any]] = {
+    name: getattr(plots, name)
+    for name in ("as_png", "import_ahead", "throughput", "file_sizes", "decoded_cells", "cells_by")
+}
+"""What draws, or does so for the pictures of an ingest."""
 
-_draw: Callable[["Figure"], bytes] = plots.as_png
+GARBAGE_AFTER = 10_000
+"""New containers after which Python looks for garbage; by default it does after 700."""
+
+
+def spare_compiling() -> None:
+    """Lets this process, and those that it starts, keep what they compile."""
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def spare_collecting() -> None:
+    """What is there by now is no garbage, and is not looked through for it any more."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_AFTER, *gc.get_threshold()[1:])
 
 
 @contextmanager
 def spare_drawing() -> Iterator[None]:
     """Pictures are blank inside the block."""
+    png = io.BytesIO()
+    Image.new("P", (1, 1)).save(png, format="png")
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(plots, "as_png", _blank)
+        for name in _DRAW:
+            monkeypatch.setattr(plots, name, lambda *_: None)
+        monkeypatch.setattr(plots, "as_png", lambda _: png.getvalue())
         yield
 
 
@@ -38,7 +65,8 @@ def spare_drawing() -> Iterator[None]:
 def drawing() -> Iterator[None]:
     """Pictures are drawn inside the block, whatever is around it."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(plots, "as_png", _draw)
+        for name, draw in _DRAW.items():
+            monkeypatch.setattr(plots, name, draw)
         yield
 
 
@@ -67,10 +95,3 @@ def spare_scripts_and_disk() -> Iterator[None]:
 def _without_waits(connection: Any, _: object) -> None:
     if isinstance(connection, sqlite3.Connection):
         connection.execute("PRAGMA synchronous=OFF")
-
-
-def _blank(figure: "Figure") -> bytes:
-    width, height = figure.get_size_inches() * figure.dpi
-    png = io.BytesIO()
-    Image.new("P", (round(width), round(height))).save(png, format="png")
-    return png.getvalue()

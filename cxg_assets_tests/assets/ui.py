@@ -24,10 +24,13 @@ query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNo
   partitionKeyConnection(limit: 1000, ascending: true) { results }
 } } }"""
 
-_STALE = """
-query ($key: AssetKeyInput!, $partition: String) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
-  staleStatus(partition: $partition)
-  staleCauses(partition: $partition) { key { path } category reason dependency { path } } } } }"""
+_STALE = """asset%(n)d: assetNodeOrError(assetKey: $key%(n)d) { ... on AssetNode {
+  staleStatus(partition: $partition%(n)d)
+  staleCauses(partition: $partition%(n)d) { key { path } category reason dependency { path } } } }"""
+"""Of the n-th asset of a question."""
+
+Asked = tuple[dg.AssetKey, str | None]
+"""An asset, and of one with partitions which."""
 
 _LATEST = """
 query ($key: AssetKeyInput!, $partitions: [String!]) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
@@ -35,14 +38,28 @@ query ($key: AssetKeyInput!, $partitions: [String!]) { assetNodeOrError(assetKey
 
 
 def _asked(platform: Platform, query: str, key: dg.AssetKey, **variables: Any) -> dict[str, Any]:
+    return _answer(platform, query, {"key": {"path": key.path}, **variables})["assetNodeOrError"]
+
+
+def _staleness(platform: Platform, assets: Sequence[Asked]) -> list[dict[str, Any]]:
+    """What is shown of some assets, asked at once: each question loads the code location and the records anew."""
+    declared = ", ".join(f"$key{n}: AssetKeyInput!, $partition{n}: String" for n in range(len(assets)))
+    fields = "\n".join(_STALE % {"n": n} for n in range(len(assets)))
+    variables: dict[str, Any] = {}
+    for n, (key, partition) in enumerate(assets):
+        variables |= {f"key{n}": {"path": key.path}, f"partition{n}": partition}
+    answer = _answer(platform, f"query ({declared}) {{ {fields} }}", variables)
+    return [answer[f"asset{n}"] for n in range(len(assets))]
+
+
+def _answer(platform: Platform, query: str, variables: dict[str, Any]) -> dict[str, Any]:
     global definitions
     definitions = platform.definitions
     origin = InProcessCodeLocationOrigin(LoadableTargetOrigin(module_name=__name__, attribute="definitions"))
     target = InProcessWorkspaceLoadTarget(origin)
     with WorkspaceProcessContext(platform.instance, target, version="", read_only=True) as process:
         context = process.create_request_context()
-        answer = execute_dagster_graphql(context, query, {"key": {"path": key.path}, **variables})
-    return answer.data["assetNodeOrError"]
+        return execute_dagster_graphql(context, query, variables).data
 
 
 def statuses(platform: Platform) -> dict[str, str]:
@@ -65,7 +82,11 @@ def statuses(platform: Platform) -> dict[str, str]:
 
 def causes(platform: Platform, key: dg.AssetKey, partition: str | None = None) -> list[str]:
     """Why the UI shows an asset as stale: categories of causes, or that it is missing. Empty when it is fresh."""
-    node = _asked(platform, _STALE, key, partition=partition)
+    [node] = _staleness(platform, [(key, partition)])
+    return _categories(node)
+
+
+def _categories(node: dict[str, Any]) -> list[str]:
     found = sorted({cause["category"] for cause in node["staleCauses"]})
     if node["staleStatus"] == "MISSING":
         return ["MISSING"]
@@ -75,7 +96,7 @@ def causes(platform: Platform, key: dg.AssetKey, partition: str | None = None) -
 
 def reasons(platform: Platform, key: dg.AssetKey, partition: str | None = None) -> list[str]:
     """What the UI lists when one points at *Unsynced*; `MISSING` for what was never materialized."""
-    node = _asked(platform, _STALE, key, partition=partition)
+    [node] = _staleness(platform, [(key, partition)])
     told: list[str] = []
     for cause in node["staleCauses"]:
         reason, dependency = cause["reason"], "/".join((cause["dependency"] or {"path": []})["path"])
@@ -89,9 +110,11 @@ def reasons(platform: Platform, key: dg.AssetKey, partition: str | None = None) 
 def stale_assets(platform: Platform, chunks: Sequence[str] = ("00000", "00003")) -> dict[str, list[str]]:
     """Causes by asset or chunk, of those of a subset that the UI does not show as fresh."""
     name = platform.spec.name
-    found = {key.path[-1]: causes(platform, key) for key in (filtered_subset_key(name), chunk_plan_key(name))}
-    found |= {chunk: causes(platform, h5ad_chunks_key(name), chunk) for chunk in chunks}
-    found["dataset"] = causes(platform, dataset_key(name))
+    asked: dict[str, Asked] = {key.path[-1]: (key, None) for key in (filtered_subset_key(name), chunk_plan_key(name))}
+    asked |= {chunk: (h5ad_chunks_key(name), chunk) for chunk in chunks}
+    asked["dataset"] = (dataset_key(name), None)
+    nodes = _staleness(platform, list(asked.values()))
+    found = {shown: _categories(node) for shown, node in zip(asked, nodes, strict=True)}
     return {key: value for key, value in found.items() if value}
 
 

@@ -22,6 +22,7 @@ QC = dg.AssetKey(["blood_normal", "qc_metrics"])
 @pytest.fixture
 def with_example(published: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dg.Definitions:
     """The definitions of a project that has the example in its `defs/`."""
+    scanpy()
     defs = tmp_path / "project_with_examples" / "defs"
     shutil.copytree(EXAMPLES, defs)
     for folder in (defs, defs.parent):

@@ -26,7 +26,7 @@ from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
 from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets_tests.cli.command import use_defs
 from cxg_assets_tests.ingested import plan_subset
-from cxg_assets_tests.references import get_highly_variable_genes, scanpy
+from cxg_assets_tests.references import get_highly_variable_genes, ranking_of_genes, scanpy
 
 get_obs: Any = cellxgene_census.get_obs
 get_var: Any = cellxgene_census.get_var
@@ -40,6 +40,11 @@ CHUNK_SIZES = {"tahoe_x1": 100_000} | dict.fromkeys(
 """Of those that are not scGPT's."""
 
 TISSUES = ("heart", "blood", "brain", "lung", "kidney", "intestine", "pancreas")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ranking() -> None:
+    ranking_of_genes()
 
 
 @pytest.fixture

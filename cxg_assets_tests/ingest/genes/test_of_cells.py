@@ -24,7 +24,7 @@ from cxg_assets.ingest.selection.subset import Subset, make_subset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.feather import FeatherFile
 from cxg_assets.ingest.storage.store import Store, StoreLocator
-from cxg_assets_tests.references import get_highly_variable_genes, scanpy
+from cxg_assets_tests.references import get_highly_variable_genes, ranking_of_genes, scanpy
 
 # tiledbsoma 2.3.0 hands AnnData an integer obs index, of which AnnData warns at every get_anndata.
 pytestmark = pytest.mark.filterwarnings("ignore:Transforming to str index")
@@ -34,6 +34,11 @@ get_presence_matrix: Any = cellxgene_census.get_presence_matrix
 HUMAN = "homo_sapiens"
 MakeSpec = Callable[..., SubsetSpec]
 Made = tuple[Subset, pd.DataFrame, pd.DataFrame]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ranking() -> None:
+    ranking_of_genes()
 
 
 @pytest.fixture
