@@ -1,6 +1,6 @@
 """What the UI shows of a platform: its own GraphQL, answered in this process."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -52,7 +52,7 @@ def _staleness(platform: Platform, assets: Sequence[Asked]) -> list[dict[str, An
     return [answer[f"asset{n}"] for n in range(len(assets))]
 
 
-def _answer(platform: Platform, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+def _answer(platform: Platform, query: str, variables: dict[str, Any]) -> Mapping[str, Any]:
     global definitions
     definitions = platform.definitions
     origin = InProcessCodeLocationOrigin(LoadableTargetOrigin(module_name=__name__, attribute="definitions"))
