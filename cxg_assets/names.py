@@ -13,6 +13,9 @@ ASSET_LOADER = "asset_loader"
 DESTINATION = "destination"
 """Definition metadata of an asset: URL of its subset's store; empty for the default store."""
 
+INGEST_TAG = "cxg_assets/ingest"
+"""On each run of a chain from YAML to dataset: the id of its first run, so that the UI lists them together."""
+
 
 def census_index_key(organism: str) -> dg.AssetKey:
     """The index of one organism, shared by its subsets."""

@@ -3,8 +3,8 @@
 Dagster cannot have the plan, the chunks of that plan and the dataset in one run: partitions that a run adds are not its
 own, and what is downstream of a step that records its partitions itself is skipped. So they are three runs, and this
 sensor asks for the next one when one has succeeded. A run that fails ends the chain; re-executed from the UI it keeps
-its tags, and the chain goes on when it succeeds. What the command runs in its own process is of no code location:
-Dagster shows it to no sensor, and the command goes on by itself.
+its tags, and the chain goes on when it succeeds. What the command runs in its own process is listed with its chain too,
+and is left to the command.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,10 +12,8 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from cxg_assets.names import ingest_job_name, missing_chunks_job_name, publish_job_name
-
-INGEST_TAG = "cxg_assets/ingest"
-"""On each run of a chain: the id of its first run, so that the UI lists them together."""
+from cxg_assets.instance.command_runs import is_of_command
+from cxg_assets.names import INGEST_TAG, ingest_job_name, missing_chunks_job_name, publish_job_name
 
 CHAIN_SECONDS = 10
 """How long the daemon may leave a run that has succeeded without the next one."""
@@ -46,6 +44,8 @@ def build_ingest_chain(subsets: Sequence[str], jobs: Mapping[str, SubsetJob]) ->
     )
     def ingest_chain(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
         run = context.dagster_run
+        if is_of_command(run):
+            return dg.SkipReason(f"run {run.run_id} of {run.job_name} is the command's, which goes on by itself")
         first = run.tags.get(INGEST_TAG, run.run_id)
         if run.job_name in begins:
             context.instance.add_run_tags(run.run_id, {INGEST_TAG: first})

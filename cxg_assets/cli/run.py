@@ -33,7 +33,8 @@ from cxg_assets.ingest.selection.index import as_indexed
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.probe import probe
 from cxg_assets.ingest.storage.store import Store
-from cxg_assets.instance.dead_runs import process_tag, report_killed_runs
+from cxg_assets.instance.command_runs import execute_here
+from cxg_assets.instance.dead_runs import report_killed_runs
 from cxg_assets.instance.mixed_builds import refuse_mixed_builds
 from cxg_assets.instance.partitions import summary_of
 from cxg_assets.instance.provenance import latest_data_version
@@ -129,9 +130,10 @@ def run_ingest(
                 definitions = complete(
                     subset_definitions(spec, destination), census=census, store=store, workers=workers, pool=pool
                 )
-                run_id = str(uuid.uuid4())
-                with warnings_told(instance, run_id), steps_told(instance, run_id, teller):
-                    error = run_job(definitions, ingest_job_name(spec.name), instance, run_id=run_id)
+                first = str(uuid.uuid4())
+                with warnings_told(instance, first), steps_told(instance, first, teller):
+                    job = ingest_job_name(spec.name)
+                    error = run_job(definitions, job, instance, run_id=first, first_run_id=first)
                 if error:
                     raise CxgError(error)
                 plan = load_plan(opened, spec.name, latest_data_version(instance, chunk_plan_key(spec.name)))
@@ -142,14 +144,15 @@ def run_ingest(
                 run_id = str(uuid.uuid4())
                 teller.step(f"{counted(len(missing), 'file')} of {len(plan.chunks):,} to write; workers start")
                 with cells_told(instance, run_id, h5ad_chunks_key(spec.name), missing, teller):
-                    error = run_job(definitions, missing_chunks_job_name(spec.name), instance, run_id=run_id)
+                    job = missing_chunks_job_name(spec.name)
+                    error = run_job(definitions, job, instance, run_id=run_id, first_run_id=first)
                 no_more_chunks()
                 chunks = summary_of(instance, run_id)
                 if chunks is None:
                     raise CxgError(error or f"run {run_id} left no summary of its chunks; see it in the UI")
                 if not error:
                     teller.step("the dataset is checked and published")
-                    error = run_job(definitions, publish_job_name(spec.name), instance)
+                    error = run_job(definitions, publish_job_name(spec.name), instance, first_run_id=first)
     return IngestResult(
         chunks=chunks,
         total_seconds=time.monotonic() - began,
@@ -175,6 +178,7 @@ def run_job(
     instance: DagsterInstance,
     *,
     run_id: str | None = None,
+    first_run_id: str | None = None,
     ops: Mapping[str, Any] | None = None,
 ) -> str:
     """Runs a job here.
@@ -184,15 +188,14 @@ def run_job(
         job: Its name.
         instance: Where it is recorded.
         run_id: The run's id; None for a new one.
+        first_run_id: The first run of the chain that it is part of; None for none.
         ops: Configuration of its ops, by name.
 
     Returns:
         Why it failed; empty when it did not.
     """
     config = _QUIET | {"ops": {name: {"config": values} for name, values in (ops or {}).items()}}
-    result = definitions.resolve_job_def(job).execute_in_process(
-        instance=instance, run_config=config, raise_on_error=False, run_id=run_id, tags=process_tag()
-    )
+    result = execute_here(definitions, job, instance, config, run_id=run_id, first_run_id=first_run_id)
     if result.success:
         return ""
     for event in result.all_events:

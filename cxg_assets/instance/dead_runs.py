@@ -11,7 +11,11 @@ from pathlib import Path
 import dagster as dg
 from dagster import DagsterInstance
 
-PROCESS_TAG = "cxg_assets/process"
+PROCESS_TAG = ".dagster/cxg_assets_process"
+"""Dagster's UI shows no tag with this prefix."""
+
+_EARLIER_TAG = "cxg_assets/process"
+"""Of runs that an earlier version began."""
 
 _RUNNING = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
@@ -26,7 +30,7 @@ def report_killed_runs(instance: DagsterInstance) -> list[str]:
     """Marks runs as failed whose process was on this machine and is gone. Returns their ids."""
     killed: list[str] = []
     for run in instance.get_runs(dg.RunsFilter(statuses=_RUNNING)):
-        host, _, process = run.tags.get(PROCESS_TAG, "").partition(" ")
+        host, _, process = (run.tags.get(PROCESS_TAG) or run.tags.get(_EARLIER_TAG, "")).partition(" ")
         pid, _, began = process.partition(" ")
         if host == where() and began != _began(int(pid)):
             instance.report_run_failed(run, "The process of this run was killed. What was stored stays; run again")
