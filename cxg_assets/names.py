@@ -11,7 +11,7 @@ ASSET_LOADER = "asset_loader"
 """Resource key of the IO manager of all assets, see `io_managers.py`."""
 
 DESTINATION = "destination"
-"""Definition metadata of an asset: URL of its subset's store; empty for the default store."""
+"""Definition metadata of an asset: URL of its subset's store, where that is not the default store."""
 
 INGEST_TAG = "cxg_assets/ingest"
 """On each run of a chain from YAML to dataset: the id of its first run, so that the UI lists them together."""

@@ -44,7 +44,7 @@ def build_dataset(subset: str, destination: str, chunk_format: str) -> dg.Assets
         deps=[h5ad_chunks_key(subset), chunk_plan_key(subset), CENSUS_RELEASE],
         group_name=subset,
         io_manager_key=ASSET_LOADER,
-        metadata={DESTINATION: destination},
+        metadata={DESTINATION: destination} if destination else {},
         kinds={chunk_format},
     )
     def dataset(

@@ -25,7 +25,7 @@ def build_filtered_subset(spec: SubsetSpec, destination: str, code_version: str)
         deps=[census_index_key(spec.organism), CENSUS_RELEASE],
         group_name=spec.name,
         io_manager_key=ASSET_LOADER,
-        metadata={DESTINATION: destination},
+        metadata={DESTINATION: destination} if destination else {},
         kinds={"arrow"},
         code_version=code_version,
     )

@@ -90,7 +90,7 @@ def build_h5ad_chunks(
         pool=CENSUS_POOL,
         group_name=subset,
         io_manager_key=ASSET_LOADER,
-        metadata={DESTINATION: destination},
+        metadata={DESTINATION: destination} if destination else {},
         kinds={"ray", chunk_format},
         code_version=spec.code_version,
         output_required=False,

@@ -25,7 +25,7 @@ def build_parquet(subset: str, destination: str) -> dg.AssetsDefinition:
         key=parquet_key(subset),
         deps=[dataset_key(subset)],
         group_name=subset,
-        metadata={DESTINATION: destination},
+        metadata={DESTINATION: destination} if destination else {},
         kinds={"parquet", "huggingface"},
     )
     def parquet(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[Any]:

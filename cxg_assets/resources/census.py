@@ -23,18 +23,22 @@ class CensusResource(dg.ConfigurableResource):
     profile of this resource take precedence.
     """
 
-    uri: str = Field(default="", description="SOMA URI of a Census. Empty: CXG_CENSUS_URI.")
-    version: str = Field(
-        default="",
+    uri: str | None = Field(default=None, description="SOMA URI of a Census. Empty: CXG_CENSUS_URI.")
+    version: str | None = Field(
+        default=None,
         description="Release of the public Census: stable, latest or a build date. Empty: CXG_CENSUS_VERSION. "
         "Used when there is no URI; without either, the demo census.",
     )
-    mirror: str = Field(default="", description="Mirror of the public Census. Empty: CXG_CENSUS_MIRROR.")
-    endpoint_url: str = Field(default="", description="S3 that the Census is in. Empty: CXG_CENSUS_ENDPOINT_URL.")
-    region: str = Field(default="", description="AWS region of a Census given by URI. Empty: CXG_CENSUS_REGION.")
-    profile: str = Field(default="", description="AWS profile to read it with. Empty: CXG_CENSUS_PROFILE.")
-    tiledb_config: dict[str, str] = Field(
-        default={},
+    mirror: str | None = Field(default=None, description="Mirror of the public Census. Empty: CXG_CENSUS_MIRROR.")
+    endpoint_url: str | None = Field(
+        default=None, description="S3 that the Census is in. Empty: CXG_CENSUS_ENDPOINT_URL."
+    )
+    region: str | None = Field(
+        default=None, description="AWS region of a Census given by URI. Empty: CXG_CENSUS_REGION."
+    )
+    profile: str | None = Field(default=None, description="AWS profile to read it with. Empty: CXG_CENSUS_PROFILE.")
+    tiledb_config: dict[str, str] | None = Field(
+        default=None,
         description="More TileDB settings; they take precedence over all others. Keys as dg.EnvVar: the UI shows the "
         "rest.",
     )
@@ -89,8 +93,9 @@ class CensusResource(dg.ConfigurableResource):
 
     def _access(self, uri: str, region: str | None) -> dict[str, str]:
         """TileDB's settings for a Census at a URI; with a region it is a public one."""
+        given = self.tiledb_config or {}
         if not uri.startswith("s3://"):
-            return dict(self.tiledb_config)
+            return dict(given)
         variables = settings.Variables()
         profile = self.profile or variables.census_profile or None
         known = S3Settings(
@@ -102,9 +107,9 @@ class CensusResource(dg.ConfigurableResource):
         if region is None:
             # AWS_* variables tell of a lab's own S3; the public Census is not there.
             known = known.completed()
-            if "vfs.s3.aws_access_key_id" not in self.tiledb_config:
+            if "vfs.s3.aws_access_key_id" not in given:
                 known = known.or_anonymous()
-        return known.tiledb_config() | self.tiledb_config
+        return known.tiledb_config() | given
 
 
 class _PinnedCensus(CensusResource):

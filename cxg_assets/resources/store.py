@@ -19,17 +19,21 @@ class StoreResource(dg.ConfigurableResource):
     """
 
     s3: dg.ResourceDependency[S3Resource]
-    url: str = Field(default="", description="s3://bucket/prefix or a folder: the default store. Empty: CXG_STORE_URL.")
-    encryption: str = Field(
-        default="", description="Server-side encryption in S3: AES256 or aws:kms. Empty: CXG_STORE_ENCRYPTION."
+    url: str | None = Field(
+        default=None, description="s3://bucket/prefix or a folder: the default store. Empty: CXG_STORE_URL."
     )
-    kms_key_id: str = Field(default="", description="The key of aws:kms. Empty: CXG_STORE_KMS_KEY_ID.")
-    storage_class: str = Field(default="", description="Storage class of chunks in S3. Empty: CXG_STORE_CLASS.")
-    addressing: str = Field(
-        default="", description="How a bucket is addressed: path or virtual. Empty: CXG_STORE_ADDRESSING."
+    encryption: str | None = Field(
+        default=None, description="Server-side encryption in S3: AES256 or aws:kms. Empty: CXG_STORE_ENCRYPTION."
     )
-    given: str = Field(
-        default="", description="The --destination that a command was given; its messages repeat it. Empty in the UI."
+    kms_key_id: str | None = Field(default=None, description="The key of aws:kms. Empty: CXG_STORE_KMS_KEY_ID.")
+    storage_class: str | None = Field(
+        default=None, description="Storage class of chunks in S3. Empty: CXG_STORE_CLASS."
+    )
+    addressing: str | None = Field(
+        default=None, description="How a bucket is addressed: path or virtual. Empty: CXG_STORE_ADDRESSING."
+    )
+    given: str | None = Field(
+        default=None, description="The --destination that a command was given; its messages repeat it. Empty in the UI."
     )
 
     def locator(self, destination: str = "") -> StoreLocator:
@@ -43,12 +47,12 @@ class StoreResource(dg.ConfigurableResource):
         """
         variables = settings.Variables()
         locator = StoreLocator(
-            url=as_url(destination or self.url, settings.project()) or settings.default_store_url(),
+            url=as_url(destination or self.url or "", settings.project()) or settings.default_store_url(),
             encryption=self.encryption or variables.store_encryption,
             kms_key_id=self.kms_key_id or variables.store_kms_key_id,
             storage_class=self.storage_class or variables.store_class,
             s3=self._s3_settings(self.addressing or variables.store_addressing or "path"),
-            given=self.given if destination else "",
+            given=(self.given or "") if destination else "",
         )
         return locator.completed()
 

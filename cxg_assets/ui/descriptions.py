@@ -12,7 +12,14 @@ from cxg_assets.ingest.formats import FORMATS
 from cxg_assets.ingest.layout import dataset_path
 from cxg_assets.ingest.sampling import CENSUS_ORDER
 from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets.names import chunk_plan_key, dataset_key, filtered_subset_key, h5ad_chunks_key, parquet_key
+from cxg_assets.names import (
+    chunk_plan_key,
+    dataset_key,
+    filtered_subset_key,
+    h5ad_chunks_key,
+    ingest_job_name,
+    parquet_key,
+)
 from cxg_assets.ui.schemas import chunk_obs_schema, chunk_table_schema, place_metadata, same_columns
 
 _OWNER = re.compile(r"team:.+|[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
@@ -72,9 +79,13 @@ def _descriptions(spec: SubsetSpec, destination: str) -> Mapping[dg.AssetKey, st
     parts = "part by part of the split, " if spec.split is not None else ""
     columns = ", ".join(f"`{name}`" for name in ("soma_joinid", *spec.chunk_columns))
     place = f"`{destination}`" if destination else "the default store (`CXG_STORE_URL`)"
+    job = ingest_job_name(spec.name)
+    # The UI's lists show the first line as it is, so it has no Markdown.
+    button = "makes everything down to the published dataset: open it and press Materialize all.\n\n"
+    button += f"[Open {job}](/guess/{job})"
     return {
         filtered_subset_key(spec.name): (
-            f"The cells and genes of **{spec.name}**.\n\n"
+            f"The cells and genes of {spec.name}. The job {job} {button}\n\n"
             f"- **Cells**: all `{spec.organism}` cells that {cells}.{limit}\n"
             f"{quality}{sample}{split}"
             f"- **Genes**: {_genes(spec)}.\n\n"
@@ -82,30 +93,36 @@ def _descriptions(spec: SubsetSpec, destination: str) -> Mapping[dg.AssetKey, st
             "census index, not to the Census itself."
         ),
         chunk_plan_key(spec.name): (
-            f"Assigns the cells of **{spec.name}** to files: {spec.chunk_size:,} cells per file, {parts}in the "
+            f"Which cells of {spec.name} go to which file. The job {job} {button}\n\n"
+            f"{spec.chunk_size:,} cells per file, {parts}in the "
             f"order of {order}, with a fingerprint of everything that determines a file. One parquet row per chunk, "
             f"which becomes a partition of `{spec.name}/h5ad_chunks`."
         ),
         h5ad_chunks_key(spec.name): (
-            f"The cells of **{spec.name}** as {FORMATS[spec.format].of_chunk}s of {spec.chunk_size:,} cells at "
-            f"{place}, one a partition, each recorded the moment it is stored.\n\n"
+            f"The files of {spec.name}, a partition each. The job {job} {button}\n\n"
+            f"{FORMATS[spec.format].of_chunk}s of {spec.chunk_size:,} cells at "
+            f"{place}, each recorded the moment it is stored.\n\n"
             f"- **X**: layer `{spec.layer}`, {_genes(spec)}, compressed with {spec.compression}.\n"
-            f"- **obs**: {columns}.\n\n"
+            f"- **obs**: {columns}.\n"
+            f"- **Checks**: those of the files are [checks of {spec.name}/dataset](/assets/{spec.name}/dataset?view="
+            "checks): Dagster would skip them in a run that records its partitions one by one.\n\n"
             "This is what the YAML says now. The selection of the stored files is in the metadata of "
             f"`{spec.name}/chunk_plan` and in each file.\n\n"
             "A file holds what `cellxgene_census.get_anndata` returns for its cells and genes. What is stored is not "
-            f"written again. To write what is missing in one run, however scattered: job `{spec.name}_missing_chunks`."
+            "written again. To write what is missing in one run, however scattered: job "
+            f"[{spec.name}_missing_chunks](/guess/{spec.name}_missing_chunks)."
         ),
         dataset_key(spec.name): (
-            f"**{spec.name}** as published at {place}: manifest, dataset card, citations, and `dataset.json`, which "
-            "points to them and is written last.\n\n"
+            f"The published dataset {spec.name}. The job {job} {button}\n\n"
+            f"At {place}: manifest, dataset card, citations, and `dataset.json`, which "
+            "points to them and is written last. What it holds and how to load it is below, under Metadata.\n\n"
             "It is published only when its blocking checks pass, and those of the index, subset and plan that it is "
             "made from. Until then the previous publication is kept. Materialize it again to run its checks again."
         ),
         parquet_key(spec.name): (
-            f"The published **{spec.name}** as Parquet at {place}, a row a cell: its genes and their values as two "
-            "lists, and obs. A file for each chunk, beside a vocabulary of the genes and a dataset card that Hugging "
-            "Face's `datasets` reads.\n\n"
+            f"The published dataset {spec.name} as Parquet, a row a cell: its genes and their values as two "
+            f"lists, and obs.\n\nAt {place}: a file for each chunk, beside a vocabulary of the genes and a dataset "
+            "card that Hugging Face's `datasets` reads.\n\n"
             "Each row is compared with its chunk before a file is stored; what is stored is not written again."
         ),
     }
