@@ -38,7 +38,7 @@ def example(*commands: str) -> str:
     cls=GroupedCommands,
     groups={
         "Begin": ("init", "new", "demo", "census", "doctor"),
-        "Make": ("count", "index", "ingest"),
+        "Make": ("count", "diff", "index", "ingest"),
         "Look after": ("status", "verify", "prune", "ui", "schema"),
     },
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -102,9 +102,24 @@ def doctor(subset: str | None) -> None:
 def count(**options: Any) -> None:
     """Counts what SUBSET would be, before anything is made: cells, donors, datasets, parts, files, bytes, time."""
     with telling(options["subset"], LOADING):
-        from cxg_assets.cli.index import count_subset
+        from cxg_assets.cli.census.index import count_subset
 
     count_subset(**options)
+
+
+@commands.command(
+    "diff", epilog=example("diff lung_normal", "diff lung_normal --from 2025-01-30 --to 2025-11-08")
+)
+@SUBSET
+@click.option("--from", "before", help="Earlier release, by name or URI. Default: that of the published dataset.")
+@click.option("--to", "after", help="Later release, by name or URI. Default: the one that an ingest takes.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON, with all datasets and labels.")
+def diff(**options: Any) -> None:
+    """Compares SUBSET in two releases of the Census: cells new, gone and changed, datasets, genes."""
+    with telling(options["subset"], LOADING):
+        from cxg_assets.cli.census.diff import diff_subset
+
+    diff_subset(**options)
 
 
 @commands.command(
@@ -119,7 +134,7 @@ def count(**options: Any) -> None:
 def index(**options: Any) -> None:
     """Writes obs of ORGANISM to OUTPUT, a feather file for pandas.read_feather."""
     with telling("index", LOADING):
-        from cxg_assets.cli.index import write_index
+        from cxg_assets.cli.census.index import write_index
 
     write_index(**options)
 

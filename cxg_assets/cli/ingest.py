@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from cxg_assets.cli.index import count
+from cxg_assets.cli.census.index import count
 from cxg_assets.cli.project import default_store, load_subset
 from cxg_assets.cli.run import IngestResult, run_ingest
 from cxg_assets.ingest.errors import BadInput

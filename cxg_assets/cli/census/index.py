@@ -49,14 +49,14 @@ def write_index(
         with census.locator(release).open() as opened:
             parse_obs_filter(value_filter, names or (), opened.obs(organism).schema, lists=lists, attribute="columns")
         store = default_store().locator().open()
-        _make_index(census.locator(release), release, organism, store, teller)
+        prepare_index(census.locator(release), release, organism, store, teller)
         teller.step("the rows that pass are written")
         index_source = feather_source(store, index_path(release.version, organism))
         n_obs = export_index(index_source, value_filter, names, output, warn, lists=lists)
     click.echo(f"{output}: {counted(n_obs, 'cell')} of {organism}, Census build {release.build}")
 
 
-def _make_index(
+def prepare_index(
     locator: CensusLocator, release: Release, organism: str, store: Store, teller: Teller
 ) -> CensusIndex:
     """Makes the index unless it is there, and says how far it is."""
@@ -88,7 +88,7 @@ def count(spec: SubsetSpec, census: CensusResource, *, workers: int | None = Non
         release, store = look_up_release(census, teller), default_store().locator().open()
         locator = census.locator(release)
         check_subset(spec, locator)
-        index = _make_index(locator, release, spec.organism, store, teller)
+        index = prepare_index(locator, release, spec.organism, store, teller)
         teller.step("cells and genes are selected")
         found = estimate(spec, index, store, locator, warn)
     if as_json:

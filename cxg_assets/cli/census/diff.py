@@ -1,0 +1,110 @@
+"""`cxg-assets diff`: what is other in a subset when it is made from another release of the Census."""
+
+import click
+from pydantic_core import to_json
+
+from cxg_assets.cli.census.index import prepare_index
+from cxg_assets.cli.project import default_store, load_subset
+from cxg_assets.cli.terminal.teller import Teller
+from cxg_assets.cli.terminal.telling import telling
+from cxg_assets.cli.warn import warn
+from cxg_assets.ingest.compare.releases import Edition, ReleaseChanges, compare_releases
+from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.plan.published import read_dataset
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.storage.store import Store
+from cxg_assets.resources.census import CensusResource
+
+N_SHOWN = 20
+"""Lines of each table; `--json` has all."""
+
+
+def diff_subset(subset: str, before: str | None, after: str | None, as_json: bool) -> None:
+    """Prints what is other in a subset from one release to another; makes the indexes that are not there.
+
+    Args:
+        subset: Its name.
+        before: The earlier release, by name or URI; None for that of the published dataset.
+        after: The later one; None for the release that an ingest would take.
+        as_json: One line of JSON with everything, instead of tables.
+
+    Raises:
+        BadInput: There is no such subset or release, or nothing is published and `before` is None.
+    """
+    found = load_subset(subset)
+    with telling(subset, "the releases of the Census are looked up") as teller:
+        store = default_store().locator().open()
+        if before is None:
+            earlier = _published(found.spec, default_store().locator(found.destination).open(), store, teller)
+        else:
+            earlier = _edition(_census(before), found.spec, store, teller)
+        later = _edition(_census(after or ""), found.spec, store, teller)
+        teller.step("cells are compared")
+        changes = compare_releases(found.spec, earlier, later, store, warn)
+    if as_json:
+        click.echo(to_json(changes).decode())
+    else:
+        click.echo("\n".join(_lines(subset, changes)))
+
+
+def _census(asked: str) -> CensusResource:
+    """A Census by the name of a release or by URI; empty for the one that the environment tells."""
+    return CensusResource(uri=asked) if "/" in asked else CensusResource(version=asked)
+
+
+def _edition(census: CensusResource, spec: SubsetSpec, store: Store, teller: Teller) -> Edition:
+    release = census.release()
+    locator = census.locator(release)
+    return Edition(index=prepare_index(locator, release, spec.organism, store, teller), census=locator)
+
+
+def _published(spec: SubsetSpec, destination: Store, store: Store, teller: Teller) -> Edition:
+    """The release of the dataset that is published."""
+    try:
+        release = read_dataset(destination, spec.name).header.subset.release
+    except FileNotFoundError:
+        raise BadInput(
+            f"--from: nothing of {spec.name} is published at {destination.url}; name the earlier release"
+        ) from None
+    locator = CensusResource().locator(release)
+    return Edition(index=prepare_index(locator, release, spec.organism, store, teller), census=locator)
+
+
+def _lines(subset: str, changes: ReleaseChanges) -> list[str]:
+    lines = [
+        f"{subset}: from Census build {changes.before} to {changes.after}, before sample, quality and max_obs",
+        f"  cells: {changes.n_before:,} → {changes.n_after:,}; {changes.n_new:,} new, {changes.n_gone:,} gone, "
+        f"{changes.n_changed:,} with other labels or counts",
+    ]
+    changed = [f"{name} of {n:,}" for name, n in changes.changed.items() if n]
+    lines += [f"  other values: {', '.join(changed)}"] if changed else []
+    lines.append(
+        f"  genes: {len(changes.genes_new):,} new, {len(changes.genes_gone):,} gone, {changes.genes_renamed:,} with "
+        "another feature_name"
+    )
+    n_replaced = sum(dataset.is_replaced for dataset in changes.datasets)
+    lines.append(f"  datasets: {len(changes.datasets):,} with other cells, {n_replaced:,} in another version")
+    lines += _table(
+        ("dataset_id", "before", "after", "new", "gone", "changed", "title"),
+        [
+            (one.dataset_id, f"{one.n_before:,}", f"{one.n_after:,}", f"{one.n_new:,}", f"{one.n_gone:,}",
+             f"{one.n_changed:,}", one.title + (" (another version)" if one.is_replaced else ""))
+            for one in changes.datasets
+        ],
+    )  # fmt: skip
+    lines += _table(
+        ("column", "cells", "before", "after"),
+        [(one.column, f"{one.n_obs:,}", one.before, one.after) for one in changes.relabellings],
+    )
+    return lines
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    """A table in columns; its first `N_SHOWN` rows."""
+    if not rows:
+        return []
+    shown = [head, *rows[:N_SHOWN]]
+    widths = [max(len(row[number]) for row in shown) for number in range(len(head))]
+    lines = ["", *("  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in shown)]
+    left = len(rows) - N_SHOWN
+    return [*lines, f"  and {left:,} more; --json has all"] if left > 0 else lines

@@ -1,0 +1,1 @@
+"""A subset in two releases of the Census: which cells are new, gone or changed, and what else is other."""

@@ -1,0 +1,255 @@
+"""What is other in a subset when it is made from another release of the Census."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from cxg_assets.ingest.census.census import Census, CensusLocator, keep_open
+from cxg_assets.ingest.census.repeated_cells import CELL
+from cxg_assets.ingest.compare.cells import COUNTS, Alike, Cells, compared_columns
+from cxg_assets.ingest.genes.select import select_genes
+from cxg_assets.ingest.layout import index_path
+from cxg_assets.ingest.selection.index import CensusIndex
+from cxg_assets.ingest.selection.obs_rows import Rows, parse_obs_filter, selected_rows, take_rows
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source
+from cxg_assets.ingest.storage.store import Store
+
+_DATASET = ("dataset_id", "dataset_version_id", "dataset_title")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edition:
+    """A subset's Census index of one release, and where that release is."""
+
+    index: CensusIndex
+    census: CensusLocator
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetChange:
+    """A source dataset of which cells are other.
+
+    Attributes:
+        dataset_id: Its id.
+        title: As the later release has it, or else the earlier.
+        n_before: Cells of the subset in the earlier release.
+        n_after: In the later.
+        n_new: Cells that only the later one has.
+        n_gone: Cells that only the earlier one has.
+        n_changed: Cells of both with another label or other counts.
+        is_replaced: Whether it is there in another version.
+    """
+
+    dataset_id: str
+    title: str
+    n_before: int
+    n_after: int
+    n_new: int
+    n_gone: int
+    n_changed: int
+    is_replaced: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relabelling:
+    """So many cells whose column was `before` and is `after`."""
+
+    column: str
+    before: str
+    after: str
+    n_obs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseChanges:
+    """The difference.
+
+    Attributes:
+        before: Build of the earlier release.
+        after: Of the later.
+        n_before: Cells that pass the subset's filter in the earlier one.
+        n_after: In the later.
+        n_new: Cells that only the later one has.
+        n_gone: Cells that only the earlier one has; those that no longer pass the filter are among them.
+        n_changed: Cells of both with another label or other counts.
+        changed: By column, cells of both that have another value; the columns that were compared.
+        relabellings: Labels that became others, by number of cells, the most first.
+        datasets: Datasets of which anything is other, by number of cells that are.
+        genes_new: feature_ids that only the later one has, of those that the subset selects.
+        genes_gone: Those that only the earlier one has.
+        genes_renamed: How many of both have another feature_name.
+    """
+
+    before: str
+    after: str
+    n_before: int
+    n_after: int
+    n_new: int
+    n_gone: int
+    n_changed: int
+    changed: Mapping[str, int]
+    relabellings: tuple[Relabelling, ...]
+    datasets: tuple[DatasetChange, ...]
+    genes_new: tuple[str, ...]
+    genes_gone: tuple[str, ...]
+    genes_renamed: int
+
+
+@keep_open()
+def compare_releases(
+    spec: SubsetSpec, before: Edition, after: Edition, store: Store, warn: Callable[[str], None] | None = None
+) -> ReleaseChanges:
+    """Compares the cells that pass a subset's filter in two releases, and the genes that it selects.
+
+    Before sample, quality and max_obs, which go by soma_joinid or read X. Memory: that of `Cells` for those of the
+    earlier release, and some batches.
+
+    Args:
+        spec: The subset.
+        before: The earlier release.
+        after: The later.
+        store: Where their indexes are.
+        warn: Told of what the filter overlooks in the later one.
+
+    Raises:
+        BadInput: The filter does not fit a release, or selects no cell of it; a release does not tell cells.
+    """
+    sources = [feather_source(store, index_path(one.index.release.version, spec.organism)) for one in (before, after)]
+    schemas = [_schema(source) for source in sources]
+    alike = Alike(compared_columns(*schemas))
+    rows: list[Rows] = []
+    warnings: list[str] = []
+    for source, schema in zip(sources, schemas, strict=True):
+        value_filter = parse_obs_filter(spec.value_filter, (), schema, lists=spec.lists)
+        passing, warnings = selected_rows(source, value_filter, None, spec.organism)
+        rows.append(passing)
+    if warn is not None:
+        for warning in warnings:
+            warn(warning)
+    n_before, n_after = (sum(map(len, some)) for some in rows)
+    columns = [*CELL, *alike.columns]
+    with FeatherFile(sources[0], columns=columns) as file:
+        cells = Cells(take_rows(file, rows[0], columns), n_before, alike)
+    tally = _Tally(alike)
+    with FeatherFile(sources[1], columns=columns) as file:
+        for seen in cells.look_up(take_rows(file, rows[1], columns), alike):
+            tally.add(seen.dataset, seen.is_known, {name: seen.differs(name) for name in alike.columns})
+            tally.relabel(seen.before, seen.after)
+    tally.end(cells)
+    with before.census.open() as old, after.census.open() as new:
+        genes_new, genes_gone, genes_renamed = _genes(spec, old, new)
+        datasets = tally.datasets(_datasets(old), _datasets(new))
+    return ReleaseChanges(
+        before=before.index.release.build,
+        after=after.index.release.build,
+        n_before=n_before,
+        n_after=n_after,
+        n_new=tally.n_new,
+        n_gone=int((~cells.is_found).sum()),
+        n_changed=tally.n_changed,
+        changed=dict(tally.changed),
+        relabellings=tally.relabellings(),
+        datasets=datasets,
+        genes_new=genes_new,
+        genes_gone=genes_gone,
+        genes_renamed=genes_renamed,
+    )
+
+
+class _Tally:
+    """Counts what is other, batch by batch."""
+
+    def __init__(self, alike: Alike) -> None:
+        self._alike = alike
+        self.n_new = self.n_changed = 0
+        self.changed = Counter(dict.fromkeys(alike.columns, 0))
+        self._pairs: dict[str, Counter[tuple[int, int]]] = {name: Counter() for name in alike.columns}
+        self._of_datasets = {name: np.zeros(0, np.int64) for name in ("before", "after", "new", "gone", "changed")}
+
+    def add(self, dataset: np.ndarray, is_known: np.ndarray, differs: Mapping[str, np.ndarray]) -> None:
+        """Counts cells of the later release."""
+        is_changed = np.zeros(int(is_known.sum()), np.bool_)
+        for name, mask in differs.items():
+            self.changed[name] += int(mask.sum())
+            is_changed |= mask
+        self.n_new += int((~is_known).sum())
+        self.n_changed += int(is_changed.sum())
+        self._count("after", dataset)
+        self._count("new", dataset[~is_known])
+        self._count("changed", dataset[is_known][is_changed])
+
+    def relabel(self, before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> None:
+        """Counts which label became which."""
+        for name in self._alike.columns:
+            if name in COUNTS:
+                continue
+            is_other = before[name] != after[name]
+            pairs = (before[name][is_other].astype(np.int64) << 32) | after[name][is_other]
+            values, counts = np.unique(pairs, return_counts=True)
+            for pair, n in zip(values.tolist(), counts.tolist(), strict=True):
+                self._pairs[name][pair >> 32, pair & 0xFFFFFFFF] += n
+
+    def end(self, cells: Cells) -> None:
+        """Counts the cells of the earlier release, when all of the later were looked up."""
+        self._count("before", cells.dataset)
+        self._count("gone", cells.dataset[~cells.is_found])
+
+    def relabellings(self) -> tuple[Relabelling, ...]:
+        """Those of each column, the largest first."""
+        found: list[Relabelling] = []
+        for name, pairs in self._pairs.items():
+            texts = self._alike.values[name].texts() if name in self._alike.values else []
+            found += [
+                Relabelling(column=name, before=texts[old], after=texts[new], n_obs=n)
+                for (old, new), n in pairs.items()
+            ]
+        return tuple(sorted(found, key=lambda one: (-one.n_obs, one.column, one.before, one.after)))
+
+    def datasets(
+        self, old: Mapping[str, tuple[str, str]], new: Mapping[str, tuple[str, str]]
+    ) -> tuple[DatasetChange, ...]:
+        """Those of which anything is other; version and title of each release's datasets are given."""
+        found: list[DatasetChange] = []
+        names = self._alike.datasets.texts()
+        counts = {name: np.pad(n, (0, len(names) - len(n))) for name, n in self._of_datasets.items()}
+        for number, dataset_id in enumerate(names):
+            own = {f"n_{name}": int(n[number]) for name, n in counts.items()}
+            versions = [some[dataset_id][0] for some in (old, new) if dataset_id in some]
+            is_replaced = len(set(versions)) == 2
+            if own["n_new"] or own["n_gone"] or own["n_changed"] or (is_replaced and own["n_after"]):
+                _, title = new.get(dataset_id) or old.get(dataset_id) or ("", "")
+                found.append(DatasetChange(dataset_id=dataset_id, title=title, is_replaced=is_replaced, **own))
+        return tuple(sorted(found, key=lambda one: (-(one.n_new + one.n_gone + one.n_changed), one.dataset_id)))
+
+    def _count(self, what: str, dataset: np.ndarray) -> None:
+        counts = self._of_datasets[what]
+        more = np.bincount(dataset, minlength=len(counts))
+        more[: len(counts)] += counts
+        self._of_datasets[what] = more
+
+
+def _schema(source: FeatherSource) -> pa.Schema:
+    with FeatherFile(source) as file:
+        return file.no_rows().schema
+
+
+def _genes(spec: SubsetSpec, old: Census, new: Census) -> tuple[tuple[str, ...], tuple[str, ...], int]:
+    """Genes of the later release alone, of the earlier alone, and how many of both are called otherwise."""
+    names = [_names(select_genes(census.var(spec.organism), spec.genes)) for census in (old, new)]
+    before, after = names
+    renamed = sum(before[gene] != after[gene] for gene in before.keys() & after.keys())
+    return tuple(sorted(after.keys() - before.keys())), tuple(sorted(before.keys() - after.keys())), renamed
+
+
+def _names(var: pa.Table) -> dict[str, str]:
+    return dict(zip(var["feature_id"].to_pylist(), var["feature_name"].to_pylist(), strict=True))
+
+
+def _datasets(census: Census) -> dict[str, tuple[str, str]]:
+    """Version and title of each dataset."""
+    rows = census.datasets(_DATASET).to_pylist()
+    return {row["dataset_id"]: (row.get("dataset_version_id") or "", row.get("dataset_title") or "") for row in rows}
