@@ -25,7 +25,7 @@ from cxg_assets.cli.terminal.telling import telling
 from cxg_assets.ingest.dataset.retention import SHORT_RETENTION_RISK
 from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE, DEFAULT_ORGANISM
 
-LOADING = "the program is loaded"
+LOADING = "loading"
 """The first that is said of a command that works for some time."""
 
 

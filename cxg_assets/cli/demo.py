@@ -7,9 +7,10 @@ import click
 
 from cxg_assets import settings
 from cxg_assets.cli.ingest import summary_text
-from cxg_assets.cli.project import default_store, load_subset
+from cxg_assets.cli.project import default_store, load_subset, subset_names
 from cxg_assets.cli.run import run_ingest
 from cxg_assets.cli.terminal.telling import telling
+from cxg_assets.components.defs_folder import defs_folder
 from cxg_assets.demo import build_once
 from cxg_assets.ingest.census.cpu import require_cpu
 from cxg_assets.ingest.errors import BadInput
@@ -20,12 +21,17 @@ EXAMPLES = ("blood_normal", "immune_markers")
 
 
 def run_demo(pool: str) -> None:
-    """Builds the demo census unless it exists, and writes the example subsets from it.
+    """Builds the demo census unless it exists, and writes the example subsets that the project has from it.
 
     Args:
         pool: `ray` or `local`; empty goes by the environment.
+
+    Raises:
+        BadInput: The project has none of them.
     """
-    subsets = [load_subset(name) for name in EXAMPLES]
+    subsets = [load_subset(name) for name in EXAMPLES if name in subset_names()]
+    if not subsets:
+        raise BadInput(f"there is no example subset ({', '.join(EXAMPLES)}) in {defs_folder()}; ingest one of your own")
     census_path = settings.demo_census_path()
     build_once(census_path, build_with_bar)
     failed = False
@@ -53,7 +59,7 @@ def build_with_bar(path: Path, *, n_obs: int = 20_000, seed: int = 0) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with telling("demo census", "cells are drawn") as teller, teller.count("", None, "cells") as count:
+        with telling("demo census", "sampling cells") as teller, teller.count("", None, "cells") as count:
             build_census(path, n_obs=n_obs, seed=seed, on_progress=count.to)
     except (ValueError, FileExistsError) as error:
         raise BadInput(str(error)) from error

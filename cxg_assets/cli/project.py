@@ -87,9 +87,9 @@ def look_up_release(census: CensusResource, teller: Teller) -> Release:
     path = settings.demo_census_path()
     if census.is_demo and not path.exists():
         require_cpu()
-        with teller.count("the demo census, once", None, "cells") as count:
+        with teller.count("building the demo census, once", None, "cells") as count:
             build_once(path, partial(build_census, on_progress=count.to))
-    teller.step("the release of the Census is looked up")
+    teller.step("looking up the release of the Census")
     return census.release()
 
 

@@ -66,18 +66,18 @@ def run_repair(
             if chunks:
                 run_id = str(uuid.uuid4())
                 config = MissingChunks(chunks=list(chunks), replace=True).model_dump()
-                teller.step(f"{counted(len(chunks), 'damaged chunk')} to write again; workers start")
+                teller.step(f"{counted(len(chunks), 'damaged chunk')} to write again; starting workers")
                 with cells_told(instance, run_id, h5ad_chunks_key(name), plan.chunks_of(chunks), teller):
                     error = run_job(definitions, job, instance, run_id=run_id, ops={make_missing_op_name(name): config})
                 if error:
                     return error
             if len(chunk_record(instance, plan, store).reports) < len(plan.chunks):
                 # An ingest that came upon the damage has recorded none of the chunks after it.
-                teller.step("chunks that are stored are recorded")
+                teller.step("recording the stored chunks")
                 error = run_job(definitions, job, instance)
                 if error:
                     return error
-            teller.step("the dataset is checked and published")
+            teller.step("checking and publishing the dataset")
             return run_job(definitions, publish_job_name(name), instance)
 
 

@@ -53,9 +53,9 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The command speaks for itself; the events are in the instance."""
 
 STEPS = {
-    "census_index": "the census index is looked up, or made of obs: once for each release",
-    "filtered_subset": "cells and genes are selected",
-    "chunk_plan": "the files are planned",
+    "census_index": "looking up the census index, or building it: once per release",
+    "filtered_subset": "selecting cells and genes",
+    "chunk_plan": "planning the files",
 }
 """What is said while an asset is materialized."""
 
@@ -115,7 +115,7 @@ def run_ingest(
     require_pool(pool)
     # The census index goes to the default store.
     locators = store.locator(), store.locator(destination)
-    with telling(spec.name, "the destination is tried") as teller:
+    with telling(spec.name, "checking the destination") as teller:
         for locator in set(locators):
             probe(locator)
         default, opened = (locator.open() for locator in locators)
@@ -142,7 +142,8 @@ def run_ingest(
                 # All that is imported by now stays: a full collection over it would hold the driver up for 0.4 s.
                 gc.freeze()
                 run_id = str(uuid.uuid4())
-                teller.step(f"{counted(len(missing), 'file')} of {len(plan.chunks):,} to write; workers start")
+                to_write = f"{len(missing):,} of {counted(len(plan.chunks), 'file')} to write"
+                teller.step(f"{to_write}; starting workers" if missing else to_write)
                 with cells_told(instance, run_id, h5ad_chunks_key(spec.name), missing, teller):
                     job = missing_chunks_job_name(spec.name)
                     error = run_job(definitions, job, instance, run_id=run_id, first_run_id=first)
@@ -151,7 +152,7 @@ def run_ingest(
                 if chunks is None:
                     raise CxgError(error or f"run {run_id} left no summary of its chunks; see it in the UI")
                 if not error:
-                    teller.step("the dataset is checked and published")
+                    teller.step("checking and publishing the dataset")
                     error = run_job(definitions, publish_job_name(spec.name), instance, first_run_id=first)
     return IngestResult(
         chunks=chunks,

@@ -33,3 +33,12 @@ def test_demo_publishes_both_example_subsets(
     assert {chunk.n_vars for chunk in chunks} == {22}
     # The two subsets share one census index.
     assert len(list((store / "index").rglob("*.feather"))) == 1
+
+
+def test_a_project_without_the_example_subsets_is_told_so(home: Path, defs: Path) -> None:
+    outcome = cxg_assets("demo")
+    assert outcome.exit_code == 2
+    assert outcome.stderr == (
+        f"cxg-assets: there is no example subset (blood_normal, immune_markers) in {defs}; ingest one of your own\n"
+    )
+    assert not home.exists()

@@ -50,7 +50,7 @@ def write_index(
             parse_obs_filter(value_filter, names or (), opened.obs(organism).schema, lists=lists, attribute="columns")
         store = default_store().locator().open()
         prepare_index(census.locator(release), release, organism, store, teller)
-        teller.step("the rows that pass are written")
+        teller.step("writing the selected rows")
         index_source = feather_source(store, index_path(release.version, organism))
         n_obs = export_index(index_source, value_filter, names, output, warn, lists=lists)
     click.echo(f"{output}: {counted(n_obs, 'cell')} of {organism}, Census build {release.build}")
@@ -60,7 +60,7 @@ def prepare_index(
     locator: CensusLocator, release: Release, organism: str, store: Store, teller: Teller
 ) -> CensusIndex:
     """Makes the index unless it is there, and says how far it is."""
-    teller.step("the census index is looked up")
+    teller.step("looking up the census index")
     with contextlib.ExitStack() as stack:
         counts: list[Count] = []
 
@@ -89,7 +89,7 @@ def count(spec: SubsetSpec, census: CensusResource, *, workers: int | None = Non
         locator = census.locator(release)
         check_subset(spec, locator)
         index = prepare_index(locator, release, spec.organism, store, teller)
-        teller.step("cells and genes are selected")
+        teller.step("selecting cells and genes")
         found = estimate(spec, index, store, locator, warn)
     if as_json:
         click.echo(to_json(found).decode())

@@ -69,7 +69,7 @@ def test_on_a_terminal_a_command_shows_what_it_does_and_a_bar_and_its_answer_goe
         run()
     shown = seen(terminal.close())
     n_obs = f"{finished.summary['n_obs']:,}"
-    assert f"verify {SUBSET}: the program is loaded" in shown
+    assert f"verify {SUBSET}: loading" in shown
     assert f"✓ verify {SUBSET} " in shown
     assert shown.rstrip().endswith(f"{n_obs} of {n_obs} cells")
     assert f"{n_obs} cells are right" in answer.getvalue()
