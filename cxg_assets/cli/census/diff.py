@@ -32,14 +32,14 @@ def diff_subset(subset: str, before: str | None, after: str | None, as_json: boo
         BadInput: There is no such subset or release, or nothing is published and `before` is None.
     """
     found = load_subset(subset)
-    with telling(subset, "the releases of the Census are looked up") as teller:
+    with telling(subset, "looking up the releases of the Census") as teller:
         store = default_store().locator().open()
         if before is None:
             earlier = _published(found.spec, default_store().locator(found.destination).open(), store, teller)
         else:
             earlier = _edition(_census(before), found.spec, store, teller)
         later = _edition(_census(after or ""), found.spec, store, teller)
-        teller.step("cells are compared")
+        teller.step("comparing cells")
         changes = compare_releases(found.spec, earlier, later, store, warn)
     if as_json:
         click.echo(to_json(changes).decode())
