@@ -59,10 +59,17 @@ class TreeUsage:
 
 @dataclass
 class TreeSampler:
-    """Samples a process tree in a thread, from `start` to `stop`."""
+    """Samples a process tree in a thread, from `start` to `stop`, or until all of it has ended.
+
+    Attributes:
+        root: Process id of the program.
+        sizes: Look at memory too, and at what a process is; otherwise at what is there.
+    """
 
     root: int
+    sizes: bool = True
     _seen: dict[int, _Seen] = field(default_factory=dict)
+    _others: set[int] = field(default_factory=set)
     _done: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> "TreeSampler":
@@ -98,31 +105,38 @@ class TreeSampler:
     def _run(self) -> None:
         while True:
             ended = self._done.wait(SAMPLE_SECONDS)
-            self._look()
-            if ended:
+            lives = self._look()
+            if ended or (self._seen and not lives):
                 return
 
-    def _look(self) -> None:
-        stats = {pid: _stat(pid) for pid in _pids()}
+    def _look(self) -> bool:
+        """Whether any of the tree lives."""
+        pids = set(_pids())
+        # What was seen outside of the tree never comes into it: a process without a parent is given to init.
+        self._others &= pids
+        stats = {pid: _stat(pid) for pid in pids - self._others}
         in_tree = {
             self.root,
             *(pid for pid, process in self._seen.items() if stats.get(pid, ("", ""))[1] == process.started),
         }
         grew = True
         while grew:
-            born = {pid for pid, (parent, _, _) in stats.items() if parent in {str(p) for p in in_tree}} - in_tree
+            parents = {str(pid) for pid in in_tree}
+            born = {pid for pid, (parent, _, _) in stats.items() if parent in parents} - in_tree
             in_tree |= born
             grew = bool(born)
-        for pid in in_tree:
-            _, started, cpu_seconds = stats.get(pid, ("", "", 0.0))
-            if not started:
-                continue
+        self._others |= {pid for pid, (parent, _, _) in stats.items() if parent} - in_tree - self._seen.keys()
+        living = {pid: stats[pid] for pid in in_tree if pid in stats and stats[pid][1]}
+        for pid, (_, started, cpu_seconds) in living.items():
             process = self._seen.setdefault(pid, _Seen(started))
             process.cpu_seconds = max(process.cpu_seconds, cpu_seconds)
+            if not self.sizes:
+                continue
             peak, anonymous = _memory(pid)
             process.peak_bytes = max(process.peak_bytes, peak)
             process.peak_anonymous_bytes = max(process.peak_anonymous_bytes, anonymous)
             _classify(process, _title(pid))
+        return bool(living)
 
 
 def end_processes(living: Callable[[], list[int]]) -> None:
@@ -158,7 +172,8 @@ def _pids() -> list[int]:
 def _stat(pid: int) -> tuple[str, str, float]:
     """Parent, start time and CPU seconds; empty for a process that is gone or a zombie."""
     with contextlib.suppress(OSError, IndexError):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        with open(f"/proc/{pid}/stat", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
         if fields[0] != "Z":
             return fields[1], fields[19], (int(fields[11]) + int(fields[12])) / _TICKS
     return "", "", 0.0

@@ -164,7 +164,7 @@ class World:
                 # A shell that works in the background hands down an ignored SIGINT.
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
             )  # fmt: skip
-        program = Program(process, log, TreeSampler(process.pid).start())
+        program = Program(process, log, TreeSampler(process.pid, sizes=False).start())
         self.programs.append(program)
         return program
 
