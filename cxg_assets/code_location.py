@@ -6,7 +6,7 @@ from dagster_aws.s3 import S3Resource
 from cxg_assets.assets.census_index import build_census_index
 from cxg_assets.assets.census_release import build_census_release
 from cxg_assets.automation import build_automation
-from cxg_assets.automation.conditions import follows, observed_daily, with_conditions
+from cxg_assets.automation.conditions import follows, observed_daily, with_conditions, with_freshness
 from cxg_assets.automation.new_release import build_release_watch
 from cxg_assets.checks.check import build_index_check, build_release_check
 from cxg_assets.components import known_previews
@@ -44,7 +44,7 @@ def complete(
             build_census_release(observed_daily()),
             *dg.with_source_code_references(
                 with_conditions(
-                    (build_census_index(key.path[0]) for key in indexes),
+                    (with_freshness(build_census_index(key.path[0])) for key in indexes),
                     dict.fromkeys(indexes, follows(CENSUS_RELEASE)),
                 )
             ),

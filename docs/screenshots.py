@@ -9,7 +9,7 @@ two cores. Needs the extra `test`, and Chromium (Debian: `apt-get install chromi
 | chunk.png | a chunk's page: file, size, throughput |
 | plots.png | figures of all chunks, plotted by partition |
 | checks.png | the checks of a dataset |
-| dataset.png | the page of a dataset |
+| dataset.png | what the page of a dataset tells of its cells |
 | dataset_<name>.png, run_<name>.png | what [Show Markdown] opens, of a dataset and of a run over chunks |
 | failed.png | two chunks that have failed among those that are stored |
 | retry.png | the dialog that makes what has failed again |
@@ -106,7 +106,7 @@ def of_a_dataset(camera: Camera) -> None:
 
     camera.go(f"/locations/cxg_assets/asset-groups/{SUBSET}", "filtered_subset", "All")
     camera.take("lineage")
-    camera.go(f"{CHUNKS}?view=partitions&partition=00003", "n_bytes", "Materialized")
+    camera.go(f"{CHUNKS}?view=partitions&partition=00003", "cells/s", "Materialized")
     camera.take("chunk")
     camera.go(CHUNKS, "Plots")
     page.get_by_text("Plots", exact=True).click()
@@ -116,6 +116,9 @@ def of_a_dataset(camera: Camera) -> None:
     camera.go(f"{DATASET}?view=checks", "Succeeded", "Evaluation result")
     camera.take("checks")
     camera.go(DATASET, "Row count", "published_at")
+    page.get_by_text("Filter metadata keys").or_(page.get_by_placeholder("Filter metadata keys")).first.evaluate(
+        "box => box.scrollIntoView()"
+    )
     camera.take("dataset")
     pictures_of(camera, "dataset")
     camera.go(f"{CHUNKS}?view=events")

@@ -6,6 +6,7 @@ not a new materialization: a plan that was made again and is the same asks for n
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 
 import dagster as dg
 
@@ -22,6 +23,17 @@ _When = dg.AutomationCondition
 
 DAILY = "0 4 * * *"
 """When to look for another build: a release comes every few months, a weekly build every week."""
+
+FRESH = dg.FreshnessPolicy.time_window(warn_window=timedelta(days=200), fail_window=timedelta(days=400))
+"""Of an index: a long-term release comes about twice a year.
+
+Not of the release, as Dagster 1.13 judges freshness by materializations, and what is observed has none.
+"""
+
+
+def with_freshness(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """An index that Dagster warns of when no other release was indexed for long."""
+    return asset.map_asset_specs(lambda spec: spec.replace_attributes(freshness_policy=FRESH))
 
 
 def with_conditions(

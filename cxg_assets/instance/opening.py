@@ -22,6 +22,9 @@ DAGSTER_YAML = f"""\
   enabled: false
 nux:
   enabled: false
+# Dagster looks whether the census index is older than its freshness policy allows.
+freshness:
+  enabled: true
 # At most two runs at once read obs or X of the Census; more wait in the queue, and the UI says so. What the command
 # runs counts, and does not wait. On a cluster with room for more, raise it.
 concurrency:

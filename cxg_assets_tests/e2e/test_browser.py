@@ -253,6 +253,36 @@ def test_every_check_is_green(published: Launched, page: Page, ui: Ui) -> None:
     assert n_checks >= 2
 
 
+def test_the_page_of_a_dataset_shows_its_cells_and_how_to_load_it_without_a_click(
+    published: Launched, page: Page, ui: Ui
+) -> None:
+    page.goto("/assets/blood_normal/dataset")
+    for what in ("cell type", "tissue", "donor", "dataset"):
+        picture = page.get_by_role("img", name=f"Cells by {what}", exact=True)
+        expect(picture).to_be_visible()
+        assert picture.evaluate("image => image.complete && image.naturalWidth > 0")
+    n_obs = sum(anndata.read_h5ad(chunk_file(ui, chunk)).n_obs for chunk in ("00000", "00001", "00002"))
+    expect(value_of(page, "Observations")).to_have_text(f"{n_obs:,} cells of homo sapiens")
+    expect(value_of(page, "load_batches")).to_contain_text(f'batches("{ui.home}/store/blood_normal")')
+
+
+def test_the_first_line_of_an_asset_leads_to_the_button_that_makes_all(page: Page, ui: Ui) -> None:
+    page.goto(f"/assets/{CHUNKS}")
+    expect(page.get_by_text("open it and press Materialize all")).to_be_visible()
+    page.get_by_role("link", name="Open blood_normal_ingest").click()
+    expect(page.get_by_role("button", name="Materialize all")).to_be_visible()
+    assert page.url.endswith(ui.server.path_of_job("blood_normal_ingest"))
+
+
+def test_the_launchpad_shows_what_people_set(page: Page, ui: Ui) -> None:
+    page.goto(ui.server.path_of_job("blood_normal_missing_chunks"))
+    page.get_by_text("Launchpad", exact=True).click()
+    editor = page.locator(".CodeMirror-code").first
+    expect(editor).to_contain_text("replace")
+    assert "''" not in editor.inner_text()
+    assert re.findall(r"\w+(?=:\n)", editor.inner_text()).count("census") == 0
+
+
 def test_a_failed_chunk_shows_as_failed(failed: Launched, page: Page) -> None:
     assert failed.status == "Failure"
     page.goto(f"/runs/{failed.run_id}")
