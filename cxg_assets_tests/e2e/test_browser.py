@@ -262,8 +262,8 @@ def test_the_page_of_a_dataset_shows_its_cells_and_how_to_load_it_without_a_clic
         expect(picture).to_be_visible()
         assert picture.evaluate("image => image.complete && image.naturalWidth > 0")
     n_obs = sum(anndata.read_h5ad(chunk_file(ui, chunk)).n_obs for chunk in ("00000", "00001", "00002"))
-    expect(value_of(page, "Observations")).to_have_text(f"{n_obs:,} cells of homo sapiens")
-    expect(value_of(page, "load_batches")).to_contain_text(f'batches("{ui.home}/store/blood_normal")')
+    expect(page.get_by_text(f"{n_obs:,} cells of homo sapiens", exact=True)).to_be_visible()
+    expect(page.get_by_text(f'loader = batches("{ui.home}/store/blood_normal")')).to_be_visible()
 
 
 def test_the_first_line_of_an_asset_leads_to_the_button_that_makes_all(page: Page, ui: Ui) -> None:
