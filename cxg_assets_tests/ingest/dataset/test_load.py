@@ -254,7 +254,7 @@ def store_flat(ingested: Ingested, of_subset: dict[str, Any]) -> Path:
         **{name: subset[name] for name in ("release", "n_obs", "n_vars")},
         **of_subset,
     }
-    for name in ("labels", "n_labels_left_out"):  # of later versions
+    for name in ("labels", "n_labels_left_out", "changes"):  # of later versions
         del dataset[name]
     dataset |= flat | {"plan_id": header.plan_id, "layer": header.layer}
     store.put(path, json.dumps(dataset).encode())
