@@ -10,7 +10,7 @@ two cores. Needs the extra `test`, and Chromium (Debian: `apt-get install chromi
 | plots.png | figures of all chunks, plotted by partition |
 | checks.png | the checks of a dataset |
 | dataset.png | what the page of a dataset tells of its cells |
-| dataset_<name>.png, run_<name>.png | what [Show Markdown] opens, of a dataset and of a run over chunks |
+| dataset_<name>.png, run_<name>.png | the pictures that [Show Markdown] opens, of a dataset and of a run over chunks |
 | failed.png | two chunks that have failed among those that are stored |
 | retry.png | the dialog that makes what has failed again |
 """
@@ -116,9 +116,7 @@ def of_a_dataset(camera: Camera) -> None:
     camera.go(f"{DATASET}?view=checks", "Succeeded", "Evaluation result")
     camera.take("checks")
     camera.go(DATASET, "Row count", "published_at")
-    page.get_by_text("Filter metadata keys").or_(page.get_by_placeholder("Filter metadata keys")).first.evaluate(
-        "box => box.scrollIntoView()"
-    )
+    page.get_by_placeholder("Filter metadata keys").evaluate("box => box.scrollIntoView()")
     camera.take("dataset")
     pictures_of(camera, "dataset")
     camera.go(f"{CHUNKS}?view=events")
@@ -135,7 +133,7 @@ def pictures_of(camera: Camera, name: str) -> None:
         rows.filter(has=page.get_by_text(key, exact=True)).get_by_text("[Show Markdown]").click()
         dialog = page.get_by_role("dialog")
         expect(dialog.locator("img")).to_be_visible()
-        camera.take(f"{name}_{key}", dialog)
+        camera.take(f"{name}_{key}", dialog.locator("img"))  # the table below it is longer than a screen
         page.keyboard.press("Escape")
         expect(dialog).to_have_count(0)
 
