@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from cxg_assets.resources.store import StoreResource
 from cxg_assets_tests.secret_search import CENSUS, OWN, PROGRAM, WRONG, decoded, files, leaks, rows, told
 from cxg_assets_tests.servers.counted_s3 import KEYS, upload
 from cxg_assets_tests.servers.strict_s3 import BUCKET, Failure, Key, Rules, StrictS3, serve_strict_s3
+from cxg_assets_tests.servers.webserver import wait_until
 
 pytestmark = pytest.mark.stack
 
@@ -107,17 +109,17 @@ class Started:
     home: Path
     ray: Path
 
-    def wait_for_the_bar(self) -> str:
-        """Reads stderr until the run over the chunks begins. Returns what was read."""
-        assert self.process.stderr is not None
-        read = ""
-        while "0%" not in read:
-            letter = self.process.stderr.read(1)
-            assert letter, read
-            read += letter
-        return read
+    def wait_for_the_chunks(self) -> None:
+        """Waits until the run over the chunks begins: it marks the plan."""
+        mark = re.compile(rf"/{BUCKET}/{self.home.name}/.*/writing-[^/]*\.json")
 
-    def end(self, read: str = "") -> Ran:
+        def is_marked() -> bool:
+            assert self.process.poll() is None, self.process.communicate()
+            return any(mark.fullmatch(asked.path) for asked in self.place.own_s3.requests("PUT"))
+
+        wait_until("the mark of a run", is_marked, 120)
+
+    def end(self) -> Ran:
         """Waits until it has ended; then the S3 is as it was before."""
         stdout, stderr = self.process.communicate()
         self.place.own_s3.obey(Rules(keys=(OWN, PROGRAM)))
@@ -125,7 +127,7 @@ class Started:
         keys = [item["Key"] for item in listed.get("Contents", ())]
         return Ran(
             exit_code=self.process.returncode,
-            said={"stdout": stdout, "stderr": read + stderr},
+            said={"stdout": stdout, "stderr": stderr},
             home=self.home,
             ray=self.ray,
             objects={key: self.place.client.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys},
@@ -177,9 +179,9 @@ def refused(place: Place) -> Iterator[Ran]:
 def bereft(place: Place) -> Iterator[Ran]:
     """The bucket is removed after the plan was made."""
     started = place.start("bereft")
-    read = started.wait_for_the_bar()
+    started.wait_for_the_chunks()
     place.own_s3.obey(Rules(failures=(Failure(status=404, code="NoSuchBucket"),)))
-    yield from ended(started.end(read))
+    yield from ended(started.end())
 
 
 @pytest.fixture(scope="module")

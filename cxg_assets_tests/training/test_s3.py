@@ -26,7 +26,7 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         sizes.append(len(data))
         return data
 
-    def counted_ranges(self: ObjectBytes, ranges: list[tuple[int, int]]) -> list[bytes]:
+    def counted_ranges(self: ObjectBytes, ranges: list[tuple[int, int]]) -> list[memoryview]:
         parts = read_ranges(self, ranges)
         sizes.extend(map(len, parts))
         return parts

@@ -193,7 +193,8 @@ def test_every_axis_says_what_it_counts_and_every_colour_is_of_the_palette() -> 
         assert axes.get_ylabel()
         patches: list[Any] = list(axes.patches)
         used = {to_hex(patch.get_facecolor() if patch.get_fill() else patch.get_edgecolor()) for patch in patches}
-        used |= {to_hex(colour) for layer in axes.collections for colour in layer.get_facecolor()}
+        layers: list[Any] = list(axes.collections)
+        used |= {to_hex(colour) for layer in layers for colour in layer.get_facecolor()}
         assert used
         assert used <= set(plots.WORKER_COLOURS)
 
