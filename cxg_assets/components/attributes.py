@@ -17,9 +17,10 @@ from cxg_assets.components.beside_the_yaml import beside_the_yaml
 from cxg_assets.components.gene_attributes import Genes, HighlyVariableAttributes, as_names
 from cxg_assets.components.quality_attributes import QualityAttributes
 from cxg_assets.ingest.errors import BadInput, shown
+from cxg_assets.ingest.formats import FORMATS
 from cxg_assets.ingest.sampling import Order, Sample, Split
 from cxg_assets.ingest.selection.list_files import read_lists, read_values
-from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE, DEFAULT_OBS_COLUMNS, NAME_PATTERN, SubsetSpec
+from cxg_assets.ingest.spec import DEFAULT_OBS_COLUMNS, NAME_PATTERN, SubsetSpec
 from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets.ingest.storage.url import as_url
 from cxg_assets.ingest.value_lists import Lists
@@ -181,9 +182,9 @@ class SubsetAttributes(dg.Model, dg.Resolvable):
     )
     seed: int = Field(default=0, description="Decides the order of shuffled cells.", json_schema_extra={"minimum": 0})
     layer: Literal["raw", "normalized"] = Field(default="raw", description="X layer of the Census: raw or normalized.")
-    chunk_size: int = Field(
-        default=DEFAULT_CHUNK_SIZE,
-        description="Cells per file, that is per partition.",
+    chunk_size: int | None = Field(
+        default=None,
+        description="Cells per file, that is per partition. Default: 10,000, and 65,536 of zarr.",
         json_schema_extra={"minimum": 1},
     )
     format: Literal["h5ad", "zarr"] = Field(
@@ -253,6 +254,7 @@ class SubsetAttributes(dg.Model, dg.Resolvable):
             "sample": None if self.sample is None else self.sample.sample(),
             "split": None if self.split is None else self.split.split(),
             "order": Order(kind=self.order, seed=self.seed),
+            "chunk_size": FORMATS[self.format].chunk_size if self.chunk_size is None else self.chunk_size,
             "compression": self.compression or "",
         }
         return SubsetSpec(**values | own)

@@ -20,6 +20,7 @@ class ChunkFormat:
         name: What a YAML calls it.
         of_chunk: What people call a chunk of it.
         compressions: How arrays can be compressed; the first one where nothing is said.
+        chunk_size: Cells of a chunk where a YAML says nothing.
         marker: Of a chunk that is a folder of objects, the one that is stored last: where it lies, the chunk is whole.
             Empty where a chunk is one object.
     """
@@ -27,6 +28,7 @@ class ChunkFormat:
     name: str
     of_chunk: str
     compressions: tuple[str, ...]
+    chunk_size: int
     marker: str = ""
 
     def marker_of(self, place: str) -> str:
@@ -39,7 +41,16 @@ class ChunkFormat:
 
 
 FORMATS: Mapping[str, ChunkFormat] = {
-    H5AD: ChunkFormat(name=H5AD, of_chunk="h5ad file", compressions=("gzip", "lzf", "zstd", "none")),
-    ZARR: ChunkFormat(name=ZARR, of_chunk="zarr dataset", compressions=("lz4", "zstd", "none"), marker="zarr.json"),
+    H5AD: ChunkFormat(
+        name=H5AD, of_chunk="h5ad file", compressions=("gzip", "lzf", "zstd", "none"), chunk_size=10_000
+    ),
+    # annbatch asks every dataset of a collection at each request, and reads many small ones 0.6 times as fast as two.
+    ZARR: ChunkFormat(
+        name=ZARR,
+        of_chunk="zarr dataset",
+        compressions=("lz4", "zstd", "none"),
+        chunk_size=65_536,
+        marker="zarr.json",
+    ),
 }
 """By name."""

@@ -21,7 +21,8 @@ DEFAULT_OBS_COLUMNS = (
     "donor_id",
     "dataset_id",
 )
-DEFAULT_CHUNK_SIZE = 10_000
+DEFAULT_CHUNK_SIZE = FORMATS[H5AD].chunk_size
+"""Of h5ad."""
 DEFAULT_ORGANISM = "homo_sapiens"
 
 LAYERS = ("raw", "normalized")

@@ -217,3 +217,15 @@ def test_a_wrong_value_is_reported(tree: Callable[..., dg.ComponentTree], line: 
         texts.append(str(error))
         error = error.__cause__
     assert message in " ".join(" ".join(texts).split())
+
+
+@pytest.mark.parametrize(("chunk_format", "chunk_size"), [("h5ad", 10_000), ("zarr", 65_536)])
+def test_a_chunk_has_as_many_cells_as_suit_its_format(
+    tree: Callable[..., dg.ComponentTree], chunk_format: str, chunk_size: int
+) -> None:
+    attributes = f"{{name: lung_t, organism: homo_sapiens, format: {chunk_format}}}"
+    declared = f"type: cxg_assets.CensusSubset\nattributes: {attributes}\n"
+
+    spec = tree(lung_t=declared).load_component("lung_t", CensusSubset).spec()
+
+    assert spec.chunk_size == chunk_size
