@@ -20,8 +20,9 @@ UNKNOWN = {
     "attempt": 0,
     "nnz_decoded": 0,
     "stored_at": 0.0,
+    "cell_types": {},
 }
-"""What a file does not tell of its making."""
+"""What a file does not tell of its making, and what is not counted again."""
 
 
 def test_the_report_read_back_is_the_one_that_was_made(blood: Ingested) -> None:
