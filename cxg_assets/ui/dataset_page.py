@@ -136,7 +136,7 @@ def _citations(store: Store, dataset: Dataset) -> str:
             row["collection_doi"],
         )
         link = f"[{doi}](https://doi.org/{doi})" if doi else "no DOI"
-        line = f"- {shown_text(title)}, {row['n_obs']:,} cells: {link}"
+        line = f"- {title}, {row['n_obs']:,} cells: {link}"
         if len("\n".join([*lines, line])) + len(last) >= bars.SHOWN:
             break
         lines.append(line)

@@ -4,10 +4,12 @@ import click
 from pydantic_core import to_json
 
 from cxg_assets.cli.census.index import prepare_index
-from cxg_assets.cli.project import default_store, load_subset
+from cxg_assets.cli.project import default_store, load_subset, look_up_release
+from cxg_assets.cli.terminal.tables import plain_table
 from cxg_assets.cli.terminal.teller import Teller
 from cxg_assets.cli.terminal.telling import telling
 from cxg_assets.cli.warn import warn
+from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.compare.releases import Edition, ReleaseChanges, compare_releases
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.plan.published import read_dataset
@@ -32,15 +34,18 @@ def diff_subset(subset: str, before: str | None, after: str | None, as_json: boo
         BadInput: There is no such subset or release, or nothing is published and `before` is None.
     """
     found = load_subset(subset)
+    spec = found.spec
     with telling(subset, "looking up the releases of the Census") as teller:
-        store = default_store().locator().open()
+        store, census = default_store().locator().open(), _census(before or "")
         if before is None:
-            earlier = _published(found.spec, default_store().locator(found.destination).open(), store, teller)
+            release = _published(spec, default_store().locator(found.destination).open())
         else:
-            earlier = _edition(_census(before), found.spec, store, teller)
-        later = _edition(_census(after or ""), found.spec, store, teller)
+            release = look_up_release(census, teller)
+        earlier = _edition(release, census, spec, store, teller)
+        census = _census(after or "")
+        later = _edition(look_up_release(census, teller), census, spec, store, teller)
         teller.step("comparing cells")
-        changes = compare_releases(found.spec, earlier, later, store, warn)
+        changes = compare_releases(spec, earlier, later, store, warn)
     if as_json:
         click.echo(to_json(changes).decode())
     else:
@@ -52,22 +57,19 @@ def _census(asked: str) -> CensusResource:
     return CensusResource(uri=asked) if "/" in asked else CensusResource(version=asked)
 
 
-def _edition(census: CensusResource, spec: SubsetSpec, store: Store, teller: Teller) -> Edition:
-    release = census.release()
+def _edition(release: Release, census: CensusResource, spec: SubsetSpec, store: Store, teller: Teller) -> Edition:
     locator = census.locator(release)
     return Edition(index=prepare_index(locator, release, spec.organism, store, teller), census=locator)
 
 
-def _published(spec: SubsetSpec, destination: Store, store: Store, teller: Teller) -> Edition:
+def _published(spec: SubsetSpec, destination: Store) -> Release:
     """The release of the dataset that is published."""
     try:
-        release = read_dataset(destination, spec.name).header.subset.release
+        return read_dataset(destination, spec.name).header.subset.release
     except FileNotFoundError:
         raise BadInput(
             f"--from: nothing of {spec.name} is published at {destination.url}; name the earlier release"
         ) from None
-    locator = CensusResource().locator(release)
-    return Edition(index=prepare_index(locator, release, spec.organism, store, teller), census=locator)
 
 
 def _lines(subset: str, changes: ReleaseChanges) -> list[str]:
@@ -103,8 +105,6 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
     """A table in columns; its first `N_SHOWN` rows."""
     if not rows:
         return []
-    shown = [head, *rows[:N_SHOWN]]
-    widths = [max(len(row[number]) for row in shown) for number in range(len(head))]
-    lines = ["", *("  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in shown)]
+    lines = ["", *(f"  {line}" for line in plain_table(head, rows[:N_SHOWN]))]
     left = len(rows) - N_SHOWN
     return [*lines, f"  and {left:,} more; --json has all"] if left > 0 else lines

@@ -25,6 +25,27 @@ def hash_rows(columns: Sequence[pa.Array]) -> np.ndarray:
     return hashes
 
 
+class HashTable:
+    """Where each of many hashes stands among them. Memory: some 19 to 38 bytes a hash."""
+
+    def __init__(self, hashes: np.ndarray) -> None:
+        """Takes (n,) uint64; of equal ones the first is found."""
+        from cxg_assets.ingest import loops
+
+        n_slots = 1 << max(3 * len(hashes) // 2, 1).bit_length()
+        self._marks, self._slots = np.zeros(n_slots // 2, np.uint8), np.zeros(n_slots, np.uint64)
+        self._places = np.full(n_slots, -1, np.int32)
+        loops.place_hashes(hashes, self._marks, self._slots, self._places)
+
+    def find(self, hashes: np.ndarray) -> np.ndarray:
+        """The place of each hash, (n,) int64; -1 where there is none."""
+        from cxg_assets.ingest import loops
+
+        places = np.empty(len(hashes), np.int64)
+        loops.find_hashes(hashes, self._marks, self._slots, self._places, places)
+        return places
+
+
 def _hash_values(column: pa.Array) -> np.ndarray:
     from cxg_assets.ingest import loops
 

@@ -82,7 +82,7 @@ class Groups:
         """
         self.columns = tuple(columns)
         self._attribute = attribute
-        self._codings = [_Coding() for _ in columns]
+        self._codings = [Coding() for _ in columns]
         # The codes of the first of several columns serve as they are; a single one's are numbered: a group has cells.
         self._numberings = [Numbering() for _ in columns[1:] or columns]
 
@@ -122,7 +122,7 @@ class Groups:
         return labels
 
 
-class _Coding:
+class Coding:
     """Numbers the values of one column, also of one whose dictionary differs between batches."""
 
     def __init__(self) -> None:
@@ -149,7 +149,7 @@ class DonorCounts:
 
     def __init__(self, limit: int) -> None:
         """Start with no group."""
-        self._coding = _Coding()
+        self._coding = Coding()
         self._seen = np.full((0, limit), -1, np.int32)
         self.counts = np.zeros(0, np.int64)
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from cxg_assets.ingest.census.repeated_cells import CELL
-from cxg_assets.ingest.census.row_hashes import hash_rows
+from cxg_assets.ingest.census.row_hashes import HashTable, hash_rows
+from cxg_assets.ingest.choice.groups import Coding
 from cxg_assets.ingest.errors import BadInput
 
 LABELS = (
@@ -23,9 +23,6 @@ LABELS = (
 
 COUNTS = ("raw_sum", "nnz")
 """obs columns that are other when the counts of a cell are."""
-
-_ROOM = 1.5
-"""Places of the table of cells for each of them, at least."""
 
 
 def compared_columns(one: pa.Schema, other: pa.Schema) -> tuple[str, ...]:
@@ -43,38 +40,24 @@ def compared_columns(one: pa.Schema, other: pa.Schema) -> tuple[str, ...]:
     return tuple(name for name in (*LABELS, *COUNTS) if name in one.names and name in other.names)
 
 
-class Values:
-    """Numbers the values of a text column: the same value has the same number in every batch and release."""
-
-    def __init__(self) -> None:
-        self._number_of: dict[object, int] = {}
-
-    def numbers(self, column: pa.Array) -> np.ndarray:
-        """The number of each row's value, (n_rows,) int32; a missing one is a value too."""
-        if not isinstance(column, pa.DictionaryArray):
-            column = column.dictionary_encode()
-        values = [*column.dictionary.to_pylist(), None]
-        of_codes = np.array([self._number_of.setdefault(value, len(self._number_of)) for value in values], np.int32)
-        return of_codes[pc.fill_null(column.indices.cast(pa.int32()), len(values) - 1).to_numpy()]
-
-    def texts(self) -> list[str]:
-        """The values in the order of their numbers."""
-        return ["(missing)" if value is None else str(value) for value in self._number_of]
-
-
 @dataclass(frozen=True, eq=False)
 class Alike:
     """What two releases share: the numbers that stand for values."""
 
     columns: tuple[str, ...]
-    datasets: Values = field(default_factory=Values)
-    values: dict[str, Values] = field(default_factory=dict)
+    datasets: Coding = field(default_factory=Coding)
+    values: dict[str, Coding] = field(default_factory=dict)
 
     def of(self, name: str, column: pa.Array) -> np.ndarray:
         """A column as numbers that are equal where the values are; of counts the values themselves."""
         if name in COUNTS:
             return column.to_numpy(zero_copy_only=False)
-        return self.values.setdefault(name, Values()).numbers(column)
+        return self.values.setdefault(name, Coding()).codes(column)
+
+
+def texts(values: Coding) -> list[str]:
+    """Values in the order of their numbers."""
+    return ["(missing)" if value is None else str(value) for value in values.code_of]
 
 
 class Cells:
@@ -88,8 +71,6 @@ class Cells:
             n_obs: How many they are.
             alike: Shared with the other release.
         """
-        from cxg_assets.ingest import loops
-
         hashes = np.empty(n_obs, np.uint64)
         self.dataset = np.empty(n_obs, np.int32)
         self.columns: dict[str, np.ndarray] = {}
@@ -97,12 +78,10 @@ class Cells:
         for batch in batches:
             rows = slice(start, start := start + batch.num_rows)
             hashes[rows] = hash_rows([batch[name] for name in CELL])
-            self.dataset[rows] = alike.datasets.numbers(batch[CELL[0]])
+            self.dataset[rows] = alike.datasets.codes(batch[CELL[0]])
             for name in alike.columns:
                 self._hold(name, rows, alike.of(name, batch[name]), n_obs)
-        n_slots = 1 << int(max(_ROOM * n_obs, 1)).bit_length()
-        self._table = np.zeros(n_slots // 2, np.uint8), np.zeros(n_slots, np.uint64), np.full(n_slots, -1, np.int32)
-        loops.place_hashes(hashes, *self._table)
+        self._table = HashTable(hashes)
         self.is_found = np.zeros(n_obs, np.bool_)
 
     def _hold(self, name: str, rows: slice, values: np.ndarray, n_obs: int) -> None:
@@ -118,17 +97,14 @@ class Cells:
 
     def look_up(self, batches: Iterable[pa.RecordBatch], alike: Alike) -> Iterator["Seen"]:
         """Goes through the cells of the other release, and notes which of these are there."""
-        from cxg_assets.ingest import loops
-
         for batch in batches:
-            places = np.empty(batch.num_rows, np.int64)
-            loops.find_hashes(hash_rows([batch[name] for name in CELL]), *self._table, places)
+            places = self._table.find(hash_rows([batch[name] for name in CELL]))
             is_known = places >= 0
             here = places[is_known]
             self.is_found[here] = True
             before = {name: self.columns[name][here] for name in alike.columns}
             after = {name: alike.of(name, batch[name])[is_known] for name in alike.columns}
-            yield Seen(alike.datasets.numbers(batch[CELL[0]]), is_known, before, after)
+            yield Seen(alike.datasets.codes(batch[CELL[0]]), is_known, before, after)
 
 
 @dataclass(frozen=True, eq=False)

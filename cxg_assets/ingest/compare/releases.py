@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from cxg_assets.ingest.census.census import Census, CensusLocator, keep_open
 from cxg_assets.ingest.census.repeated_cells import CELL
-from cxg_assets.ingest.compare.cells import COUNTS, Alike, Cells, compared_columns
+from cxg_assets.ingest.compare.cells import COUNTS, Alike, Cells, Seen, compared_columns, texts
 from cxg_assets.ingest.genes.select import select_genes
 from cxg_assets.ingest.layout import index_path
 from cxg_assets.ingest.selection.index import CensusIndex
@@ -137,8 +137,7 @@ def compare_releases(
     tally = _Tally(alike)
     with FeatherFile(sources[1], columns=columns) as file:
         for seen in cells.look_up(take_rows(file, rows[1], columns), alike):
-            tally.add(seen.dataset, seen.is_known, {name: seen.differs(name) for name in alike.columns})
-            tally.relabel(seen.before, seen.after)
+            tally.add(seen)
     tally.end(cells)
     with before.census.open() as old, after.census.open() as new:
         genes_new, genes_gone, genes_renamed = _genes(spec, old, new)
@@ -148,9 +147,9 @@ def compare_releases(
         after=after.index.release.build,
         n_before=n_before,
         n_after=n_after,
-        n_new=tally.n_new,
-        n_gone=int((~cells.is_found).sum()),
-        n_changed=tally.n_changed,
+        n_new=tally.total("new"),
+        n_gone=tally.total("gone"),
+        n_changed=tally.total("changed"),
         changed=dict(tally.changed),
         relabellings=tally.relabellings(),
         datasets=datasets,
@@ -165,46 +164,43 @@ class _Tally:
 
     def __init__(self, alike: Alike) -> None:
         self._alike = alike
-        self.n_new = self.n_changed = 0
         self.changed = Counter(dict.fromkeys(alike.columns, 0))
         self._pairs: dict[str, Counter[tuple[int, int]]] = {name: Counter() for name in alike.columns}
         self._of_datasets = {name: np.zeros(0, np.int64) for name in ("before", "after", "new", "gone", "changed")}
 
-    def add(self, dataset: np.ndarray, is_known: np.ndarray, differs: Mapping[str, np.ndarray]) -> None:
-        """Counts cells of the later release."""
-        is_changed = np.zeros(int(is_known.sum()), np.bool_)
-        for name, mask in differs.items():
-            self.changed[name] += int(mask.sum())
-            is_changed |= mask
-        self.n_new += int((~is_known).sum())
-        self.n_changed += int(is_changed.sum())
-        self._count("after", dataset)
-        self._count("new", dataset[~is_known])
-        self._count("changed", dataset[is_known][is_changed])
-
-    def relabel(self, before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> None:
-        """Counts which label became which."""
+    def add(self, seen: Seen) -> None:
+        """Counts cells of the later release, and which label became which."""
+        is_changed = np.zeros(int(seen.is_known.sum()), np.bool_)
         for name in self._alike.columns:
+            differs = seen.differs(name)
+            self.changed[name] += int(differs.sum())
+            is_changed |= differs
             if name in COUNTS:
                 continue
-            is_other = before[name] != after[name]
-            pairs = (before[name][is_other].astype(np.int64) << 32) | after[name][is_other]
+            pairs = (seen.before[name][differs].astype(np.int64) << 32) | seen.after[name][differs]
             values, counts = np.unique(pairs, return_counts=True)
             for pair, n in zip(values.tolist(), counts.tolist(), strict=True):
                 self._pairs[name][pair >> 32, pair & 0xFFFFFFFF] += n
+        self._count("after", seen.dataset)
+        self._count("new", seen.dataset[~seen.is_known])
+        self._count("changed", seen.dataset[seen.is_known][is_changed])
 
     def end(self, cells: Cells) -> None:
         """Counts the cells of the earlier release, when all of the later were looked up."""
         self._count("before", cells.dataset)
         self._count("gone", cells.dataset[~cells.is_found])
 
+    def total(self, what: str) -> int:
+        """Cells of all datasets."""
+        return int(self._of_datasets[what].sum())
+
     def relabellings(self) -> tuple[Relabelling, ...]:
         """Those of each column, the largest first."""
         found: list[Relabelling] = []
         for name, pairs in self._pairs.items():
-            texts = self._alike.values[name].texts() if name in self._alike.values else []
+            labels = texts(self._alike.values[name]) if pairs else []
             found += [
-                Relabelling(column=name, before=texts[old], after=texts[new], n_obs=n)
+                Relabelling(column=name, before=labels[old], after=labels[new], n_obs=n)
                 for (old, new), n in pairs.items()
             ]
         return tuple(sorted(found, key=lambda one: (-one.n_obs, one.column, one.before, one.after)))
@@ -214,7 +210,7 @@ class _Tally:
     ) -> tuple[DatasetChange, ...]:
         """Those of which anything is other; version and title of each release's datasets are given."""
         found: list[DatasetChange] = []
-        names = self._alike.datasets.texts()
+        names = texts(self._alike.datasets)
         counts = {name: np.pad(n, (0, len(names) - len(n))) for name, n in self._of_datasets.items()}
         for number, dataset_id in enumerate(names):
             own = {f"n_{name}": int(n[number]) for name, n in counts.items()}

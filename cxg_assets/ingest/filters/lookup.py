@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cxg_assets.ingest.census.row_hashes import hash_rows
+from cxg_assets.ingest.census.row_hashes import HashTable, hash_rows
 from cxg_assets.ingest.value_lists import ValueList
 
 _DENSE = 16
@@ -105,10 +105,7 @@ class Lookup:
         return places
 
     def _places_of_texts(self, column: pa.Array) -> np.ndarray:
-        from cxg_assets.ingest import loops
-
-        places = np.empty(len(column), np.int64)
-        loops.find_hashes(hash_rows([column]), *self._table, places)
+        places = self._table.find(hash_rows([column]))
         hits = np.flatnonzero(places >= 0)
         texts = column.take(pa.array(hits)).cast(pa.large_string())
         is_same = pc.call_function("equal", [texts, self.values.take(pa.array(places[hits]))]).fill_null(False)
@@ -116,16 +113,8 @@ class Lookup:
         return places
 
     @cached_property
-    def _table(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """A bit for each hash of a value, the hashes at slots that they give, and their places there."""
-        from cxg_assets.ingest import loops
-
-        hashes = hash_rows([self.values])
-        n_slots = 1 << max(2 * len(hashes) - 1, 1).bit_length()
-        marks, slots = np.zeros(n_slots // 2, np.uint8), np.zeros(n_slots, np.uint64)
-        places = np.full(n_slots, -1, np.int32)
-        loops.place_hashes(hashes, marks, slots, places)
-        return marks, slots, places
+    def _table(self) -> HashTable:
+        return HashTable(hash_rows([self.values]))
 
 
 def is_same_memory(one: pa.Array, other: pa.Array) -> bool:
