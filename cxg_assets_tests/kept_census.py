@@ -1,6 +1,5 @@
 """Demo censuses that are kept from one session to the next, for as long as the code that makes them is the same."""
 
-import ast
 import hashlib
 import json
 import shutil
@@ -14,6 +13,7 @@ from typing import Any
 import cxg_assets
 from cxg_assets.demo import build_census
 from cxg_assets.locks import exclusive
+from cxg_assets_tests.imports import imported
 
 PACKAGE = Path(cxg_assets.__path__[0])
 WRITERS = ("numba", "numpy", "pandas", "pyarrow", "scipy", "tiledbsoma")
@@ -61,13 +61,9 @@ def code_digest(root: Path = PACKAGE) -> str:
 
 
 def _imported(file: Path, root: Path) -> set[Path]:
-    modules: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_bytes())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        elif isinstance(node, ast.Import):
-            modules |= {alias.name for alias in node.names}
-    places = [root.joinpath(*module.split(".")[1:]) for module in modules if module.split(".")[0] == "cxg_assets"]
+    """Files that a file imports: a name may be a module, or something in the module before its last dot."""
+    names = {name for name in imported(file) if name.split(".")[0] == "cxg_assets"}
+    places = [root.joinpath(*module.split(".")[1:]) for name in names for module in (name, name.rpartition(".")[0])]
     return {path for place in places for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()}
 
 

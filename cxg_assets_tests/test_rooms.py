@@ -3,7 +3,6 @@
 The two lines of that page are read here: `cxg_assets: …` orders the package, `ingest: …` orders the engine inside it.
 """
 
-import ast
 import graphlib
 import re
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import cxg_assets
+from cxg_assets_tests.imports import imported
 
 PACKAGE = Path(cxg_assets.__path__[0])
 PAGE = PACKAGE.parent / "docs" / "architecture.md"
@@ -34,16 +34,9 @@ def module_of(file: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported(file: Path) -> set[str]:
+def of_the_package(file: Path) -> set[str]:
     """Modules and names of the package that a file imports, anywhere in it."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file.name} imports relatively"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-    return {name for name in found if name.split(".")[0] == "cxg_assets"}
+    return {name for name in imported(file) if name.split(".")[0] == "cxg_assets"}
 
 
 def room(name: str, folder: str) -> str | None:
@@ -71,7 +64,7 @@ def test_a_file_imports_only_what_stands_before_it(file: Path) -> None:
     for package, line in (("cxg_assets", "cxg_assets"), ("cxg_assets.ingest", "ingest")):
         places = order(line)
         own = room(module_of(file), package)
-        for name in imported(file):
+        for name in of_the_package(file):
             other = room(name, package)
             if own in places and other in places and other != own:
                 assert places[other] < places[own], f"{module_of(file)} imports {name}"
@@ -83,13 +76,13 @@ def test_files_do_not_import_each_other_in_a_circle() -> None:
     def of(name: str) -> str:
         return name if name in modules else name.rpartition(".")[0]
 
-    graph = {module_of(file): {of(name) for name in imported(file)} - {module_of(file)} for file in FILES}
+    graph = {module_of(file): {of(name) for name in of_the_package(file)} - {module_of(file)} for file in FILES}
     assert list(graphlib.TopologicalSorter(graph).static_order())
 
 
 def test_the_engine_imports_nothing_else_of_the_package() -> None:
     for file in (PACKAGE / "ingest").rglob("*.py"):
-        assert {name for name in imported(file) if not name.startswith("cxg_assets.ingest")} == set(), file.name
+        assert {name for name in of_the_package(file) if not name.startswith("cxg_assets.ingest")} == set(), file.name
 
 
 def test_every_folder_can_be_seen_at_a_glance() -> None:

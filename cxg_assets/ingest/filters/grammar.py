@@ -9,6 +9,7 @@ the columns is for `value_filter` to check.
 
 import ast
 import re
+import threading
 import warnings
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn
@@ -95,6 +96,10 @@ class Group:
 
 Node = Condition | Group
 
+_ONE_TREE = threading.Lock()
+"""Before Python 3.11.8 and 3.12.2, trees that are made side by side spoil each other's count of levels, which is a
+SystemError (https://github.com/python/cpython/issues/106905)."""
+
 
 def parse_expression(source: Source) -> Node:
     """Reads a filter, with its negations pushed down into the operators.
@@ -115,7 +120,8 @@ def parse_expression(source: Source) -> Node:
         with warnings.catch_warnings():
             # Python warns of spellings like '\d', which mean what they say here.
             warnings.simplefilter("ignore")
-            tree = ast.parse(source.text, mode="eval")
+            with _ONE_TREE:
+                tree = ast.parse(source.text, mode="eval")
         return _Reader(source).node(tree.body, negated=False, level=0)
     except SyntaxError as error:
         source.fail_syntax(error)
