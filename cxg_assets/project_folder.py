@@ -1,5 +1,6 @@
 """The folder of a project, found from a folder inside it, as git finds a repository, and where its subsets lie."""
 
+import contextlib
 import os
 import re
 import tomllib
@@ -10,6 +11,9 @@ from cxg_assets.ingest.errors import BadInput
 
 LOCAL_FOLDER = ".cxg"
 """Holds everything local of a project."""
+
+CODE_LOCATION = "cxg_assets"
+"""The code location of a checkout, and of projects that name none."""
 
 _NAMES_US = re.compile(r"\bcxg[-_]assets\b")
 _HAS_TABLE = re.compile(r"^\s*\[\s*tool\s*\.\s*cxg_assets\s*\]", re.MULTILINE)
@@ -48,15 +52,32 @@ def declared_defs(project: Path) -> Path | None:
     if not _HAS_TABLE.search(text):
         return None
     try:
-        table = tomllib.loads(text).get("tool", {}).get("cxg_assets", {})
+        defs = _of_tool(text, "cxg_assets", "defs")
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{file}: this is no TOML: {error}") from error
-    defs = table.get("defs") if isinstance(table, dict) else None
     if defs is None:
         return None
     if not isinstance(defs, str) or not defs:
         raise BadInput(f"{file}: tool.cxg_assets.defs: {defs!r} is no path of a folder, like my_slices/defs")
     return (project / defs).resolve()
+
+
+def code_location_name(project: Path) -> str:
+    """What Dagster calls the code of a project: `tool.dagster.code_location_name` of its pyproject.toml, if it has one.
+
+    `dagster dev` reads it there; so the command's runs and `cxg-assets ui` are of the same code location.
+    """
+    with contextlib.suppress(tomllib.TOMLDecodeError):
+        name = _of_tool(_text(project / "pyproject.toml"), "dagster", "code_location_name")
+        if isinstance(name, str) and name:
+            return name
+    return CODE_LOCATION
+
+
+def _of_tool(text: str, tool: str, key: str) -> object:
+    """What a pyproject.toml says of a tool under a key; None where it says nothing."""
+    table = tomllib.loads(text).get("tool", {}).get(tool, {})
+    return table.get(key) if isinstance(table, dict) else None
 
 
 def _own_folders_above(start: Path) -> Iterator[Path]:

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.ingest.storage.url import absolute_path, as_url
-from cxg_assets.project_folder import LOCAL_FOLDER, project_folder
+from cxg_assets.project_folder import LOCAL_FOLDER, code_location_name, project_folder
 
 WORKER_SILENCE = 300.0
 """A worker whose store is away says so after 240 s at most."""
@@ -122,3 +122,8 @@ def demo_census_path() -> Path:
 def dagster_home() -> Path:
     """The Dagster instance that the command and the UI share: `DAGSTER_HOME`, or a folder in `home`."""
     return Path(Variables().dagster_home or home() / "dagster").absolute()
+
+
+def code_location() -> str:
+    """The name under which the UI shows the project's assets, jobs and runs."""
+    return code_location_name(project())

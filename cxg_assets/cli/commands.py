@@ -123,7 +123,9 @@ def diff(**options: Any) -> None:
 
 
 @commands.command(
-    "index", epilog=example("index homo_sapiens lung.feather --value-filter \"tissue == 'lung'\"")
+    "index",
+    epilog=example("index homo_sapiens lung.feather --value-filter \"tissue == 'lung'\""),
+    groups={"What": ("value_filter", "columns"), "From where": ("census_uri", "census_version")},
 )
 @click.argument("organism")
 @click.argument("output", type=click.Path(path_type=Path, dir_okay=False))
@@ -185,7 +187,9 @@ def init(folder: Path) -> None:
 
 
 @commands.command(
-    "new", epilog=example("new lung_normal --value-filter \"tissue_general == 'lung'\"")
+    "new",
+    epilog=example("new lung_normal --value-filter \"tissue_general == 'lung'\""),
+    groups={"What": ("value_filter", "organism", "chunk_size"), "To where": ("destination",)},
 )
 @click.argument("name")
 @click.option("--value-filter", required=True, help="SOMA filter over obs.")
@@ -208,6 +212,7 @@ def new(**options: Any) -> None:
 @commands.command(
     "prune",
     epilog=example("prune lung_normal  # lists, and removes nothing", "prune lung_normal --older-than 30d --yes"),
+    groups={"What": ("keep", "older_than", "unreferenced"), "Where": ("destination",), "How": ("yes",)},
 )
 @SUBSET
 @click.option(
@@ -246,13 +251,18 @@ def schema() -> None:
     click.echo(schema_text())
 
 
-@commands.command("status", epilog=example("status", "status lung_normal --links"))
+@commands.command(
+    "status",
+    epilog=example("status", "status lung_normal --links", "status --json"),
+    groups={"Where": ("destination",), "What is told": ("links", "hours", "as_json")},
+)
 @ANY_SUBSET
 @DESTINATION
 @click.option("--links", is_flag=True, help="Print a presigned URL of each stored chunk.")
 @click.option(
     "--hours", default=1.0, show_default=True, help="How long presigned URLs are valid.", type=click.FloatRange(0)
 )
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 def status(**options: Any) -> None:
     """Shows stored and missing chunks, their size and the last run's throughput, of SUBSET or of every subset.
 

@@ -2,11 +2,13 @@
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import click
 import dagster as dg
 from dagster import DagsterInstance
+from pydantic_core import to_json
 
 from cxg_assets import settings
 from cxg_assets.cli.project import Subset, default_store, existing_instance, load_subset, load_subsets
@@ -23,7 +25,7 @@ from cxg_assets.ingest.quantities import counted, size
 from cxg_assets.ingest.selection.subset import load_subset as load_stored
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.store import Store
-from cxg_assets.instance.partitions import ChunkRecord, chunk_record, last_writing_run
+from cxg_assets.instance.partitions import chunk_record, last_writing_run
 from cxg_assets.instance.provenance import current_plan, latest_data_version
 from cxg_assets.instance.sync_status import SyncStatus, sync_status
 from cxg_assets.names import chunk_plan_key, filtered_subset_key
@@ -34,7 +36,7 @@ OF_THE_FILES = ("layer", "chunk_size", "format", "compression")
 """Attributes of the YAML that a plan takes, and tells in its header."""
 
 
-def show_status(subset: str | None, destination: str | None, links: bool, hours: float) -> None:
+def show_status(subset: str | None, destination: str | None, links: bool, hours: float, as_json: bool) -> None:
     """Prints what of a subset, or of every subset, is stored, on record and published.
 
     Raises:
@@ -43,21 +45,20 @@ def show_status(subset: str | None, destination: str | None, links: bool, hours:
     subsets, mistakes = ([load_subset(subset)], []) if subset is not None else load_subsets()
     for mistake in mistakes:
         warn(mistake)
-    click.echo(f"home: {settings.home()}, {settings.how_home_was_found()}")
+    if not as_json:
+        click.echo(f"home: {settings.home()}, {settings.how_home_was_found()}")
     with existing_instance() as instance:
         looked_at = [_look(declared, destination, instance) for declared in subsets]
+        if as_json:
+            told = [_as_json(one, instance) | ({"links": _links(one, hours)} if links else {}) for one in looked_at]
+            click.echo(to_json({"home": str(settings.home()), "subsets": told, "mistakes": mistakes}).decode())
+            return
         if len(looked_at) > 1:
             _show_all(looked_at)
         for one in looked_at:
             click.echo("\n".join(_describe(one, instance)))
-            if links and one.plan is not None:
-                if one.plan.header.format == ZARR:
-                    raise BadInput(
-                        f"--links: chunks of {one.name} are of format zarr, folders of many objects each; open or copy "
-                        f"{one.store.uri(one.plan.path(one.plan.chunks[0]).rpartition('/')[0])}"
-                    )
-                paths = [one.plan.path(chunk) for chunk in one.plan.chunks if chunk.key in one.stored]
-                click.echo("\n".join(one.store.links(paths, round(hours * 3600))))
+            if links and (found := _links(one, hours)):
+                click.echo("\n".join(found))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +84,14 @@ class _Found:
         return self.declared.spec.name
 
     @property
+    def n_missing(self) -> int:
+        return 0 if self.plan is None else len(self.plan.chunks) - len(self.stored)
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(self.stored.values())
+
+    @property
     def publishes_the_plan(self) -> bool:
         published, plan = self.published, self.plan
         return published is not None and plan is not None and published.header.plan_id == plan.header.plan_id
@@ -100,15 +109,31 @@ def _look(declared: Subset, destination: str | None, instance: DagsterInstance |
     return _Found(declared=declared, store=store, plan=plan, stored=stored, published=published)
 
 
+def _links(one: _Found, hours: float) -> list[str]:
+    """A presigned URL of each stored chunk.
+
+    Raises:
+        BadInput: A chunk is no single object.
+    """
+    if one.plan is None:
+        return []
+    if one.plan.header.format == ZARR:
+        raise BadInput(
+            f"--links: chunks of {one.name} are of format zarr, folders of many objects each; open or copy "
+            f"{one.store.uri(one.plan.path(one.plan.chunks[0]).rpartition('/')[0])}"
+        )
+    paths = [one.plan.path(chunk) for chunk in one.plan.chunks if chunk.key in one.stored]
+    return list(one.store.links(paths, round(hours * 3600)))
+
+
 def _show_all(found: Sequence[_Found]) -> None:
     """Prints a table with a row for each subset."""
     rows: list[list[str]] = []
     for one in found:
         numbers, published = ["-"] * 4, "-"
         if one.plan is not None:
-            n_chunks, n_stored = len(one.plan.chunks), len(one.stored)
-            numbers = [f"{one.plan.header.subset.n_obs:,}", f"{n_chunks:,}", f"{n_chunks - n_stored:,}"]
-            numbers.append(size(sum(one.stored.values())))
+            numbers = [f"{one.plan.header.subset.n_obs:,}", f"{len(one.plan.chunks):,}", f"{one.n_missing:,}"]
+            numbers.append(size(one.n_bytes))
         if one.published is not None:
             published = f"{one.published.published_at}{'' if one.publishes_the_plan else ', an earlier plan'}"
         rows.append([one.name, *numbers, published])
@@ -116,20 +141,55 @@ def _show_all(found: Sequence[_Found]) -> None:
     show_table(headings, rows, numbers=headings[1:5])
 
 
+def _as_json(one: _Found, instance: DagsterInstance | None) -> dict[str, Any]:
+    """The same for programs; None is what is not there, or not known here."""
+    told: dict[str, Any] = {"subset": one.name, "store": one.store.url, "plan_id": None, "published": None}
+    if one.published is not None:
+        header = one.published.header
+        told["published"] = {
+            "plan_id": header.plan_id,
+            "n_obs": header.subset.n_obs,
+            "published_at": one.published.published_at,
+        }
+    if one.plan is None:
+        return told
+    told |= {
+        "plan_id": one.plan.header.plan_id,
+        "n_obs": one.plan.header.subset.n_obs,
+        "n_chunks": len(one.plan.chunks),
+        "n_stored": len(one.stored),
+        "n_missing": one.n_missing,
+        "n_bytes": one.n_bytes,
+        "assets": None,
+        "last_run": None,
+    }
+    if instance is not None:
+        told["assets"] = {
+            status.key.path[-1]: {
+                "n": status.n,
+                "n_never_materialized": status.n_missing,
+                "unsynced": [{"n": n, "causes": causes} for causes, n in status.unsynced.items()],
+                "edited": edits,
+            }
+            for status, edits in _syncs(one, one.plan, instance)
+        }
+        if (summary := last_writing_run(instance, one.name)) is not None:
+            told["last_run"] = asdict(summary) | {"cells_per_second": summary.cells_per_second}
+    return told
+
+
 def _describe(one: _Found, instance: DagsterInstance | None) -> list[str]:
     if one.plan is None:
         return [f"{one.name}: not planned yet; {one.store.follow_up('ingest', one.name)} makes it"]
-    plan, store = one.plan, one.store
-    n_chunks = len(plan.chunks)
+    plan = one.plan
     lines = [
         f"{one.name}: plan {plan.header.plan_id}, {counted(plan.header.subset.n_obs, 'cell')} in "
-        f"{counted(n_chunks, 'chunk')}",
-        f"  stored {len(one.stored):,}, missing {n_chunks - len(one.stored):,}, {size(sum(one.stored.values()))}",
+        f"{counted(len(plan.chunks), 'chunk')}",
+        f"  stored {len(one.stored):,}, missing {one.n_missing:,}, {size(one.n_bytes)}",
     ]
     if instance is None:
         return [*lines, "  not on record: there is no Dagster instance here", f"  {_published(one)}"]
-    record = chunk_record(instance, plan, store)
-    lines += [f"  {line}" for line in _sync_lines(one.declared, plan, record, store, instance)]
+    lines += [f"  {line}" for line in _sync_lines(_syncs(one, plan, instance))]
     summary = last_writing_run(instance, one.name)
     if summary is not None:
         lines.append(f"  last run that wrote: {closing_line(summary)}")
@@ -145,34 +205,30 @@ def _published(one: _Found) -> str:
     return f"published {one.published.published_at}: {which}, {counted(header.subset.n_obs, 'cell')}"
 
 
-def _sync_lines(
-    declared: Subset, plan: ChunkPlan, record: ChunkRecord, store: Store, instance: DagsterInstance
-) -> list[str]:
-    """A line for each asset that is Unsynced or was never materialized, and one for those that are in sync.
-
-    Args:
-        declared: The subset as its YAML says it now.
-        plan: Its current plan.
-        record: What is on record of the plan's chunks.
-        store: The destination.
-        instance: What is on record.
-    """
-    spec = declared.spec
+def _syncs(one: _Found, plan: ChunkPlan, instance: DagsterInstance) -> list[tuple[SyncStatus, Sequence[str]]]:
+    """What the UI tells of each asset, and the edits of the YAML that make it Unsynced."""
+    spec, store = one.declared.spec, one.store
     definitions = complete(
-        subset_definitions(spec, declared.destination), census=CensusResource(), store=default_store()
+        subset_definitions(spec, one.declared.destination), census=CensusResource(), store=default_store()
     )
     edited = {
         filtered_subset_key(spec.name): _selection_edits(spec, store, instance),
         chunk_plan_key(spec.name): _file_edits(spec, plan),
     }
+    found = sync_status(definitions, instance, plan, chunk_record(instance, plan, store))
+    return [(status, edited.get(status.key, ()) if status.unsynced else ()) for status in found]
+
+
+def _sync_lines(found: Sequence[tuple[SyncStatus, Sequence[str]]]) -> list[str]:
+    """A line for each asset that is Unsynced or was never materialized, and one for those that are in sync."""
     lines: list[str] = []
     in_sync: list[str] = []
-    for status in sync_status(definitions, instance, plan, record):
+    for status, edits in found:
         name = status.key.path[-1]
         if status.is_in_sync:
             in_sync.append(name)
         else:
-            lines += [f"{name}: {text}" for text in _texts(status, edited.get(status.key, ()))]
+            lines += [f"{name}: {text}" for text in _texts(status, edits)]
     return lines + ([f"in sync: {', '.join(in_sync)}"] if in_sync else [])
 
 

@@ -1,8 +1,8 @@
 """Runs that the command executes in its own process, recorded like those of the code location.
 
 Dagster's timeline shows the runs of code locations only, and its `execute_in_process` records runs of none. So these
-are made with the origin that `cxg-assets ui` serves. That shows them to the sensors as well: a tag that the UI hides
-tells the sensor of chains to leave them to the command.
+are made with the origin that `cxg-assets ui` and, in a project, `dagster dev` serve. That shows them to the sensors as
+well: a tag that the UI hides tells the sensor of chains to leave them to the command.
 """
 
 import sys
@@ -17,11 +17,12 @@ from dagster._core.execution.api import create_execution_plan, execute_run
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
+from cxg_assets import settings
 from cxg_assets.instance.dead_runs import process_tag
 from cxg_assets.names import INGEST_TAG
 
-LOCATION, REPOSITORY, MODULE = "cxg_assets", "__repository__", "cxg_assets.definitions"
-"""As `cxg-assets ui` names them."""
+REPOSITORY, MODULE = "__repository__", "cxg_assets.definitions"
+"""As `cxg-assets ui` and `dagster dev` name them."""
 
 COMMAND_TAG = ".dagster/cxg_assets_command"
 """On a run of the command: its own id, so that what is executed again from it is not taken for one."""
@@ -66,5 +67,6 @@ def execute_here(
 
 def _origin(job: str) -> RemoteJobOrigin:
     target = LoadableTargetOrigin(executable_path=sys.executable, module_name=MODULE)
-    location = ManagedGrpcPythonEnvCodeLocationOrigin(loadable_target_origin=target, location_name=LOCATION)
+    name = settings.code_location()
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(loadable_target_origin=target, location_name=name)
     return RemoteJobOrigin(RemoteRepositoryOrigin(location, REPOSITORY), job)

@@ -79,6 +79,13 @@ def test_every_command_has_help_that_ends_with_examples_of_it(command: str) -> N
     assert [line for line in examples.splitlines() if not line.startswith(f"    cxg-assets {command}")] == []
 
 
+@pytest.mark.parametrize("command", [name for name, one in commands.commands.items() if len(one.params) > 4])
+def test_the_options_of_a_command_that_has_many_stand_in_groups(command: str) -> None:
+    paragraphs = cxg_assets(command, "--help").stdout.split("\n\n")
+    [others] = [paragraph for paragraph in paragraphs if paragraph.startswith("Options:")]
+    assert others.splitlines()[1:] == ["  -h, --help  Show this message and exit."]
+
+
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("shell", [BashComplete, ZshComplete, FishComplete])
 def test_the_shell_completes_commands_options_and_subsets(shell: type[ShellComplete], defs: Path) -> None:

@@ -1,5 +1,6 @@
 """`cxg-assets status`: stored and missing chunks, what is Unsynced and why, what is published, and links."""
 
+import json
 import shutil
 import uuid
 from pathlib import Path
@@ -114,6 +115,49 @@ def test_without_a_name_every_subset_is_shown_in_a_table_and_then_one_by_one(
     }
     assert (blank, one_by_one) == ("", cxg_assets("status", SUBSET).stdout.splitlines()[1:] + one_by_one[-1:])
     assert one_by_one[-1] == "immune_markers: not planned yet; cxg-assets ingest immune_markers makes it"
+
+
+def test_as_json_the_same_figures_are_told(finished: Finished, finished_home: Path, defs: Path) -> None:
+    shutil.copytree(PACKAGE_DEFS, defs, dirs_exist_ok=True)
+    (defs / "broken").mkdir()
+    (defs / "broken" / "defs.yaml").write_text("type: cxg_assets.CensusSubset\nattributes: {name: 1}\n")
+    summary, files = finished.summary, sorted((finished_home / "store").rglob("*.h5ad"))
+
+    outcome = cxg_assets("status", "--json", "--links")
+
+    assert outcome.exit_code == 0, outcome.stderr
+    told = json.loads(outcome.stdout)
+    assert told["home"] == str(finished_home)
+    assert outcome.stderr.splitlines() == [f"cxg-assets: warning: {line}" for line in told["mistakes"]] != []
+    made, never = told["subsets"]
+    assert made["subset"] == SUBSET
+    assert made["plan_id"] in {path.parent.name for path in files}
+    figures = {"n_obs": summary["n_obs"], "n_chunks": len(files), "n_stored": len(files), "n_missing": 0}
+    assert figures | {"n_bytes": summary["total_bytes"]} == {name: made[name] for name in (*figures, "n_bytes")}
+    assert made["published"] == {
+        "plan_id": made["plan_id"],
+        "n_obs": summary["n_obs"],
+        "published_at": json.loads((finished_home / "store" / SUBSET / "dataset.json").read_text())["published_at"],
+    }
+    assert made["assets"]["chunk_plan"] == {
+        "n": 1,
+        "n_never_materialized": 0,
+        "unsynced": [{"n": 1, "causes": [f"{SUBSET}/chunk_plan has a new code version"]}],
+        "edited": ["chunk_size was 300, is now 1,000"],
+    }
+    assert made["assets"]["h5ad_chunks"] == {
+        "n": len(files),
+        "n_never_materialized": 0,
+        "unsynced": [],
+        "edited": [],
+    }
+    assert made["last_run"]["n_obs"] == summary["n_obs"]
+    assert made["last_run"]["cells_per_second"] == summary["cells_per_second"]
+    assert made["links"] == [file.as_uri() for file in files]
+    store = (finished_home / "store").as_uri()
+    assert never == {
+        "subset": "immune_markers", "store": store, "plan_id": None, "published": None, "links": [],
+    }  # fmt: skip
 
 
 def test_a_dataset_that_was_taken_back_is_not_published(finished_home: Path) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import anndata
 import pytest
+from playwright.sync_api import expect
 
+from cxg_assets_tests.servers.browser import open_browser
 from cxg_assets_tests.servers.webserver import free_port, serve
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +60,17 @@ def test_a_project_works_with_an_installed_wheel(
     assert "lung/dataset" in found
 
     port = free_port()
-    with serve([*cxg_assets, "ui", "-p", str(port)], project / ".cxg", ui_census_uri, port) as ui:
+    command = [*cxg_assets, "ui", "-p", str(port)]
+    with (
+        serve(command, project / ".cxg", ui_census_uri, port) as ui,
+        open_browser(ui.server.url) as browser,
+    ):
         nodes = ui.server.query("{ assetNodes { groupName } }")["assetNodes"]
+        # The runs of the command above, under the project's name.
+        page = browser.page
+        page.goto("/overview/activity/timeline")
+        for part in ("ingest", "missing_chunks", "publish"):
+            expect(page.get_by_text(f"blood_normal_{part}").first).to_be_visible()
+        expect(page.get_by_text("my_slices", exact=True).first).to_be_visible()
+        expect(page.get_by_text("cxg_assets")).to_have_count(0)
     assert {node["groupName"] for node in nodes} >= {"blood_normal", "lung"}

@@ -21,7 +21,6 @@ _CHUNK_SIZE = 1000
 
 _PACKAGE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _TEMPLATES = Path(__file__).parent / "project_files"
-_WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
 
 
 def write_project(folder: Path) -> None:
@@ -53,10 +52,9 @@ def write_project(folder: Path) -> None:
 def _files(name: str, package: str) -> Iterator[tuple[str, str]]:
     """Paths in the project and what is in the files."""
     values = {"name": name, "package": package, "subset": SUBSET}
-    for template in ("pyproject.toml", "README.md", "gitignore"):
+    for template in ("pyproject.toml", "workspace.yaml", "README.md", "gitignore"):
         text = Template((_TEMPLATES / template).read_text(encoding="utf-8")).substitute(values)
         yield template.replace("gitignore", ".gitignore"), text
-    yield "workspace.yaml", _WORKSPACE.read_text(encoding="utf-8").replace(": cxg_assets\n", f": {package}\n")
     yield f"{package}/__init__.py", f'"""Subsets of the CELLxGENE Census: {name}."""\n'
     yield f"{package}/defs/__init__.py", '"""A folder for each subset; Python files beside them are loaded too."""\n'
     yield f"{package}/defs/subset.schema.json", schema_text() + "\n"

@@ -20,7 +20,10 @@ from cxg_assets.instance.serving import serving
 from cxg_assets.names import CENSUS_POOL
 
 WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
-"""The one of a checkout, where there is none: the code location has the same name in both."""
+"""Of the package: a checkout and each project have one of their own, which Dagster's commands find there."""
+
+LOCATION_VARIABLE = "_CXG_CODE_LOCATION"
+"""Tells the workspace the name of the project's code location."""
 
 OTHER_COMMAND = "Function `dev_command` is superseded"
 """So begins what `dagster dev` says of itself: `dg dev` is another package's."""
@@ -59,6 +62,7 @@ def _command(port: int) -> list[str]:
 
 def _environment() -> dict[str, str]:
     environment = os.environ | {"DAGSTER_HOME": str(settings.dagster_home()), "CXG_HOME": str(settings.home())}
+    environment[LOCATION_VARIABLE] = settings.code_location()
     environment.setdefault("PYTHONWARNINGS", f"ignore:{OTHER_COMMAND}")
     return environment
 

@@ -15,7 +15,7 @@ from dagster import DagsterInstance
 from dagster._daemon.types import DaemonHeartbeat
 
 from cxg_assets.cli.ui import command
-from cxg_assets.cli.ui.command import HEARTBEAT_SECONDS, OTHER_COMMAND, WORKSPACE
+from cxg_assets.cli.ui.command import HEARTBEAT_SECONDS, LOCATION_VARIABLE, OTHER_COMMAND, WORKSPACE
 from cxg_assets_tests.cli.command import Outcome, cxg_assets
 from cxg_assets_tests.servers.webserver import free_port
 
@@ -65,7 +65,7 @@ def test_it_serves_this_project_on_this_machine_only(started: Started, port: int
     assert started.command == [
         sys.executable, "-m", "dagster", "dev", "-w", str(WORKSPACE), "-h", "127.0.0.1", "-p", str(port),
     ]  # fmt: skip
-    assert WORKSPACE.read_text() == (Path(__file__).parents[3] / "workspace.yaml").read_text()
+    assert started.environment[LOCATION_VARIABLE] == "cxg_assets"
 
 
 def test_the_ui_has_the_instance_and_the_home_of_the_command(started: Started, home: Path) -> None:
