@@ -7,21 +7,20 @@ from the near-black of its dark one.
 
 import html
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
 import dagster as dg
 
+from cxg_assets.ui import markdown
+from cxg_assets.ui.markdown import SHOWN, escaped
+
 BLUE = "#0072b2"
 """Of the palette of Okabe and Ito, which colour-blind people can tell apart."""
 
 TEXT = "#777c82"
 """Grey with a contrast of 4.2 to 1 against white, and as much against the dark theme."""
-
-SHOWN = 1_000
-"""Characters of Markdown from which on the UI shows a link in its place."""
 
 MAX_BARS = 9
 """Of a picture; the last stands for all other labels, where there are more."""
@@ -85,8 +84,8 @@ def table(heading: str, counts: Mapping[str, int], n_others: int = 0) -> dg.Meta
         alone, rest = largest(counts, n)
         if n_others:
             rest = [Bar("others", sum(bar.n_obs for bar in rest) + n_others)]
-        rows = (f"| {_escaped(b.label)} | {b.n_obs:,} | {100 * b.n_obs / total:.1f} % |" for b in (*alone, *rest))
-        return "\n".join([f"| {heading} | cells | share |", "| --- | ---: | ---: |", *rows])
+        rows = ((escaped(b.label), f"{b.n_obs:,}", f"{100 * b.n_obs / total:.1f} %") for b in (*alone, *rest))
+        return markdown.table((heading, "cells", "share"), rows, numbers=("cells", "share"))
 
     return _longest_shown(written, MAX_ROWS)
 
@@ -125,11 +124,6 @@ def _round_up(n: int) -> int:
     """The least of 1, 2, 5, 10, 20, 50 … that is not below a number: where the axis ends."""
     unit = 10 ** math.floor(math.log10(max(n, 1)))
     return next(factor * unit for factor in (1, 2, 5, 10) if factor * unit >= n)
-
-
-def _escaped(label: str) -> str:
-    """A label as text in a table of Markdown."""
-    return re.sub(r"([\\`*_\[\]<>|#$])", r"\\\1", label)
 
 
 def _short(label: str) -> str:

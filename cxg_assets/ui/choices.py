@@ -1,16 +1,9 @@
 """What became of the choices of a subset's YAML, as Dagster metadata: padded genes, quality, sample, split."""
 
-from collections.abc import Mapping
 from typing import Any
 
-import dagster as dg
-
 from cxg_assets.ingest.selection.subset import Subset
-
-
-def markdown_table(rows: Mapping[str, str]) -> dg.MetadataValue:
-    """Names and values as a Markdown table; below 1,000 characters the UI shows it without a click."""
-    return dg.MetadataValue.md("\n".join(["| | |", "| --- | --- |", *(f"| {k} | {v} |" for k, v in rows.items())]))
+from cxg_assets.ui.markdown import names_and_values
 
 
 def padded_of(subset: Subset) -> dict[str, Any]:
@@ -49,4 +42,4 @@ def split_of(subset: Subset) -> dict[str, Any]:
     if subset.selection.split is None:
         return {}
     rows = {part: f"{n_obs:,} cells, {100 * n_obs / subset.n_obs:.1f} %" for part, n_obs in subset.parts.items()}
-    return {"split": subset.selection.split.in_words, "parts": markdown_table(rows)}
+    return {"split": subset.selection.split.in_words, "parts": names_and_values(rows)}

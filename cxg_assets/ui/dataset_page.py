@@ -15,7 +15,8 @@ from cxg_assets.ingest.storage.feather import count_labels, feather_source
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.names import h5ad_chunks_key
 from cxg_assets.ui import bars
-from cxg_assets.ui.choices import markdown_table, quality_of, sample_of, split_of
+from cxg_assets.ui.choices import quality_of, sample_of, split_of
+from cxg_assets.ui.markdown import SHOWN, names_and_values
 from cxg_assets.ui.metadata import Metadata, copy_command, file_metadata, filter_of
 from cxg_assets.ui.schemas import chunk_obs_schema, same_columns
 
@@ -107,7 +108,7 @@ def _summary(dataset: Dataset) -> dg.MetadataValue:
         "Census build": subset.release.build,
         "Published": dataset.published_at,
     }
-    return markdown_table(rows)
+    return names_and_values(rows)
 
 
 def _load(dataset: Dataset, folder: str, first: str) -> Metadata:
@@ -137,7 +138,7 @@ def _citations(store: Store, dataset: Dataset) -> str:
         )
         link = f"[{doi}](https://doi.org/{doi})" if doi else "no DOI"
         line = f"- {title}, {row['n_obs']:,} cells: {link}"
-        if len("\n".join([*lines, line])) + len(last) >= bars.SHOWN:
+        if len("\n".join([*lines, line])) + len(last) >= SHOWN:
             break
         lines.append(line)
     return "\n".join(lines) + last

@@ -21,7 +21,8 @@ from cxg_assets.ingest.selection.selection import Selection
 from cxg_assets.ingest.selection.subset import PLANNING_COLUMNS, Subset, subset_columns, subset_schema
 from cxg_assets.names import census_index_key, filtered_subset_key
 from cxg_assets.ui import bars
-from cxg_assets.ui.choices import markdown_table, padded_of, quality_of, sample_of, split_of
+from cxg_assets.ui.choices import padded_of, quality_of, sample_of, split_of
+from cxg_assets.ui.markdown import in_groups, names_and_values
 from cxg_assets.ui.schemas import (
     chunk_table_lineage,
     chunk_table_schema,
@@ -67,6 +68,7 @@ def release_metadata(release: Release) -> Metadata:
         **{key: getattr(release, name) for key, name in _OF_A_RELEASE.items()},
         "census_region": release.region or "",
         "census_flags": list(release.flags),
+        "census_fingerprint": in_groups(release.fingerprint),
         "read_at": dg.MetadataValue.timestamp(release.timestamp_ms / 1000),
     }
 
@@ -77,6 +79,7 @@ def release_from(metadata: Mapping[str, dg.MetadataValue]) -> Release | None:
         return None
     told: dict[str, Any] = {name: metadata[key].value for key, name in _OF_A_RELEASE.items()}
     told |= {"region": told["region"] or None, "flags": tuple(told["flags"])}
+    told["fingerprint"] = told["fingerprint"].replace(" ", "")
     read_at: Any = metadata["read_at"].value
     return Release(**told, timestamp_ms=round(read_at * 1000))
 
@@ -119,7 +122,7 @@ def subset_metadata(
         **sample_of(subset),
         **split_of(subset),
         "layers": list(subset.layers),
-        "fingerprint": subset.fingerprint,
+        "fingerprint": in_groups(subset.fingerprint),
         "census_build": subset.release.build,
         "warnings": "\n".join(warnings) or "none",
     }
@@ -179,7 +182,7 @@ def chunk_metadata(report: ChunkReport, *, already_stored: bool = False) -> Meta
     if report.stored_at:
         metadata["stored_at"] = dg.MetadataValue.timestamp(report.stored_at)
     whole = {"about": _ABOUT_REPORT, **from_json(encode(report))}
-    return metadata | {"sha256": report.sha256, REPORT: dg.MetadataValue.json(whole)}
+    return metadata | {"sha256": in_groups(report.sha256), REPORT: dg.MetadataValue.json(whole)}
 
 
 def copy_command(uri: str) -> str:
@@ -220,7 +223,7 @@ def summary_metadata(summary: RunSummary) -> Metadata:
             f"{counted(summary.retries, 'chunk')} tried again",
         }
     names = (*(field.name for field in fields(summary)), "mean_file_bytes", "cells_per_second", "hours_per_million_obs")
-    return {"summary": markdown_table(rows), **_fields(summary, *names)}
+    return {"summary": names_and_values(rows), **_fields(summary, *names)}
 
 
 def decoding_metadata(decoding: Decoding) -> Metadata:

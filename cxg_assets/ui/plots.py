@@ -21,6 +21,7 @@ import numpy as np
 from cxg_assets.ingest.chunks.amplification import Decoding
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.quantities import byte_unit, size
+from cxg_assets.ui.markdown import table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,9 +65,8 @@ def as_markdown(picture: Picture, alt: str) -> str:
         alt: For those who do not see it.
     """
     png = base64.b64encode(as_png(picture.figure)).decode()
-    lines = [picture.columns, ["---:"] * len(picture.columns), *picture.rows]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"![{alt}](data:image/png;base64,{png})\n\n{table}"
+    numbers = table(picture.columns, picture.rows, numbers=picture.columns)
+    return f"![{alt}](data:image/png;base64,{png})\n\n{numbers}"
 
 
 def as_png(figure: "Figure") -> bytes:
