@@ -30,7 +30,7 @@ from cxg_assets.ingest.pools.pieces import begin_pieces
 from cxg_assets.ingest.sampling import CENSUS_ORDER, ORDERS, Order
 from cxg_assets.ingest.selection.index import make_index
 from cxg_assets.ingest.selection.subset import make_subset
-from cxg_assets.ingest.spec import GeneSelection, SubsetSpec
+from cxg_assets.ingest.spec import LAYERS, GeneSelection, SubsetSpec
 from cxg_assets.ingest.storage.store import StoreLocator
 
 
@@ -48,6 +48,7 @@ def make_plan(options: argparse.Namespace, store: StoreLocator) -> tuple[ChunkPl
         genes=GeneSelection(feature_ids=genes) if genes else None,
         order=Order(kind=options.order),
         format=options.format,
+        further_layers={options.beside_x: options.beside_x} if options.beside_x else {},
     )
     index = make_index(census, release, spec.organism, opened)
     return store_plan(spec, make_subset(spec, index, opened, census, opened), opened), census
@@ -86,6 +87,7 @@ def main() -> None:
     parser.add_argument("--tiledb-config", type=json.loads, default={})
     parser.add_argument("--value-filter", default="")
     parser.add_argument("--max-obs", type=int)
+    parser.add_argument("--beside-x", choices=LAYERS, help="a second layer")
     parser.add_argument("--chunk-size", type=int, required=True)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--n-chunks", type=int, help="make whole spans with so many chunks at least; default: all")

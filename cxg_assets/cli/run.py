@@ -170,7 +170,7 @@ def is_published(spec: SubsetSpec, store: Store) -> bool:
     except (CxgError, FileNotFoundError):
         return False
     n_chunks = published.header.subset.n_chunks(spec.chunk_size)
-    return published.header.layer == spec.layer and published.n_chunks == n_chunks
+    return published.header.layers_in_words == spec.layers_in_words and published.n_chunks == n_chunks
 
 
 def run_job(

@@ -32,7 +32,7 @@ from cxg_assets.names import chunk_plan_key, filtered_subset_key
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.ui.progress import closing_line
 
-OF_THE_FILES = ("layer", "chunk_size", "format", "compression")
+OF_THE_FILES = ("chunk_size", "format", "compression")
 """Attributes of the YAML that a plan takes, and tells in its header."""
 
 
@@ -260,6 +260,7 @@ def _selection_edits(spec: SubsetSpec, store: Store, instance: DagsterInstance) 
 def _file_edits(spec: SubsetSpec, plan: ChunkPlan) -> list[str]:
     """By which attributes the YAML asks for other files than the plan has."""
     pairs = [(name, getattr(plan.header, name), getattr(spec, name)) for name in OF_THE_FILES]
+    pairs.insert(0, ("layer", plan.header.layers_in_words, spec.layers_in_words))
     pairs.append(("order", plan.header.order.in_words, spec.order.in_words))
     return [f"{name} was {_text(was)}, is now {_text(now)}" for name, was, now in pairs if was != now]
 

@@ -93,6 +93,7 @@ def subset_definitions(
     # What selects is the subset's: of an edit of it, the plan knows by the subset's data version.
     files = {
         "layer": spec.layer,
+        **({"further_layers": sorted(spec.further_layers.items())} if spec.further_layers else {}),
         "chunk_size": spec.chunk_size,
         "compression": spec.compression,
         "encoding_version": encoding_version(spec.format),

@@ -1,6 +1,7 @@
 """What a subset is: the attributes of its YAML, checked, as plain frozen values."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ from cxg_assets.ingest.gene_selection import GeneSelection
 from cxg_assets.ingest.metrics import Quality
 from cxg_assets.ingest.sampling import Order, Sample, Split
 from cxg_assets.ingest.value_lists import Lists
+from cxg_assets.ingest.x_layers import LAYERS, in_words, is_name
 
 DEFAULT_OBS_COLUMNS = (
     "assay",
@@ -25,7 +27,6 @@ DEFAULT_CHUNK_SIZE = FORMATS[H5AD].chunk_size
 """Of h5ad."""
 DEFAULT_ORGANISM = "homo_sapiens"
 
-LAYERS = ("raw", "normalized")
 COMPRESSIONS = FORMATS[H5AD].compressions
 """Of h5ad."""
 VARIABLE, FIXED = "variable", "fixed"
@@ -64,7 +65,8 @@ class SubsetSpec:
         split: Into which parts the cells are divided; None is one whole. The subset's obs file then has a column
             `split`, a dictionary of the parts in their order, and each chunk belongs to one part.
         order: In which order the cells of a part go to its chunks.
-        layer: X layer of the Census.
+        layer: X layer of the Census that is X of the chunks.
+        further_layers: Those that the chunks have beside it, by their names in `layers`.
         chunk_size: Cells per chunk; the last chunk has the rest.
         format: One of `formats.FORMATS`.
         compression: How the arrays of the chunks are compressed; where it is empty, as is usual for the format.
@@ -87,6 +89,7 @@ class SubsetSpec:
     split: Split | None = None
     order: Order = field(default_factory=Order)
     layer: str = "raw"
+    further_layers: Mapping[str, str] = field(default_factory=dict)
     chunk_size: int = DEFAULT_CHUNK_SIZE
     format: str = H5AD
     compression: str = ""
@@ -107,6 +110,7 @@ class SubsetSpec:
         if self.max_obs is not None:
             _require_positive("max_obs", self.max_obs)
         _require_one_of("layer", self.layer, LAYERS)
+        self._check_further_layers()
         _require_one_of("format", self.format, tuple(FORMATS))
         self._set_compression()
         _require_one_of("genes_text", self.genes_text, GENES_TEXTS)
@@ -131,6 +135,11 @@ class SubsetSpec:
         """Obs columns of the chunks after `soma_joinid`: the Census's own, then those of the quality."""
         return (*self.obs_columns, *(() if self.quality is None else self.quality.names))
 
+    @property
+    def layers_in_words(self) -> str:
+        """The layers of the chunks, for a person."""
+        return in_words(self.layer, self.further_layers)
+
     def _set_compression(self) -> None:
         """Makes sure that the format can be compressed as is asked for, and says how where nothing is.
 
@@ -147,6 +156,19 @@ class SubsetSpec:
                 f"{', '.join(allowed)}"
             )
         _require_one_of("compression", self.compression, allowed)
+
+    def _check_further_layers(self) -> None:
+        """Makes sure that they are layers of the Census, each once, and can be called so.
+
+        Raises:
+            BadInput: One is not.
+        """
+        seen = [self.layer]
+        for name, layer in self.further_layers.items():
+            _require_one_of("layers", layer, LAYERS)
+            if layer in seen or not is_name(name):
+                raise BadInput(f"layers: {shown(layer)} cannot be layers/{shown(name)}: give each layer one place")
+            seen.append(layer)
 
     def _check_names(self, quality: Quality) -> None:
         """Makes sure that no column of the quality has the name of another of the chunks.

@@ -105,6 +105,7 @@ def _summary(dataset: Dataset) -> dg.MetadataValue:
         "Files": f"{dataset.n_chunks:,}",
         "Size": f"{size(dataset.n_bytes)}, {size(dataset.n_bytes / dataset.n_chunks)} a file on average",
         "Layer": f"X/{header.layer}, {dataset.nnz:,} non-zeros",
+        **({"Further layers": further} if (further := header.provenance.get("further_layers")) else {}),
         "Census build": subset.release.build,
         "Published": dataset.published_at,
     }

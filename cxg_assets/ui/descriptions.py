@@ -102,7 +102,7 @@ def _descriptions(spec: SubsetSpec, destination: str) -> Mapping[dg.AssetKey, st
             f"The files of {spec.name}, a partition each. The job {job} {button}\n\n"
             f"{FORMATS[spec.format].of_chunk}s of {spec.chunk_size:,} cells at "
             f"{place}, each recorded the moment it is stored.\n\n"
-            f"- **X**: layer `{spec.layer}`, {_genes(spec)}, compressed with {spec.compression}.\n"
+            f"- **X**: layer `{spec.layers_in_words}`, {_genes(spec)}, compressed with {spec.compression}.\n"
             f"- **obs**: {columns}.\n"
             f"- **Checks**: those of the files are [checks of {spec.name}/dataset](/assets/{spec.name}/dataset?view="
             "checks): Dagster would skip them in a run that records its partitions one by one.\n\n"

@@ -140,7 +140,9 @@ def plan_metadata(plan: ChunkPlan, uri: str) -> Metadata:
         **_fields(header, "chunk_size", "plan_id"),
         "expected_nnz": sum(chunk.nnz for chunk in plan.chunks),
         "amplification": round(plan.amplification, 3),
-        **_fields(header, "layer", "format", "compression", "genes_text"),
+        **_fields(header, "layer"),
+        **({"further_layers": further} if (further := header.provenance.get("further_layers")) else {}),
+        **_fields(header, "format", "compression", "genes_text"),
         "order": header.order_in_words,
         **({} if header.mixing is None else {"datasets_per_512_cells": header.mixing.datasets}),
         **split_of(header.subset),
@@ -177,6 +179,7 @@ def chunk_metadata(report: ChunkReport, *, already_stored: bool = False) -> Meta
         if figures:
             metadata[WHEN_WRITTEN] = dg.MetadataValue.json(figures)
     metadata |= {"bytes_per_cell": round(report.n_bytes / report.n_obs, 1), "nnz": report.nnz}
+    metadata |= {f"nnz_{name}": nnz for name, nnz in report.layer_nnz.items()}
     if report.split is not None:
         metadata["split"] = report.split
     if report.stored_at:

@@ -237,6 +237,8 @@ def test_a_layer_that_the_census_does_not_have_is_refused(
     ("attribute", "says"),
     [
         ("layer: scaled", "layer: 'scaled' is wrong: input should be 'raw' or 'normalized'"),
+        ("layers: {scaled: X}", "layers: 'scaled' is unknown; choose among raw, normalized"),
+        ("layers: {raw: X}\n  layer: raw", "layers: give layer or layers, not both; take one out"),
         ("format: parquet", "format: 'parquet' is wrong: input should be 'h5ad' or 'zarr'"),
         ("compression: bz2", "compression: 'bz2' is wrong: input should be 'gzip', 'lzf', 'zstd', 'lz4' or 'none'"),
         (
@@ -254,8 +256,8 @@ def test_a_layer_that_the_census_does_not_have_is_refused(
         (
             "value_filtr: nnz > 5",
             "there is no attribute 'value_filtr'; did you mean value_filter? a subset can have name, organism, "
-            "value_filter, obs_columns, genes, max_obs, quality, sample, split, order, seed, layer, chunk_size, "
-            "format, compression, genes_text, destination, exports, owners, tags",
+            "value_filter, obs_columns, genes, max_obs, quality, sample, split, order, seed, layer, layers, "
+            "chunk_size, format, compression, genes_text, destination, exports, owners, tags",
         ),
     ],
 )

@@ -22,8 +22,8 @@ from cxg_assets_tests.cli.conftest import SUBSET
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "metadata.md").read_text()
 SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", PAGE, flags=re.MULTILINE | re.DOTALL))
 
-OF_A_STORED_CHUNK = {"already_stored", "figures_when_written", "split"}
-"""There where a run found the chunk stored; the last with a split."""
+OF_A_STORED_CHUNK = {"already_stored", "figures_when_written", "split", "nnz_<name>"}
+"""There where a run found the chunk stored; the last two with a split and with several layers."""
 
 OF_A_QUALITY = {"quality", "n_obs_before_quality", "n_not_kept", "n_outliers"}
 OF_A_SAMPLE = {"sample", "n_obs_before_sample", "groups"}
@@ -31,6 +31,7 @@ OF_A_SPLIT = {"split", "parts"}
 OF_A_VOCABULARY = {"n_padded", "padded"}
 OF_CHOICES = OF_A_QUALITY | OF_A_SAMPLE | OF_A_SPLIT | OF_A_VOCABULARY
 OF_ZARR = {"collections"}
+OF_LAYERS = {"further_layers"}
 OF_SHUFFLED_CELLS = {"datasets_per_512_cells"}
 """There where the YAML has these; `ui/test_choices.py` and `assets/test_zarr.py` look at such subsets."""
 
@@ -71,7 +72,7 @@ def recorded(finished_home: Path) -> dict[str, set[str]]:
             "`census_release`": release,
             "`<organism>/census_index`": made(census_index_key("homo_sapiens")) - release | {"dagster/uri"},
             "`<subset>/filtered_subset`": made(filtered_subset_key(SUBSET)) | OF_CHOICES,
-            "`<subset>/chunk_plan`": made(chunk_plan_key(SUBSET)) | OF_A_SPLIT | OF_SHUFFLED_CELLS,
+            "`<subset>/chunk_plan`": made(chunk_plan_key(SUBSET)) | OF_A_SPLIT | OF_SHUFFLED_CELLS | OF_LAYERS,
             "`<subset>/h5ad_chunks`, a partition": made(h5ad_chunks_key(SUBSET)) | OF_A_STORED_CHUNK | OF_S3,
             "A run over chunks": observed(h5ad_chunks_key(SUBSET)) | OF_A_CLUSTER,
             "`<subset>/dataset`": made(dataset_key(SUBSET)) | OF_CHOICES - OF_A_VOCABULARY | OF_ZARR | OF_S3,

@@ -42,7 +42,7 @@ attributes:
   split: {by: [donor_id], shares: {train: 0.8, test: 0.2}, stratify: cell_type, seed: 5}
   order: shuffled
   seed: 6
-  layer: normalized
+  layers: {normalized: X, raw: layers/counts}
   chunk_size: 34
   format: h5ad
   compression: lzf
@@ -83,6 +83,7 @@ def test_every_attribute_reaches_the_engine(tree: Callable[..., dg.ComponentTree
         split=Split(by=("donor_id",), shares={"train": 0.8, "test": 0.2}, stratify="cell_type", seed=5),
         order=Order(kind="shuffled", seed=6),
         layer="normalized",
+        further_layers={"counts": "raw"},
         chunk_size=34,
         format="h5ad",
         compression="lzf",
@@ -94,8 +95,8 @@ def test_every_attribute_reaches_the_engine(tree: Callable[..., dg.ComponentTree
     )
     # Every declared attribute is above, so a newly added one fails here until it is.
     assert component.exports == ["parquet"]
-    others = {"destination", "exports", "owners", "tags", "seed"}
-    assert set(CensusSubset.model_fields) == set(SubsetSpec.__dataclass_fields__) - {"lists"} | others
+    others = {"destination", "exports", "owners", "tags", "seed", "layers"}
+    assert set(CensusSubset.model_fields) == set(SubsetSpec.__dataclass_fields__) - {"lists", "further_layers"} | others
     assert set(PARTS["genes"].model_fields) == set(GeneSelection.__dataclass_fields__) | {"file"}
     assert set(PARTS["highly_variable"].model_fields) == set(HighlyVariable.__dataclass_fields__)
     assert set(PARTS["quality"].model_fields) == set(Quality.__dataclass_fields__)

@@ -63,6 +63,7 @@ class WorkerLoad:
         known_from: Where these are from, in words.
         pool_nnz: Non-zeros of a pool of shuffled cells; 0 in census order.
         format: Of the chunks.
+        n_layers: X and the layers beside it.
     """
 
     n_chunks: int
@@ -73,6 +74,7 @@ class WorkerLoad:
     known_from: str
     pool_nnz: int = 0
     format: str = H5AD
+    n_layers: int = 1
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def check_memory(load: WorkerLoad, nodes: Sequence[Node]) -> Finding:
     useful = [node for node in nodes if node.n_cpus]
     if not useful:
         return Finding.warned("memory", "not checked, as no machine of the cluster has CPUs yet")
-    each = worker_bytes(load.chunk_nnz, load.n_vars, load.compression, load.pool_nnz, load.format)
+    each = worker_bytes(load.chunk_nnz, load.n_vars, load.compression, load.pool_nnz, load.format, load.n_layers)
     tightest = min(useful, key=lambda node: node.memory / node.n_cpus)
     n_workers = min(tightest.n_cpus, load.n_chunks)
     text = (
@@ -147,7 +149,7 @@ def check_memory(load: WorkerLoad, nodes: Sequence[Node]) -> Finding:
         advice = f"cxg-assets ingest -d {n_fitting} starts that many"
         return Finding.warned("memory", f"{text}: {n_fitting} fit", advice)
     most = max(node.memory for node in useful)
-    nnz = largest_chunk_nnz(most, load.n_vars, load.compression, load.pool_nnz, load.format)
+    nnz = largest_chunk_nnz(most, load.n_vars, load.compression, load.pool_nnz, load.format, load.n_layers)
     smaller = load.chunk_size * nnz // max(load.chunk_nnz, 1)
     advice = "use a machine with more memory, or stop what else runs there"
     if smaller >= 1:
@@ -226,6 +228,7 @@ def worker_load(subset: Subset | None, planned: Planned | None) -> WorkerLoad:
             n_vars=header.subset.n_vars,
             compression=header.compression,
             format=header.format,
+            n_layers=1 + len(header.further_layers),
             pool_nnz=0 if header.pool_obs is None else POOL_NNZ,
             known_from=f"plan {header.plan_id}, {counted(header.chunk_size, 'cell')} a file",
         )
@@ -237,6 +240,7 @@ def worker_load(subset: Subset | None, planned: Planned | None) -> WorkerLoad:
         n_vars=N_VARS,
         compression="gzip" if subset is None else subset.spec.compression,
         format=H5AD if subset is None else subset.spec.format,
+        n_layers=1 if subset is None else 1 + len(subset.spec.further_layers),
         pool_nnz=0 if subset is None or subset.spec.order.kind == CENSUS_ORDER else POOL_NNZ,
         known_from=f"no plan yet, {counted(chunk_size, 'cell')} a file",
     )

@@ -43,7 +43,8 @@ class Planned:
         """About the size of the files that are not stored."""
         header = self.header
         genes = (header.subset.n_vars, header.compression, header.genes_text, header.format)
-        return sum(file_bytes(self.nnz(chunk), *genes) for chunk in self.missing)
+        n_layers = 1 + len(header.further_layers)
+        return sum(file_bytes(self.nnz(chunk), *genes, n_layers=n_layers) for chunk in self.missing)
 
 
 def check_yaml() -> list[Finding]:

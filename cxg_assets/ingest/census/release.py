@@ -46,6 +46,19 @@ class Release:
         """Build date and short fingerprint: what names folders and data versions."""
         return f"{self.build}-{self.fingerprint[:8]}"
 
+    @property
+    def provenance(self) -> dict[str, str]:
+        """What every chunk's `uns` tells of it."""
+        return {
+            "census_build": self.build,
+            "census_uri": self.uri,
+            "census_region": self.region or "",
+            "census_schema_version": self.schema_version,
+            "census_flags": ", ".join(self.flags),
+            "census_total_cell_count": str(self.total_cell_count),
+            "census_unique_cell_count": str(self.unique_cell_count),
+        }
+
     def locator(self, tiledb_config: Mapping[str, str]) -> CensusLocator:
         """Where this build is, pinned to the time it was read, with the TileDB settings of the place."""
         return _locator(self.uri, self.region, tiledb_config, self.timestamp_ms)

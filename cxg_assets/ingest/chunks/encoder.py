@@ -36,20 +36,24 @@ class ChunkEncoder:
         # h5py types what it looks up by name as any kind of object.
         self._file: Any = h5py.File(h5py.h5f.open(name, h5py.h5f.ACC_RDWR, fapl=access))
         self._template = template
-        self._data = BlockedArray(self._dataset("X/data"))
-        self._indices = BlockedArray(self._dataset("X/indices"))
-        self._indptr = [np.zeros(1, dtype=np.int64)]
-        self.nnz = 0
+        self._matrices = {
+            name: _Matrix(BlockedArray(self._dataset(f"{path}/data")), BlockedArray(self._dataset(f"{path}/indices")))
+            for name, path in template.matrices.items()
+        }
 
-    def append(self, rows: CsrRows) -> None:
-        """Adds the next rows of X."""
-        # A block at a time, so that the blocks of the two arrays alternate in the file however the rows were cut.
-        for start in range(-(self.nnz % BLOCK), len(rows.data), BLOCK):
-            block = slice(max(start, 0), start + BLOCK)
-            self._data.append(rows.data[block])
-            self._indices.append(rows.indices[block])
-        self._indptr.append(rows.indptr[1:] + self.nnz)
-        self.nnz += int(rows.indptr[-1])
+    @property
+    def nnz(self) -> int:
+        """Non-zeros of X so far."""
+        return self._matrices[""].nnz
+
+    @property
+    def layer_nnz(self) -> dict[str, int]:
+        """Those of each layer beside it, by name."""
+        return {name: matrix.nnz for name, matrix in self._matrices.items() if name}
+
+    def append(self, rows: CsrRows, layer: str = "") -> None:
+        """Adds the next rows of X, or of a layer beside it: all of a chunk, then those of the next layer."""
+        self._matrices[layer].append(rows)
 
     def finish(self, obs: pa.Table, chunk: str, fingerprint: str, split: str | None = None) -> bytes:
         """Writes obs, the chunk's rows of the subset, and closes the file. Returns the bytes of the h5ad file.
@@ -60,16 +64,13 @@ class ChunkEncoder:
             CxgError: A column of text, whole numbers or truth values misses some, which h5ad has no encoding for, or
                 a text has the character NUL in it.
         """
-        indptr = np.concatenate(self._indptr)
-        if len(indptr) - 1 != obs.num_rows:
-            raise CxgError(f"chunk {chunk}: {len(indptr) - 1} rows of X were read for {obs.num_rows} cells")
-        if self.nnz <= np.iinfo(np.int32).max:
-            indptr = indptr.astype(np.int32)
-        self._data.close()
-        self._indices.close()
-        x = self._file["X"]
-        fill_array(create_array(x, "indptr", indptr.dtype, self._template.compression, min(BLOCK, len(indptr))), indptr)
-        x.attrs["shape"] = np.array([obs.num_rows, self._template.n_vars], dtype=np.int64)
+        for name, path in self._template.matrices.items():
+            indptr = self._matrices[name].close()
+            if len(indptr) - 1 != obs.num_rows:
+                raise CxgError(f"chunk {chunk}: {len(indptr) - 1} rows of {path} were read for {obs.num_rows} cells")
+            x, block = self._file[path], min(BLOCK, len(indptr))
+            fill_array(create_array(x, "indptr", indptr.dtype, self._template.compression, block), indptr)
+            x.attrs["shape"] = np.array([obs.num_rows, self._template.n_vars], dtype=np.int64)
         self._fill_obs(obs)
         self._dataset(f"uns/{UNS_KEY}/chunk")[()] = chunk
         self._dataset(f"uns/{UNS_KEY}/fingerprint")[()] = fingerprint
@@ -105,6 +106,32 @@ class ChunkEncoder:
     def _dataset(self, path: str) -> h5py.Dataset:
         """A dataset by its path; a third of what a lookup through `h5py.File` takes."""
         return h5py.Dataset(h5py.h5d.open(self._file.id, path.encode()))
+
+
+class _Matrix:
+    """X or a layer in the making."""
+
+    def __init__(self, data: BlockedArray, indices: BlockedArray) -> None:
+        self._data, self._indices = data, indices
+        self._indptr = [np.zeros(1, dtype=np.int64)]
+        self.nnz = 0
+
+    def append(self, rows: CsrRows) -> None:
+        """Adds rows."""
+        # A block at a time, so that the blocks of the two arrays alternate in the file however the rows were cut.
+        for start in range(-(self.nnz % BLOCK), len(rows.data), BLOCK):
+            block = slice(max(start, 0), start + BLOCK)
+            self._data.append(rows.data[block])
+            self._indices.append(rows.indices[block])
+        self._indptr.append(rows.indptr[1:] + self.nnz)
+        self.nnz += int(rows.indptr[-1])
+
+    def close(self) -> np.ndarray:
+        """Writes what is left. Returns where each row begins and the last ends, (n_obs + 1,) of the least type."""
+        self._data.close()
+        self._indices.close()
+        indptr = np.concatenate(self._indptr)
+        return indptr.astype(np.int32) if self.nnz <= np.iinfo(np.int32).max else indptr
 
 
 def _fill_text(dataset: h5py.Dataset, values: pa.Array) -> None:

@@ -16,7 +16,7 @@ from cxg_assets.ingest.storage.feather import FeatherFile, feather_source, prese
 
 
 def make_piece(job: IngestJob, opened: Opened, pieces: PieceSet, piece: Piece) -> int:
-    """Reads the cells of a piece that are of the set's pools, and stores them.
+    """Reads the cells of a piece that are of the set's pools, and stores them, layer by layer.
 
     Returns:
         How often a request was repeated.
@@ -26,17 +26,20 @@ def make_piece(job: IngestJob, opened: Opened, pieces: PieceSet, piece: Piece) -
     """
     joinids, nnz, pools = _cells_of(job, opened, pieces, piece)
     sections = np.searchsorted(pieces.pools, pools)
-    feed = RowFeed(opened.x, joinids, nnz * opened.x.share, opened.reading)
-    try:
-        blocks = [pack(rows) for rows in feed.take(len(joinids))]
-    finally:
-        feed.close()
-    blocks = blocks or [PackedRows(np.empty(0, np.int32), np.zeros(1, np.int64), np.empty(0, np.uint8), 0)]
-    if len({block.width for block in blocks}) > 1:
-        blocks = [pack(unpack(block, opened.x.dtype), as_counts=False) for block in blocks]
-    image = piece_image(blocks, joinids, sections, len(pieces.pools))
-    del blocks
-    return opened.store.put(pieces.path(piece), image) + feed.read_retries
+    n_retries = 0
+    for name, reader in opened.readers.items():  # one after the other, so that memory is that of one
+        feed = RowFeed(reader, joinids, nnz * reader.share, opened.reading)
+        try:
+            blocks = [pack(rows) for rows in feed.take(len(joinids))]
+        finally:
+            feed.close()
+        blocks = blocks or [PackedRows(np.empty(0, np.int32), np.zeros(1, np.int64), np.empty(0, np.uint8), 0)]
+        if len({block.width for block in blocks}) > 1:
+            blocks = [pack(unpack(block, reader.dtype), as_counts=False) for block in blocks]
+        image = piece_image(blocks, joinids, sections, len(pieces.pools))
+        del blocks
+        n_retries += opened.store.put(pieces.path(piece, name), image) + feed.read_retries
+    return n_retries
 
 
 def _cells_of(

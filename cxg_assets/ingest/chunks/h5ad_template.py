@@ -28,10 +28,11 @@ class Template:
     """An h5ad file without cells, for `ChunkEncoder`.
 
     Attributes:
-        image: Its bytes. X has no `shape` and no `indptr` yet.
+        image: Its bytes. X and the layers have no `shape` and no `indptr` yet.
         n_vars: Genes.
         obs_columns: obs columns, soma_joinid first.
         compression: One of `spec.COMPRESSIONS`.
+        layers: Names of the layers beside X.
         recoded: For an obs column whose dictionary has a value twice: the code in the file, int64, of each entry.
     """
 
@@ -40,6 +41,12 @@ class Template:
     obs_columns: tuple[str, ...]
     compression: str
     recoded: Mapping[str, np.ndarray]
+    layers: tuple[str, ...] = ()
+
+    @property
+    def matrices(self) -> dict[str, str]:
+        """Where X, of the name "", and the layers are in a chunk, by name."""
+        return {"": "X", **{name: f"layers/{name}" for name in self.layers}}
 
 
 def make_template(
@@ -53,12 +60,13 @@ def make_template(
     chunk_size: int,
     has_split: bool = False,
     genes_text: str = VARIABLE,
+    further_layers: Mapping[str, np.dtype] | None = None,
 ) -> Template:
     """Encodes what the chunks share: var, the types and categories of obs (of which no rows are needed), provenance.
 
     `obs_columns` are those after soma_joinid, `chunk_size` the cells of the largest chunk. Only numbers are compressed;
     text of variable length cannot be in HDF5. With `has_split` each chunk tells its part of a split. `genes_text` is
-    one of `spec.GENES_TEXTS`.
+    one of `spec.GENES_TEXTS`, `further_layers` tells the types of the layers beside X.
 
     Raises:
         CxgError: h5ad has no encoding for what a column of obs or var holds.
@@ -75,10 +83,12 @@ def make_template(
             _describe(file.create_dataset(f"uns/{UNS_KEY}/{name}", (), h5py.string_dtype()), "string")
         for name in ("obsm", "varm", "obsp", "varp", "layers"):
             write_elem(file, name, {})
-        x = file.create_group("X")
-        x.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
-        create_array(x, "data", x_dtype, compression)
-        create_array(x, "indices", np.dtype(np.int32), compression)
+        layers = further_layers or {}
+        for path, dtype in {"X": x_dtype, **{f"layers/{name}": dtype for name, dtype in layers.items()}}.items():
+            x = file.create_group(path)
+            x.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
+            create_array(x, "data", dtype, compression)
+            create_array(x, "indices", np.dtype(np.int32), compression)
         group = file.create_group("obs")
         group.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.2.0", "_index": "_index"})
         columns = ("soma_joinid", *obs_columns)
@@ -107,7 +117,7 @@ def make_template(
             else:
                 raise CxgError(f"obs.{name}: h5ad has no encoding for {kind}; leave the column out")
         file.flush()
-        return Template(file.id.get_file_image(), var.num_rows, columns, compression, recoded)
+        return Template(file.id.get_file_image(), var.num_rows, columns, compression, recoded, tuple(layers))
 
 
 def require_values(name: str, values: pa.Array) -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -56,16 +56,24 @@ class IngestJob:
 
 @dataclass(frozen=True)
 class Opened:
-    """What a worker keeps open for its whole life."""
+    """What a worker keeps open for its whole life.
+
+    `readers` has X and the further layers, `pieces` what the first of two passes has made of each, by name: of X "".
+    """
 
     store: Store
     obs: FeatherFile
-    x: XReader
+    readers: Mapping[str, XReader]
     template: "Template | ZarrTemplate"
     reading: ThreadPoolExecutor
     uploading: ThreadPoolExecutor
     objects: ThreadPoolExecutor | None
-    pieces: PieceReader | None
+    pieces: Mapping[str, PieceReader]
+
+    @property
+    def x(self) -> XReader:
+        """That of X."""
+        return self.readers[""]
 
 
 def open_job(job: IngestJob, stack: ExitStack) -> Opened:
@@ -82,31 +90,38 @@ def open_job(job: IngestJob, stack: ExitStack) -> Opened:
     with store.local_copy(var_path) as path, FeatherFile(path) as file:
         var = file.read()
     warm_up()
-    array = job.census.open_x(header.x_uri, n_threads=job.n_threads, buffer_bytes=BUFFER_BYTES)
-    stack.enter_context(array)
+    uris = {"": header.x_uri, **{name: layer.uri for name, layer in header.further_layers.items()}}
+    arrays = {
+        name: stack.enter_context(job.census.open_x(uri, n_threads=job.n_threads, buffer_bytes=BUFFER_BYTES))
+        for name, uri in uris.items()
+    }
+    array = arrays[""]
     if job.x_nnz is not None and array.nnz != job.x_nnz:
         raise BadInput(
             f"census {job.census.uri}: X/{header.layer} has {array.nnz:,} non-zeros, and had {job.x_nnz:,} when "
             "this run began: the Census was replaced. Make index, subset and plan anew"
         )
-    x = XReader(array, var["soma_joinid"].to_numpy())
+    readers = {name: XReader(array, var["soma_joinid"].to_numpy()) for name, array in arrays.items()}
     template = make_template(
         var,
         obs.no_rows(),
-        x.dtype,
+        readers[""].dtype,
         obs_columns=header.subset.selection.chunk_columns,
         provenance=header.provenance,
         compression=header.compression if header.format == H5AD else "none",
         chunk_size=header.cells_of_first,
         has_split=bool(header.subset.parts),
         genes_text=header.genes_text,
+        further_layers={name: reader.dtype for name, reader in readers.items() if name},
     )
-    pieces = None if job.pieces is None else PieceReader(store, job.pieces, x.dtype)
+    pieces: dict[str, PieceReader] = {}
+    if job.pieces is not None:
+        pieces = {name: PieceReader(store, job.pieces, reader.dtype, name) for name, reader in readers.items()}
     if header.format == H5AD:
-        return Opened(store, obs, x, template, reading, uploading, None, pieces)
+        return Opened(store, obs, readers, template, reading, uploading, None, pieces)
     zarr_template = _zarr_template(template, header.compression)
     objects = stack.enter_context(_started_threads(N_OBJECTS))
-    return Opened(store, obs, x, zarr_template, reading, uploading, objects, pieces)
+    return Opened(store, obs, readers, zarr_template, reading, uploading, objects, pieces)
 
 
 def _zarr_template(template: Template, compression: str) -> "ZarrTemplate":

@@ -46,6 +46,9 @@ ROW_BYTES = 8
 PACKED_BYTES = 2.1
 """A non-zero of a pool of shuffled cells, see `packed_rows`: 2.05 measured on raw counts of all genes."""
 
+FURTHER_LAYER = 1.2
+"""Bytes of a non-zero of a layer beside X for each of X: of normalized values 2.3 with gzip, of counts 1.95."""
+
 FILES_IN_MEMORY = N_UPLOADS + 1
 """Whole files that a worker holds: those being stored, and the one being made. That one is copied at its end, but then
 no block is at its largest: 2.9 files were measured beside an idle process where storing took a minute."""
@@ -68,46 +71,73 @@ BYTES_PER_ZARR_GENE, BYTES_PER_PLAIN_ZARR_GENE = 14, 100
 
 
 def file_bytes(
-    chunk_nnz: int, n_vars: int, compression: str, genes_text: str = VARIABLE, chunk_format: str = H5AD
+    chunk_nnz: int,
+    n_vars: int,
+    compression: str,
+    genes_text: str = VARIABLE,
+    chunk_format: str = H5AD,
+    n_layers: int = 1,
 ) -> int:
-    """About the size of a chunk file, in bytes; obs is not counted, it is small beside X."""
+    """About the size of a chunk file, in bytes; obs is not counted, it is small beside X.
+
+    `n_layers` are X and those beside it, each of about `chunk_nnz` non-zeros.
+    """
     if chunk_format == ZARR:
         per_gene = BYTES_PER_PLAIN_ZARR_GENE if compression == "none" else BYTES_PER_ZARR_GENE
     else:
         per_gene = (BYTES_PER_PLAIN_GENE if compression == "none" else BYTES_PER_GENE)[genes_text]
-    return round(chunk_nnz * BYTES_PER_NNZ[chunk_format][compression]) + n_vars * per_gene
+    return round(chunk_nnz * _of_layers(n_layers) * BYTES_PER_NNZ[chunk_format][compression]) + n_vars * per_gene
+
+
+def _of_layers(n_layers: int) -> float:
+    """Bytes of all layers for each byte of X."""
+    return 1 + FURTHER_LAYER * (n_layers - 1)
 
 
 def worker_bytes(
-    chunk_nnz: int, n_vars: int, compression: str, pool_nnz: int = 0, chunk_format: str = H5AD
+    chunk_nnz: int,
+    n_vars: int,
+    compression: str,
+    pool_nnz: int = 0,
+    chunk_format: str = H5AD,
+    n_layers: int = 1,
 ) -> int:
     """What a worker takes at most, in bytes: its process, TileDB, two blocks, and the files that it holds.
 
     Not all of that is reached at once, so a worker peaks lower (the table above). `chunk_nnz` is of the largest chunk,
-    `pool_nnz` of a pool of shuffled cells, of which it holds two.
+    `pool_nnz` of a pool of shuffled cells, of which it holds two; with further layers the pools of a plan are smaller
+    by as much as a non-zero takes more. Of each layer it holds two blocks; one at a time is read.
     """
     pools = round(2 * pool_nnz * PACKED_BYTES)
-    file = file_bytes(chunk_nnz, n_vars, compression, chunk_format=chunk_format)
+    file = file_bytes(chunk_nnz, n_vars, compression, chunk_format=chunk_format, n_layers=n_layers)
     if chunk_format == ZARR:
         # A shard packed, and once more while it is joined; what is being stored.
         file = min(file, round(2 * SHARD * BYTES_PER_NNZ[ZARR][compression]) + IN_FLIGHT_BYTES)
-    return _FIXED_BYTES + FILES_IN_MEMORY * file + pools
+    return _FIXED_BYTES + (n_layers - 1) * _ROWS_BYTES + FILES_IN_MEMORY * file + pools
 
 
 def largest_chunk_nnz(
-    available: int, n_vars: int, compression: str, pool_nnz: int = 0, chunk_format: str = H5AD
+    available: int,
+    n_vars: int,
+    compression: str,
+    pool_nnz: int = 0,
+    chunk_format: str = H5AD,
+    n_layers: int = 1,
 ) -> int:
     """Non-zeros of the largest chunk with which a worker fits; 0 or less where it would not fit even without cells."""
-    left = available - worker_bytes(0, n_vars, compression, pool_nnz, chunk_format)
-    return int(left / (FILES_IN_MEMORY * BYTES_PER_NNZ[chunk_format][compression]))
+    left = available - worker_bytes(0, n_vars, compression, pool_nnz, chunk_format, n_layers)
+    return int(left / (FILES_IN_MEMORY * _of_layers(n_layers) * BYTES_PER_NNZ[chunk_format][compression]))
 
+
+_ROWS_BYTES = 2 * BLOCK_NNZ * ROW_BYTES
+"""Rows of a layer: of the block that was read, and of that being encoded."""
 
 _FIXED_BYTES = (
     PROCESS_BYTES
     + X_TILE_BYTES
     + 3 * BUFFER_BYTES  # a column of a read each
     + BLOCK_NNZ * POINT_BYTES  # the block that is being read, before it is sorted into rows
-    + 2 * BLOCK_NNZ * ROW_BYTES  # its rows, and those of the block that is being encoded
+    + _ROWS_BYTES
 )
 """Of `worker_bytes`, what does not depend on the plan."""
 

@@ -36,6 +36,7 @@ class ChunkReport:
         stored_at: When it had been stored, by the worker's clock, in seconds since 1970; of a chunk that was read back
             from its file, by the store's. 0 when it is not known.
         split: Part of the split that its cells belong to; None without a split.
+        layer_nnz: Non-zeros of each layer beside X, by its name in `layers`.
         cell_types: Cells of its most frequent cell types, at most `N_CELL_TYPES`; empty where obs does not tell, or
             only the file is known.
     """
@@ -61,6 +62,7 @@ class ChunkReport:
     nnz_decoded: int = 0
     stored_at: float = 0.0
     split: str | None = None
+    layer_nnz: Mapping[str, int] = field(default_factory=dict, hash=False)
     cell_types: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
@@ -72,6 +74,7 @@ class Told:
     n_obs: int
     n_vars: int
     nnz: int
+    layer_nnz: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 def report_fields(told: Mapping[str, Any]) -> dict[str, Any]:

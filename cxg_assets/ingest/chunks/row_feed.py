@@ -1,7 +1,7 @@
-"""Rows of X for chunks: the next block of rows is read while one is used."""
+"""Rows of X and of further layers for chunks: the next block of rows is read while one is used."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
@@ -30,6 +30,43 @@ class _ReadBlock:
     seconds: float
     retries: int
     nnz_decoded: int
+
+
+class LayerFeeds:
+    """The feeds of all layers of the same cells, by the names of the layers."""
+
+    def __init__(self, feeds: "Mapping[str, RowFeed]") -> None:
+        """Takes them in the order in which each chunk gets them."""
+        self._feeds = feeds
+
+    def take(self, n_rows: int) -> Iterator[tuple[str, CsrRows]]:
+        """The next rows of each layer, one layer after the other, in pieces; raises CxgError as `RowFeed.take`.
+
+        Each layer has tiles of its own, and a feed goes on where it was, so no tile is decoded twice for that.
+        """
+        for name, feed in self._feeds.items():
+            for rows in feed.take(n_rows):
+                yield name, rows
+
+    @property
+    def read_seconds(self) -> float:
+        """As of `RowFeed`, of all layers."""
+        return sum(feed.read_seconds for feed in self._feeds.values())
+
+    @property
+    def read_retries(self) -> int:
+        """Likewise."""
+        return sum(feed.read_retries for feed in self._feeds.values())
+
+    @property
+    def nnz_decoded(self) -> float:
+        """Likewise."""
+        return sum(feed.nnz_decoded for feed in self._feeds.values())
+
+    def close(self) -> None:
+        """Waits for the reads under way and drops them."""
+        for feed in self._feeds.values():
+            feed.close()
 
 
 class RowFeed:

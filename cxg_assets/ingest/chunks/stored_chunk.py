@@ -161,7 +161,7 @@ def read_report(store: Store, header: PlanHeader, chunk: Chunk) -> ChunkReport:
         n_bytes = len(last) + sum(n_bytes for n_bytes, _ in others.values())
         checksums = {name: sha256 for name, (_, sha256) in others.items()} | {_MARKER: measure.sha256}
         measure = Measure(n_bytes, folder_checksum(checksums))
-    return report_on(measure, store, header, chunk, nnz=told.nnz, worker="", attempt=0)
+    return report_on(measure, store, header, chunk, nnz=told.nnz, layer_nnz=told.layer_nnz, worker="", attempt=0)
 
 
 def report_on(

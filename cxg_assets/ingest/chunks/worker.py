@@ -22,7 +22,7 @@ from cxg_assets.ingest.chunks.first_pass import make_piece
 from cxg_assets.ingest.chunks.h5ad_template import Template
 from cxg_assets.ingest.chunks.job import N_UPLOADS, IngestJob, Opened, open_job
 from cxg_assets.ingest.chunks.report import N_CELL_TYPES, ChunkFailure, ChunkReport, PieceReport, Result
-from cxg_assets.ingest.chunks.row_feed import RowFeed
+from cxg_assets.ingest.chunks.row_feed import LayerFeeds, RowFeed
 from cxg_assets.ingest.chunks.stored_chunk import read_report, report_on
 from cxg_assets.ingest.errors import CxgError, Unreachable
 from cxg_assets.ingest.plan.chunk_plan import Chunk
@@ -151,8 +151,14 @@ class Worker:
         """Reads and encodes chunks in order; each is yielded when it is whole."""
         opened = self._open()
         obs = opened.obs.pieces([(chunk.row_start, chunk.row_stop) for chunk in chunks])
-        nnz, pools = cell_nnz(obs) * opened.x.share, pool_blocks(chunks, self._job.header.pool_obs)
-        rows = RowFeed(opened.x, obs["soma_joinid"].to_numpy(), nnz, opened.reading, pools, opened.pieces)
+        joinids, nnz, pool_obs = obs["soma_joinid"].to_numpy(), cell_nnz(obs), self._job.header.pool_obs
+        feeds = {
+            name: RowFeed(
+                x, joinids, nnz * x.share, opened.reading, pool_blocks(chunks, pool_obs), opened.pieces.get(name)
+            )
+            for name, x in opened.readers.items()
+        }
+        rows = LayerFeeds(feeds)
         with contextlib.closing(rows):
             start = 0
             for chunk in chunks:
@@ -160,9 +166,9 @@ class Worker:
                 read_before, retries_before, decoded_before = rows.read_seconds, rows.read_retries, rows.nnz_decoded
                 encoder, place = self._begin(chunk)
                 with contextlib.closing(encoder):
-                    for piece in rows.take(chunk.n_obs):
+                    for layer, piece in rows.take(chunk.n_obs):
                         began = time.perf_counter()
-                        encoder.append(piece)
+                        encoder.append(piece, layer)
                         encode_seconds += time.perf_counter() - began
                     began = time.perf_counter()
                     of_chunk = obs.slice(start, chunk.n_obs)
@@ -173,6 +179,7 @@ class Worker:
                     last=last,
                     place=place,
                     nnz=encoder.nnz,
+                    layer_nnz=encoder.layer_nnz,
                     read_seconds=rows.read_seconds - read_before,
                     encode_seconds=encode_seconds,
                     read_retries=rows.read_retries - retries_before,
@@ -214,6 +221,7 @@ class Worker:
             header,
             chunk,
             nnz=encoded.nnz,
+            layer_nnz=encoded.layer_nnz,
             worker=self._name,
             attempt=attempt,
             read_seconds=round(encoded.read_seconds, 4),
@@ -250,6 +258,7 @@ class _Encoded:
     last: bytes
     place: Place
     nnz: int
+    layer_nnz: Mapping[str, int]
     read_seconds: float
     encode_seconds: float
     read_retries: int

@@ -28,7 +28,7 @@ _CARD = """\
 | Cells | {n_obs:,}{limit}, filter `{value_filter}` |
 {choices}{labels}| Genes | {genes} |
 | Layer | X/{layer}, {nnz:,} non-zeros |
-| Files | {n_chunks:,} of at most {at_most}, {n_bytes}, arrays compressed with {compression} |
+{beside}| Files | {n_chunks:,} of at most {at_most}, {n_bytes}, arrays compressed with {compression} |
 | Plan | `{plan_id}` |
 
 `manifest.parquet` lists the files with their cells, sizes and SHA-256 checksums. `citations.csv` lists the source
@@ -84,6 +84,7 @@ def dataset_card(header: PlanHeader, dataset: Dataset) -> bytes:
         labels=f"| Labels | {dataset.labels_in_words} |\n" if dataset.labels_in_words else "",
         genes=header.subset.genes_in_words,
         layer=header.layer,
+        beside=f"| Further layers | {further} |\n" if (further := header.provenance.get("further_layers")) else "",
         compression=header.compression,
         at_most=counted(header.chunk_size, "cell"),
         plan_id=header.plan_id,

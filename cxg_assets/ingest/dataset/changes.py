@@ -48,7 +48,7 @@ def _settings(dataset: Dataset) -> dict[str, str]:
         "quality": "none" if selection.quality is None else selection.quality.in_words,
         "sample": "none" if selection.sample is None else selection.sample.in_words,
         "split": "none" if selection.split is None else selection.split.in_words,
-        "layer": header.layer,
+        "layer": header.layers_in_words,
         "chunk_size": f"{header.chunk_size:,}",
         "format": header.format,
         "compression": header.compression,

@@ -80,7 +80,7 @@ def estimate(
         with FeatherFile(obs) as cells, FeatherFile(genes) as kept:
             nnz = sum(int(cell_nnz(batch).sum()) for batch in cells.batches())
             nnz = round(nnz * _share(kept.read(), var))
-    n_files = subset.n_chunks(spec.chunk_size)
+    n_files, n_layers = subset.n_chunks(spec.chunk_size), 1 + len(spec.further_layers)
     of_genes = file_bytes(0, subset.n_vars, spec.compression, spec.genes_text, spec.format)
     return Estimate(
         n_obs=subset.n_obs,
@@ -88,8 +88,8 @@ def estimate(
         n_distinct=n_distinct,
         parts=dict(subset.parts),
         n_files=n_files,
-        n_bytes=file_bytes(nnz, 0, spec.compression, chunk_format=spec.format) + n_files * of_genes,
-        worker_seconds=round(nnz / NNZ_PER_SECOND, 1),
+        n_bytes=file_bytes(nnz, 0, spec.compression, chunk_format=spec.format, n_layers=n_layers) + n_files * of_genes,
+        worker_seconds=round(nnz * n_layers / NNZ_PER_SECOND, 1),
     )
 
 

@@ -26,6 +26,9 @@ SCHEMA = pa.schema(
         ("split", pa.string()),
     ]
 )
+"""A dataset whose chunks have layers beside X has a column `nnz_NAME` more for each."""
+
+_OF_LAYER = "nnz_"
 
 
 class IncompleteDataset(CxgError):
@@ -114,8 +117,12 @@ def totals(reports: Sequence[ChunkReport]) -> dict[str, int]:
 def manifest_bytes(manifest: Sequence[ChunkReport]) -> bytes:
     """The manifest as a parquet file of `SCHEMA`."""
     rows = [{name: getattr(report, name) for name in SCHEMA.names} for report in manifest]
+    table = pa.Table.from_pylist(rows, schema=SCHEMA)
+    for layer in manifest[0].layer_nnz if manifest else ():
+        values = pa.array([report.layer_nnz[layer] for report in manifest], pa.int64())
+        table = table.append_column(f"{_OF_LAYER}{layer}", values)
     sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), sink)
+    pq.write_table(table, sink)
     return sink.getvalue()
 
 
@@ -132,7 +139,10 @@ def read_manifest(data: bytes) -> list[ChunkReport]:
         if "split" not in table.schema.names:  # of an earlier version
             table = table.append_column("split", pa.nulls(table.num_rows, pa.string()))
         rows = table.select(SCHEMA.names).cast(SCHEMA).to_pylist()
+        layers = [name for name in table.schema.names if name.startswith(_OF_LAYER)]
+        nnz = table.select(layers).rename_columns([name.removeprefix(_OF_LAYER) for name in layers]).to_pylist()
     except (pa.ArrowException, OSError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise CxgError(f"it is not a manifest of this version of cxg_assets: {reason}") from error
-    return [ChunkReport(**row, worker="", attempt=0) for row in rows]
+    of_layers = nnz if layers else [{}] * len(rows)  # a table without columns has no rows
+    return [ChunkReport(**row, worker="", attempt=0, layer_nnz=told) for row, told in zip(rows, of_layers, strict=True)]

@@ -1,7 +1,7 @@
 """The chunk plan: which cells go to which chunk."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from cxg_assets.ingest.sampling import Order
 from cxg_assets.ingest.selection.subset import Subset
 from cxg_assets.ingest.spec import VARIABLE
 from cxg_assets.ingest.storage.store import Store
+from cxg_assets.ingest.x_layers import FurtherLayer, further_in_words, in_words
 
 _HEADER, _TWO_PASSES = b"cxg_assets", b"cxg_assets_two_passes"
 
@@ -79,6 +80,7 @@ class PlanHeader:
         subset: What was selected.
         layer: X layer.
         x_uri: URI of the layer's array.
+        further_layers: Layers beside X, by their names in `layers`.
         compression: Compression of the chunk files.
         chunk_size: Cells per chunk asked for.
         encoding_version: Version of the chunk format that the fingerprints stand for.
@@ -101,6 +103,7 @@ class PlanHeader:
     mixing: Mixing | None = None
     genes_text: str = VARIABLE
     format: str = H5AD
+    further_layers: Mapping[str, FurtherLayer] = field(default_factory=dict)
 
     @property
     def has_own_obs(self) -> bool:
@@ -113,6 +116,15 @@ class PlanHeader:
         if self.has_own_obs:
             return plan_obs_path(self.subset.name, self.plan_id)
         return subset_obs_path(self.subset.name, self.subset.fingerprint)
+
+    @property
+    def _further(self) -> dict[str, str]:
+        return {name: further.layer for name, further in self.further_layers.items()}
+
+    @property
+    def layers_in_words(self) -> str:
+        """The layers of its chunks, for a person."""
+        return in_words(self.layer, self._further)
 
     @property
     def chunk_format(self) -> ChunkFormat:
@@ -149,20 +161,15 @@ class PlanHeader:
     @property
     def provenance(self) -> dict[str, str]:
         """What every chunk's `uns` tells of its origin."""
-        release, selection = self.subset.release, self.subset.selection
+        selection, further = self.subset.selection, self._further
         order = None if self.pool_obs is None else self.order
         choices = {"sample": selection.sample, "split_by": selection.split, "order": order}
         return {
             "subset": self.subset.name,
-            "census_build": release.build,
-            "census_uri": release.uri,
-            "census_region": release.region or "",
-            "census_schema_version": release.schema_version,
-            "census_flags": ", ".join(release.flags),
-            "census_total_cell_count": str(release.total_cell_count),
-            "census_unique_cell_count": str(release.unique_cell_count),
+            **self.subset.release.provenance,
             "organism": selection.organism,
             "layer": self.layer,
+            **({"further_layers": further_in_words(further)} if further else {}),
             "value_filter": selection.value_filter or "",
             "genes": self.subset.genes_in_words,
             "encoding_version": str(self.encoding_version),

@@ -16,7 +16,7 @@ from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, PlanHeader, writ
 from cxg_assets.ingest.plan.cutting import plan_passes
 from cxg_assets.ingest.plan.fingerprint import ChunkFingerprints, encoding_version
 from cxg_assets.ingest.plan.mixing import measure_mixing
-from cxg_assets.ingest.plan.ordering import Pools, write_ordered_obs
+from cxg_assets.ingest.plan.ordering import Pools, n_shares, write_ordered_obs
 from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.sampling import CENSUS_ORDER, FULLY_SHUFFLED
 from cxg_assets.ingest.selection.categories import categories_of
@@ -25,6 +25,7 @@ from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source, present_columns
 from cxg_assets.ingest.storage.scratch import scratch_folder
 from cxg_assets.ingest.storage.store import Store
+from cxg_assets.ingest.x_layers import FurtherLayer
 
 MAX_CHUNKS = 100_000
 """Dagster's recommended limit of partitions of one asset."""
@@ -36,7 +37,7 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
     Memory: one chunk's joinids and the chunk table; see `ordering` for a split and an order.
 
     Args:
-        spec: The subset. Its layer, chunk_size, format, compression and genes_text decide the files; what selected the
+        spec: The subset. Its layers, chunk_size, format, compression and genes_text decide the files; what selected the
             cells is the subset's.
         subset: What its obs file says of itself.
         obs: The subset's obs file; its joinids and nnz are read.
@@ -45,7 +46,7 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
 
     Raises:
         BadInput: The spec selects something else than the subset has; there would be more than `MAX_CHUNKS` chunks;
-            the Census does not have the spec's layer.
+            the Census does not have one of the spec's layers.
     """
     selection = subset.selection
     selection.require_selected_by(spec)
@@ -55,6 +56,10 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
         subset=subset,
         layer=spec.layer,
         x_uri=layer_uri(subset.release.uri, selection.organism, spec.layer, subset.layers),
+        further_layers={
+            name: FurtherLayer(layer=layer, uri=layer_uri(subset.release.uri, selection.organism, layer, subset.layers))
+            for name, layer in spec.further_layers.items()
+        },
         compression=spec.compression,
         chunk_size=spec.chunk_size,
         genes_text=spec.genes_text,
@@ -63,7 +68,7 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
     )
     pools = None
     if spec.order.kind != CENSUS_ORDER:
-        pools = Pools.of(subset.n_obs, _nnz(obs), spec.chunk_size)
+        pools = Pools.of(subset.n_obs, _nnz(obs) * n_shares(header), spec.chunk_size)
         header = replace(header, order=spec.order, pool_obs=pools.n_obs)
     subset_obs = obs
     if header.has_own_obs:
@@ -162,7 +167,7 @@ def store_plan(spec: SubsetSpec, subset: Subset, store: Store) -> ChunkPlan:
 
     Raises:
         BadInput: The spec selects something else than the subset has; there would be too many chunks; the Census does
-            not have the spec's layer.
+            not have one of the spec's layers.
     """
     obs, var = (
         feather_source(store, path(spec.name, subset.fingerprint)) for path in (subset_obs_path, subset_var_path)

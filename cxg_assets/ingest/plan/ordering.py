@@ -24,6 +24,10 @@ POOL_NNZ = 100_000_000
 """Non-zeros of a pool, about 60,000 cells: 210 MB of counts as a worker holds them, and it holds two pools. Not a
 setting: it decides the order."""
 
+OF_SEVERAL_LAYERS = 4
+"""With further layers a pool has this part of the non-zeros: a worker holds all its layers, and values that are no
+counts take 5.1 bytes where counts take 2.1 (`pools/packed_rows.py`)."""
+
 ROWS_PER_FILE = 1_000_000
 """Rows that are sorted in memory at once; a subset with more goes through so many more temporary files."""
 
@@ -80,6 +84,11 @@ class Pools:
         in_chunk = np.arange(0, self.chunk_size, self.n_obs)
         rows = (np.arange(0, n_obs, self.chunk_size)[:, None] + in_chunk).ravel()
         return rows[rows < n_obs]
+
+
+def n_shares(header: PlanHeader) -> int:
+    """By how much the pools of a plan are smaller than those of counts alone."""
+    return OF_SEVERAL_LAYERS if header.further_layers else 1
 
 
 def write_ordered_obs(header: PlanHeader, obs: FeatherSource, path: Path) -> None:

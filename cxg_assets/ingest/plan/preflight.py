@@ -38,7 +38,8 @@ def check_subset(spec: SubsetSpec, census: CensusLocator) -> None:
             not fit it or select nothing; there would be too many chunks.
     """
     with census.open() as opened:
-        layer_uri(opened.uri, spec.organism, spec.layer, opened.layers(spec.organism))
+        for layer in (spec.layer, *spec.further_layers.values()):
+            layer_uri(opened.uri, spec.organism, layer, opened.layers(spec.organism))
         value_filter = parse_obs_filter(
             spec.value_filter, spec.obs_columns, opened.obs(spec.organism).schema, lists=spec.lists
         )

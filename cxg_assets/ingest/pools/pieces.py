@@ -46,6 +46,7 @@ class PieceSet:
         run_id: The run that began them.
         pools: The pools that they hold, ascending; a section of each piece for each.
         two_passes: How the plan's cells are cut.
+        layers: Names of the further layers, of each of which there is a file beside that of X.
     """
 
     subset_name: str
@@ -53,16 +54,22 @@ class PieceSet:
     run_id: str
     pools: tuple[int, ...]
     two_passes: TwoPasses
+    layers: tuple[str, ...] = ()
 
-    def path(self, piece: Piece) -> str:
-        """Where a piece lies, relative to the destination."""
-        return piece_path(self.subset_name, self.plan_id, self.run_id, piece.key)
+    def path(self, piece: Piece, layer: str = "") -> str:
+        """Where a piece of X, or of a further layer, lies, relative to the destination."""
+        key = f"{piece.key}-{self.layers.index(layer)}" if layer else piece.key
+        return piece_path(self.subset_name, self.plan_id, self.run_id, key)
 
     def missing(self, store: Store) -> tuple[Piece, ...]:
         """The pieces that are not stored."""
         folder = self.path(self.two_passes.pieces[0]).rpartition("/")[0]
         stored = store.sizes(folder)
-        return tuple(piece for piece in self.two_passes.pieces if self.path(piece) not in stored)
+        return tuple(
+            piece
+            for piece in self.two_passes.pieces
+            if any(self.path(piece, layer) not in stored for layer in ("", *self.layers))
+        )
 
 
 def pools_of(chunks: Sequence[Chunk], plan: ChunkPlan) -> tuple[int, ...]:
@@ -95,7 +102,12 @@ def begin_pieces(store: Store, plan: ChunkPlan, chunks: Sequence[Chunk], run_id:
     else:
         store.put(piece_set_path(header.subset.name, header.plan_id, run_id), encode(PiecesOf(pools=pools)))
     return PieceSet(
-        subset_name=header.subset.name, plan_id=header.plan_id, run_id=run_id, pools=pools, two_passes=plan.two_passes
+        subset_name=header.subset.name,
+        plan_id=header.plan_id,
+        run_id=run_id,
+        pools=pools,
+        two_passes=plan.two_passes,
+        layers=tuple(header.further_layers),
     )
 
 
@@ -125,11 +137,11 @@ def remove_pieces(store: Store, pieces: PieceSet) -> None:
 
 
 class PieceReader:
-    """Reads the cells of a pool out of all pieces of a set."""
+    """Reads the cells of a pool out of all pieces of a set, of one layer."""
 
-    def __init__(self, store: Store, pieces: PieceSet, dtype: np.dtype) -> None:
-        """Reads nothing yet. `dtype` is that of the layer's values."""
-        self._store, self._pieces, self._dtype = store, pieces, dtype
+    def __init__(self, store: Store, pieces: PieceSet, dtype: np.dtype, layer: str = "") -> None:
+        """Reads nothing yet. `dtype` is that of the layer's values, `layer` the name of a further one, "" of X."""
+        self._store, self._pieces, self._layer, self._dtype = store, pieces, layer, dtype
         self._section_of = {pool: number for number, pool in enumerate(pieces.pools)}
         self._offsets: dict[str, np.ndarray] = {}
 
@@ -155,7 +167,7 @@ class PieceReader:
         return PoolRows([section.rows for section in sections], order, self._dtype)
 
     def _section(self, piece: Piece, number: int) -> Section:
-        path = self._pieces.path(piece)
+        path = self._pieces.path(piece, self._layer)
         if path not in self._offsets:
             n_offsets = len(self._pieces.pools) + 1
             self._offsets[path] = np.frombuffer(self._store.get_range(path, 0, 8 * n_offsets)[0], "<i8")

@@ -83,6 +83,7 @@ class CensusCells:
                 self.census.root,
                 header.subset.selection.organism,
                 X_name=header.layer,
+                X_layers=sorted({further.layer for further in header.further_layers.values()}),
                 obs_coords=joinids,
                 var_coords=self.genes[columns],
                 obs_column_names=["soma_joinid", *header.subset.selection.obs_columns],
@@ -91,7 +92,6 @@ class CensusCells:
         yield from quality_differences(self.census, header.subset.selection, cast("pd.DataFrame", adata.obs), joinids)
         places = np.searchsorted(np.sort(joinids), joinids)
         cells = cast("pd.DataFrame", expected.obs).iloc[places]
-        matrix = _in_columns(cast("Any", expected.X)[places], columns, len(self.genes))
         shape = (len(places), len(self.genes))
         if adata.shape != shape:
             yield f"X has shape {adata.shape}, the Census gives {shape}"
@@ -122,9 +122,17 @@ class CensusCells:
         padded = var[var["soma_joinid"] == PADDED]
         if padded["feature_id"].tolist() != self.padded:
             yield "the padded genes of var are not those of the subset"
-        for part in ("indptr", "indices", "data"):
-            if not np.array_equal(getattr(adata.X, part), getattr(matrix, part)):
-                yield f"X differs from the Census in its {part}"
+        pairs: dict[str, tuple[Any, Any]] = {"X": (adata.X, expected.X)}
+        for name, further in header.further_layers.items():
+            pairs[f"layers/{name}"] = (adata.layers.get(name), expected.layers[further.layer])
+        for name, (mine, theirs) in pairs.items():
+            if mine is None:
+                yield f"{name} is not there"
+                continue
+            matrix = _in_columns(theirs[places], columns, len(self.genes))
+            for part in ("indptr", "indices", "data"):
+                if not np.array_equal(getattr(mine, part), getattr(matrix, part)):
+                    yield f"{name} differs from the Census in its {part}"
         told = adata.uns[UNS_KEY]
         if told["census_uri"] != self.census.uri:
             yield f"made from {told['census_uri']}, compared with {self.census.uri}"

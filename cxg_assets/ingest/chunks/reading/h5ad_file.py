@@ -29,7 +29,8 @@ def told_in(source: io.BytesIO | Path) -> Told:
         file: Any = opened
         n_obs, n_vars = (int(size) for size in file["X"].attrs["shape"])
         fingerprint = str(file[f"uns/{UNS_KEY}/fingerprint"].asstr()[()])
-        return Told(fingerprint=fingerprint, n_obs=n_obs, n_vars=n_vars, nnz=len(file["X/data"]))
+        layer_nnz = {name: len(layer["data"]) for name, layer in file["layers"].items()}
+        return Told(fingerprint=fingerprint, n_obs=n_obs, n_vars=n_vars, nnz=len(file["X/data"]), layer_nnz=layer_nnz)
 
 
 def read_chunk(objects: Objects) -> "AnnData":
@@ -49,9 +50,9 @@ def read_cells(objects: Objects, rows: slice) -> "AnnData":
     with h5py.File(_opened(objects), "r") as opened:
         file: Any = opened
         parts: dict[str, Any] = {name: read_elem(file[name]) for name in ("obs", "var", "uns")}
-        return AnnData(
-            X=sparse_dataset(file["X"])[rows], obs=parts["obs"].iloc[rows], var=parts["var"], uns=parts["uns"]
-        )
+        layers = {name: sparse_dataset(layer)[rows] for name, layer in file["layers"].items()}
+        x = sparse_dataset(file["X"])[rows]
+        return AnnData(X=x, obs=parts["obs"].iloc[rows], var=parts["var"], uns=parts["uns"], layers=layers)
 
 
 def gene_joinids(objects: Objects) -> np.ndarray:

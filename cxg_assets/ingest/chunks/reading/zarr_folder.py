@@ -22,7 +22,8 @@ Objects = Mapping[str, bytes]
 def told_by(objects: Objects) -> Told:
     """What the marker says of the chunk; raises KeyError, TypeError or ValueError where it is no chunk."""
     told = json.loads(objects[NODE])["attributes"][TOLD]
-    return Told(**{name: told[name] for name in ("fingerprint", "n_obs", "n_vars", "nnz")})
+    names = ("fingerprint", "n_obs", "n_vars", "nnz")
+    return Told(**{name: told[name] for name in names}, layer_nnz=told.get("layer_nnz", {}))
 
 
 def others_of(marker: bytes) -> dict[str, tuple[int, str]]:
@@ -49,8 +50,9 @@ def read_cells(objects: Objects, rows: slice) -> "AnnData":
         group = _group(objects)
         parts: dict[str, Any] = {name: read_elem(group[name]) for name in ("obs", "var", "uns")}
         x: Any = sparse_dataset(group["X"])[rows]
+        layers = {name: sparse_dataset(layer)[rows] for name, layer in group["layers"].groups()}
     obs = parts["obs"].iloc[rows]
-    return with_wide_indices(AnnData(X=x, obs=obs, var=parts["var"], uns=parts["uns"]))
+    return with_wide_indices(AnnData(X=x, obs=obs, var=parts["var"], uns=parts["uns"], layers=layers))
 
 
 def gene_joinids(objects: Objects) -> np.ndarray:
@@ -75,13 +77,15 @@ def with_x_in_store(group: Any) -> "AnnData":
     from anndata.io import read_elem, sparse_dataset
 
     parts: dict[str, Any] = {name: read_elem(group[name]) for name in ("obs", "var", "uns")}
-    return AnnData(X=sparse_dataset(group["X"]), **parts)
+    layers = {name: sparse_dataset(layer) for name, layer in group["layers"].groups()}
+    return AnnData(X=sparse_dataset(group["X"]), layers=layers, **parts)
 
 
 def with_wide_indices(adata: "AnnData") -> "AnnData":
-    """The same with X's columns as int32, as SciPy makes them; in the files they have half as many bytes."""
-    x: Any = adata.X
-    x.indices = x.indices.astype(np.int32, copy=False)
+    """The same with columns of X and layers as int32, as SciPy makes them; the files have half as many bytes."""
+    matrices: list[Any] = [adata.X, *adata.layers.values()]
+    for matrix in matrices:
+        matrix.indices = matrix.indices.astype(np.int32, copy=False)
     return adata
 
 

@@ -32,11 +32,7 @@ TOLD = "cxg_assets"
 
 
 class ZarrEncoder:
-    """One chunk in the making: `append` its rows in order, then `finish`; the counterpart of `ChunkEncoder`.
-
-    Attributes:
-        nnz: Non-zeros so far.
-    """
+    """One chunk in the making: `append` its rows in order, then `finish`; the counterpart of `ChunkEncoder`."""
 
     def __init__(self, template: ZarrTemplate, emit: Callable[[str, bytes], None]) -> None:
         """Gives every object to `emit`, with its name below the chunk, as soon as it is whole; the marker last of all.
@@ -46,21 +42,27 @@ class ZarrEncoder:
         self._template, self._emit_object = template, emit
         self._nodes: dict[str, Json] = {}
         self._objects: dict[str, list[Any]] = {}
-        self._x = {
-            name: ShardedArray(
-                dtype, template.compression, lambda shard, data, name=name: self._emit(f"X/{name}/{shard}", data)
-            )
-            for name, dtype in (("data", template.x_dtype), ("indices", template.index_dtype))
+        self._matrices = {
+            name: _Matrix(path, template.dtypes[name], template, self._emit) for name, path in template.matrices.items()
         }
-        self._indptr = [np.zeros(1, dtype=np.int64)]
-        self.nnz = 0
+        self._layer = ""
 
-    def append(self, rows: CsrRows) -> None:
-        """Adds the next rows of X."""
-        self._x["data"].append(rows.data)
-        self._x["indices"].append(rows.indices)
-        self._indptr.append(rows.indptr[1:] + self.nnz)
-        self.nnz += int(rows.indptr[-1])
+    @property
+    def nnz(self) -> int:
+        """Non-zeros of X so far."""
+        return self._matrices[""].nnz
+
+    @property
+    def layer_nnz(self) -> dict[str, int]:
+        """Those of each layer beside it, by name."""
+        return {name: matrix.nnz for name, matrix in self._matrices.items() if name}
+
+    def append(self, rows: CsrRows, layer: str = "") -> None:
+        """Adds the next rows of X, or of a layer beside it: all of a chunk, then those of the next layer."""
+        if layer != self._layer:
+            self._matrices[self._layer].end()
+            self._layer = layer
+        self._matrices[layer].append(rows)
 
     def finish(self, obs: pa.Table, chunk: str, fingerprint: str, split: str | None = None) -> bytes:
         """Gives the rest of the objects, and returns the marker: the root's node, which is to be stored last.
@@ -69,14 +71,15 @@ class ZarrEncoder:
         the others. Arguments and errors are those of `ChunkEncoder.finish`.
         """
         template = self._template
-        indptr = np.concatenate(self._indptr)
-        if len(indptr) - 1 != obs.num_rows:
-            raise CxgError(f"chunk {chunk}: {len(indptr) - 1} rows of X were read for {obs.num_rows} cells")
         shape = {"shape": [obs.num_rows, template.n_vars]}
-        self._add_node("X", group_node({**template.attributes["X"], **shape}))
-        for name, array in self._x.items():
-            self._add_node(f"X/{name}", array.finish())
-        self._add("X/indptr", number_array(indptr, template.compression, {}))
+        for name, path in template.matrices.items():
+            matrix = self._matrices[name]
+            if (n_rows := len(matrix.indptr) - 1) != obs.num_rows:
+                raise CxgError(f"chunk {chunk}: {n_rows} rows of {path} were read for {obs.num_rows} cells")
+            self._add_node(path, group_node({**template.attributes[path], **shape}))
+            for array, node in matrix.end().items():
+                self._add_node(f"{path}/{array}", node)
+            self._add(f"{path}/indptr", number_array(matrix.indptr, template.compression, {}))
         self._fill_obs(obs)
         told = {"chunk": chunk, "fingerprint": fingerprint, **({} if split is None else {"split": split})}
         for name, text in told.items():
@@ -85,12 +88,14 @@ class ZarrEncoder:
         for name, data in template.objects.items():
             self._emit(name, data)
         about = {"fingerprint": fingerprint, "n_obs": obs.num_rows, "n_vars": template.n_vars, "nnz": self.nnz}
+        about |= {"layer_nnz": self.layer_nnz} if self.layer_nnz else {}
         attributes = {**template.attributes[""], TOLD: {**about, "objects": dict(sorted(self._objects.items()))}}
         return node_bytes(with_consolidated(group_node(attributes), {**template.nodes, **self._nodes}))
 
     def close(self) -> None:
         """Frees what is held; for a chunk that will not be finished."""
-        self._x.clear()
+        for matrix in self._matrices.values():
+            matrix.close()
 
     def _fill_obs(self, obs: pa.Table) -> None:
         template = self._template
@@ -132,6 +137,43 @@ class ZarrEncoder:
     def _emit(self, name: str, data: bytes) -> None:
         self._objects[name] = [len(data), hashlib.sha256(data).hexdigest()]
         self._emit_object(name, data)
+
+
+class _Matrix:
+    """X or a layer in the making."""
+
+    def __init__(self, path: str, dtype: np.dtype, template: ZarrTemplate, emit: Callable[[str, bytes], None]) -> None:
+        self._arrays = {
+            name: ShardedArray(
+                kind, template.compression, lambda shard, data, name=name: emit(f"{path}/{name}/{shard}", data)
+            )
+            for name, kind in (("data", dtype), ("indices", template.index_dtype))
+        }
+        self._nodes: dict[str, Json] = {}
+        self._indptr = [np.zeros(1, dtype=np.int64)]
+        self.nnz = 0
+
+    @property
+    def indptr(self) -> np.ndarray:
+        """Where each row begins and the last ends, (n_rows + 1,) int64."""
+        return np.concatenate(self._indptr)
+
+    def append(self, rows: CsrRows) -> None:
+        """Adds rows."""
+        self._arrays["data"].append(rows.data)
+        self._arrays["indices"].append(rows.indices)
+        self._indptr.append(rows.indptr[1:] + self.nnz)
+        self.nnz += int(rows.indptr[-1])
+
+    def end(self) -> dict[str, Json]:
+        """Gives the last shards, once, and returns the nodes of the arrays by name."""
+        if not self._nodes:
+            self._nodes = {name: array.finish() for name, array in self._arrays.items()}
+        return self._nodes
+
+    def close(self) -> None:
+        """Frees what is held."""
+        self._arrays.clear()
 
 
 def _is_text(attributes: Json) -> bool:

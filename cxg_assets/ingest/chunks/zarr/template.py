@@ -43,7 +43,8 @@ class ZarrTemplate:
         compression: One of those of the format.
         recoded: As of `Template`.
         index_dtype: Type of X/indices: the least that holds the number of any gene.
-        x_dtype: Type of X/data.
+        dtypes: Type of the values of X, of the name "", and of each layer beside it, by name.
+        matrices: As of `Template`.
     """
 
     nodes: Mapping[str, Json]
@@ -55,7 +56,8 @@ class ZarrTemplate:
     compression: str
     recoded: Mapping[str, np.ndarray]
     index_dtype: np.dtype
-    x_dtype: np.dtype
+    dtypes: Mapping[str, np.dtype]
+    matrices: Mapping[str, str]
 
 
 def make_zarr_template(template: Template, compression: str) -> ZarrTemplate:
@@ -86,8 +88,8 @@ def make_zarr_template(template: Template, compression: str) -> ZarrTemplate:
         attributes[""] = _attributes(file)
         for path, node in _below(file):
             visit(path, node)
-        x: Any = file["X/data"]
-        x_dtype = x.dtype
+        values: dict[str, Any] = {name: file[f"{path}/data"] for name, path in template.matrices.items()}
+        dtypes = {name: data.dtype for name, data in values.items()}
     objects |= {f"{path}/{NODE}": node_bytes(node) for path, node in nodes.items()}
     return ZarrTemplate(
         nodes=nodes,
@@ -99,7 +101,8 @@ def make_zarr_template(template: Template, compression: str) -> ZarrTemplate:
         compression=compression,
         recoded=template.recoded,
         index_dtype=np.min_scalar_type(max(template.n_vars - 1, 0)) if template.n_vars > 256 else np.dtype(np.uint16),
-        x_dtype=x_dtype,
+        dtypes=dtypes,
+        matrices=template.matrices,
     )
 
 
@@ -114,7 +117,7 @@ def _below(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def _is_of_cells(path: str, node: Any) -> bool:
     """Whether a node is filled by each chunk."""
     names = path.split("/")
-    if names[0] == "X":
+    if names[0] == "X" or (names[0] == "layers" and len(names) > 1):
         return True
     if names[0] == "obs" and len(names) > 1:
         return names[-1] == "codes" if len(names) == 3 else isinstance(node, h5py.Dataset)

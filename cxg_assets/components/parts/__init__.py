@@ -1,0 +1,1 @@
+"""Attributes of a YAML that have attributes of their own."""
