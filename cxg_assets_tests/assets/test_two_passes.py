@@ -11,8 +11,9 @@ import pytest
 from cxg_assets.assets.first_pass import run_first_pass
 from cxg_assets.ingest.chunks.report import ChunkFailure
 from cxg_assets.ingest.layout import plan_folder
-from cxg_assets.ingest.plan import cutting, ordering
-from cxg_assets.ingest.plan.two_passes import TwoPasses
+from cxg_assets.ingest.plan import ordering
+from cxg_assets.ingest.plan.passes import cutting
+from cxg_assets.ingest.plan.passes.two_passes import TwoPasses
 from cxg_assets.ingest.pools.pieces import PieceSet
 from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.sampling import Order

@@ -19,8 +19,9 @@ from cxg_assets.ingest.dataset.manifest import read_manifest
 from cxg_assets.ingest.dataset.publish import publish
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.layout import card_path, subset_obs_path
-from cxg_assets.ingest.plan import cutting, ordering
+from cxg_assets.ingest.plan import ordering
 from cxg_assets.ingest.plan.making import store_plan
+from cxg_assets.ingest.plan.passes import cutting
 from cxg_assets.ingest.plan.spans import Span
 from cxg_assets.ingest.pools.pieces import remove_pieces
 from cxg_assets.ingest.sampling import Order, Sample, Split

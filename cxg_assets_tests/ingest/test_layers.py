@@ -14,7 +14,8 @@ from cxg_assets.ingest.chunks.stored_chunk import fetch_chunk, read_report
 from cxg_assets.ingest.dataset.manifest import manifest_bytes, read_manifest
 from cxg_assets.ingest.dataset.publish import publish
 from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.plan import cutting, ordering
+from cxg_assets.ingest.plan import ordering
+from cxg_assets.ingest.plan.passes import cutting
 from cxg_assets.ingest.pools.pieces import remove_pieces
 from cxg_assets.ingest.sampling import Order, Split
 from cxg_assets.ingest.spec import SubsetSpec

@@ -7,7 +7,7 @@ from cxg_assets.ingest.chunks.job import IngestJob, Opened
 from cxg_assets.ingest.chunks.row_feed import RowFeed
 from cxg_assets.ingest.layout import subset_obs_path
 from cxg_assets.ingest.plan.ordering import parts_of
-from cxg_assets.ingest.plan.two_passes import Piece
+from cxg_assets.ingest.plan.passes.two_passes import Piece
 from cxg_assets.ingest.pools.packed_rows import PackedRows, pack, unpack
 from cxg_assets.ingest.pools.piece_file import piece_image
 from cxg_assets.ingest.pools.pieces import PieceSet

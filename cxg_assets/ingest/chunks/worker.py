@@ -26,8 +26,8 @@ from cxg_assets.ingest.chunks.row_feed import LayerFeeds, RowFeed
 from cxg_assets.ingest.chunks.stored_chunk import read_report, report_on
 from cxg_assets.ingest.errors import CxgError, Unreachable
 from cxg_assets.ingest.plan.chunk_plan import Chunk
+from cxg_assets.ingest.plan.passes.two_passes import Piece
 from cxg_assets.ingest.plan.spans import Span
-from cxg_assets.ingest.plan.two_passes import Piece
 from cxg_assets.ingest.pools.pool_rows import pool_blocks
 from cxg_assets.ingest.storage.placing import FilePlace, FolderPlace, Place
 from cxg_assets.ingest.x.csr import warm_up

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,10 +18,11 @@ from cxg_assets.ingest.layout import (
     subset_obs_path,
     zarr_chunk_path,
 )
+from cxg_assets.ingest.plan.chunk import CHUNK_SCHEMA, Chunk
 from cxg_assets.ingest.plan.earlier_versions import upgraded_header
 from cxg_assets.ingest.plan.fingerprint import encoding_version
 from cxg_assets.ingest.plan.mixing import Mixing
-from cxg_assets.ingest.plan.two_passes import TwoPasses
+from cxg_assets.ingest.plan.passes.two_passes import TwoPasses
 from cxg_assets.ingest.records import decode, encode
 from cxg_assets.ingest.sampling import Order
 from cxg_assets.ingest.selection.subset import Subset
@@ -30,45 +31,6 @@ from cxg_assets.ingest.storage.store import Store
 from cxg_assets.ingest.x_layers import FurtherLayer, further_in_words, in_words
 
 _HEADER, _TWO_PASSES = b"cxg_assets", b"cxg_assets_two_passes"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chunk:
-    """The cells of one h5ad file, or of one dataset of a zarr collection.
-
-    Attributes:
-        key: Partition key, five digits.
-        row_start: First row in the plan's obs file, which may be the subset's.
-        row_stop: One past the last row.
-        nnz: Non-zeros that obs expects in X of all genes.
-        n_tiles: Rows of X tiles that these cells lie in.
-        first_joinid: Least soma_joinid.
-        last_joinid: Greatest soma_joinid.
-        fingerprint: SHA-256 (hex) over everything that decides the file's bytes.
-        split: Part of the split that all its cells belong to; None without a split.
-        pool: Number of the pool that it is read from, with others of that pool; None in census order.
-    """
-
-    key: str
-    row_start: int
-    row_stop: int
-    nnz: int
-    n_tiles: int
-    first_joinid: int
-    last_joinid: int
-    fingerprint: str
-    split: str | None = None
-    pool: int | None = None
-
-    @property
-    def n_obs(self) -> int:
-        """Cells of the chunk."""
-        return self.row_stop - self.row_start
-
-
-_TEXTS = ("key", "fingerprint", "split")
-CHUNK_SCHEMA = pa.schema([(field.name, pa.string() if field.name in _TEXTS else pa.int64()) for field in fields(Chunk)])
-"""Of plan.parquet."""
 
 
 @dataclass(frozen=True, kw_only=True)

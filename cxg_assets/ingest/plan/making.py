@@ -13,10 +13,10 @@ from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.genes.vocabulary import padded_genes
 from cxg_assets.ingest.layout import N_DIGITS, plan_path, subset_obs_path, subset_var_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, PlanHeader, write_plan
-from cxg_assets.ingest.plan.cutting import plan_passes
 from cxg_assets.ingest.plan.fingerprint import ChunkFingerprints, encoding_version
 from cxg_assets.ingest.plan.mixing import measure_mixing
 from cxg_assets.ingest.plan.ordering import Pools, n_shares, write_ordered_obs
+from cxg_assets.ingest.plan.passes.cutting import plan_passes
 from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.sampling import CENSUS_ORDER, FULLY_SHUFFLED
 from cxg_assets.ingest.selection.categories import categories_of

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from cxg_assets.ingest.census.tiles import TILE
 from cxg_assets.ingest.plan.chunk_plan import PlanHeader
-from cxg_assets.ingest.plan.two_passes import CELLS
+from cxg_assets.ingest.plan.passes.two_passes import CELLS
 from cxg_assets.ingest.sampling import FULLY_SHUFFLED
 from cxg_assets.ingest.selection.subset import ROWS_PER_BATCH
 from cxg_assets.ingest.spec import SPLIT

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cxg_assets.ingest.plan.chunk_plan import Chunk
-from cxg_assets.ingest.plan.two_passes import Piece
+from cxg_assets.ingest.plan.passes.two_passes import Piece
 
 SPAN_NNZ = 50_000_000
 """Non-zeros of a span, about 30,000 cells: seconds of work, so that a lost worker costs little."""

@@ -17,8 +17,8 @@ import numpy as np
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import PIECES, piece_path, piece_set_path, plan_folder
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan
+from cxg_assets.ingest.plan.passes.two_passes import Piece, TwoPasses
 from cxg_assets.ingest.plan.plan_mark import split_marks
-from cxg_assets.ingest.plan.two_passes import Piece, TwoPasses
 from cxg_assets.ingest.pools.piece_file import Section, read_section
 from cxg_assets.ingest.pools.pool_rows import PoolRows
 from cxg_assets.ingest.records import decode, encode

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from cxg_assets.ingest.census.tiles import TILE
 from cxg_assets.ingest.choice.draws import hash_cells
-from cxg_assets.ingest.plan import cutting, ordering
+from cxg_assets.ingest.plan import ordering
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan
 from cxg_assets.ingest.plan.making import make_plan
+from cxg_assets.ingest.plan.passes import cutting
 from cxg_assets.ingest.plan.spans import plan_spans
 from cxg_assets.ingest.sampling import Order, Split
 from cxg_assets.ingest.selection.subset import Subset, part_field

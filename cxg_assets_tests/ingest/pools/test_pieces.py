@@ -9,7 +9,8 @@ import pytest
 
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.layout import mark_path, plan_folder
-from cxg_assets.ingest.plan import cutting, ordering
+from cxg_assets.ingest.plan import ordering
+from cxg_assets.ingest.plan.passes import cutting
 from cxg_assets.ingest.plan.spans import Span
 from cxg_assets.ingest.pools.pieces import PieceReader, begin_pieces, remove_pieces
 from cxg_assets.ingest.sampling import Order

@@ -6,7 +6,7 @@ import numpy as np
 
 from cxg_assets.ingest.census.tiles import TILE, cell_nnz
 from cxg_assets.ingest.plan.ordering import Pools
-from cxg_assets.ingest.plan.two_passes import CELLS, TwoPasses
+from cxg_assets.ingest.plan.passes.two_passes import CELLS, TwoPasses
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, present_columns
 
 PIECE_NNZ = 50_000_000
