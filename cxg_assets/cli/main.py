@@ -8,7 +8,7 @@ from typing import NoReturn
 import click
 
 from cxg_assets.cli.commands import commands
-from cxg_assets.cli.terminal.colour import painted
+from cxg_assets.cli.told import AlreadyTold, tell_error
 from cxg_assets.ingest.errors import MAX_SHOWN, BadInput, CxgError
 
 EXIT_FAILED = 1
@@ -29,6 +29,8 @@ def run() -> None:
         sys.exit(error.exit_code)
     except click.Abort:
         _end("interrupted", EXIT_FAILED)
+    except AlreadyTold:
+        sys.exit(EXIT_BAD_INPUT)
     except BadInput as error:
         _end(_line(error), EXIT_BAD_INPUT)
     except (CxgError, FileNotFoundError) as error:
@@ -56,5 +58,5 @@ def _line(error: Exception) -> str:
 
 
 def _end(line: str, exit_code: int) -> NoReturn:
-    click.echo(f"{painted('cxg-assets:', err=True, fg='red')} {line}", err=True)
+    tell_error(line)
     sys.exit(exit_code)

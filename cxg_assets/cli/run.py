@@ -17,12 +17,14 @@ from dagster import DagsterInstance
 from cxg_assets.cli.project import dagster_instance, existing_instance, look_up_release
 from cxg_assets.cli.terminal.teller import Count, Teller
 from cxg_assets.cli.terminal.telling import telling
+from cxg_assets.cli.told import told_at_once
 from cxg_assets.cli.warn import warnings_told
 from cxg_assets.code_location import complete
 from cxg_assets.components.census_subset import subset_definitions
 from cxg_assets.ingest.census.census import keep_open
 from cxg_assets.ingest.chunks.report import RunSummary
 from cxg_assets.ingest.errors import CxgError
+from cxg_assets.ingest.filters.grammar import Source, parse_expression
 from cxg_assets.ingest.layout import dataset_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, load_plan
 from cxg_assets.ingest.plan.preflight import check_subset
@@ -112,6 +114,8 @@ def run_ingest(
         CxgError: A step before the chunks failed.
     """
     began = time.monotonic()
+    if spec.value_filter is not None:
+        parse_expression(Source(text=spec.value_filter.strip(), where="value_filter"))
     require_pool(pool)
     # The census index goes to the default store.
     locators = store.locator(), store.locator(destination)
@@ -119,7 +123,10 @@ def run_ingest(
         for locator in set(locators):
             probe(locator)
         default, opened = (locator.open() for locator in locators)
-        with nullcontext(lambda: None) if is_published(spec, opened) else started_ahead(pool) as no_more_chunks:
+        with (
+            nullcontext(lambda: None) if is_published(spec, opened) else started_ahead(pool) as no_more_chunks,
+            told_at_once(teller),
+        ):
             release = as_indexed(look_up_release(census, teller), spec.organism, default)
             census = census.pinned(release)
             with existing_instance() as known:

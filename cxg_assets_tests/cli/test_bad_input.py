@@ -3,15 +3,18 @@
 Each error says what is wrong, where, and what to do.
 """
 
+import contextlib
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiledbsoma as soma
 
+from cxg_assets.cli import main, run, told
+from cxg_assets.cli.told import tell_error
 from cxg_assets.ingest.plan import making, preflight
 from cxg_assets_tests.cli.command import Outcome, cxg_assets, declare, declare_text
 
@@ -337,3 +340,28 @@ def test_a_cluster_that_is_not_there_is_found_before_any_work(
     monkeypatch.delenv("CXG_POOL", raising=False)
     monkeypatch.setenv("RAY_ADDRESS", closed)
     assert refused().startswith(f"no Ray answers at RAY_ADDRESS={closed}")
+
+
+@pytest.mark.parametrize(
+    ("value_filter", "said_before"),
+    [("tissue_general = 'blood'", ["refused"]), ("tissue_genral == 'blood'", ["began", "refused", "ended"])],
+)
+def test_a_mistyped_filter_is_told_before_what_was_started_ahead_has_ended(
+    refused: Callable[..., str], defs: Path, monkeypatch: pytest.MonkeyPatch, value_filter: str, said_before: list[str]
+) -> None:
+    declare(defs)
+    said: list[str] = []
+
+    @contextlib.contextmanager
+    def slow_to_end(pool: str) -> Iterator[Callable[[], None]]:
+        said.append("began")
+        try:
+            yield lambda: None
+        finally:
+            said.append("ended")
+
+    monkeypatch.setattr(run, "started_ahead", slow_to_end)
+    for module in (told, main):
+        monkeypatch.setattr(module, "tell_error", lambda line: said.append("refused") or tell_error(line))
+    assert "value_filter: " in refused("--value-filter", value_filter)
+    assert said == said_before
