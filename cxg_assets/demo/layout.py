@@ -44,6 +44,11 @@ OBS_COLUMNS = (
     *_STATISTICS_COLUMNS,
 )
 
+SPATIAL_COLUMNS = ("in_tissue", "array_row", "array_col")
+_AFTER_TISSUE_TYPE = OBS_COLUMNS.index("tissue_type") + 1
+SPATIAL_OBS_COLUMNS = (*OBS_COLUMNS[:_AFTER_TISSUE_TYPE], *SPATIAL_COLUMNS, *OBS_COLUMNS[_AFTER_TISSUE_TYPE:])
+"""Of `census_spatial_sequencing`."""
+
 _OBS_OTHERS = {
     "soma_joinid": pa.int64(),
     "is_primary_data": pa.bool_(),
@@ -70,18 +75,18 @@ VAR_SCHEMA = pa.schema(
 )
 
 
-def obs_schema(text_types: dict[str, pa.DataType]) -> pa.Schema:
+def obs_schema(text_types: dict[str, pa.DataType], *, is_spatial: bool = False) -> pa.Schema:
     """Return the schema of obs, given the type of each of `OBS_TEXT_COLUMNS`: a dictionary or a large string."""
-    types = {**_OBS_OTHERS, **text_types}
-    return pa.schema([(column, types[column]) for column in OBS_COLUMNS])
+    types = {**_OBS_OTHERS, **dict.fromkeys(SPATIAL_COLUMNS, pa.int64()), **text_types}
+    return pa.schema([(column, types[column]) for column in (SPATIAL_OBS_COLUMNS if is_spatial else OBS_COLUMNS)])
 
 
-def obs_storage(*, text_as_dictionary: bool) -> dict[str, Any]:
+def obs_storage(*, text_as_dictionary: bool, is_spatial: bool = False) -> dict[str, Any]:
     """Return the `platform_config` of obs."""
     text = _PLAIN if text_as_dictionary else ["DictionaryFilter", _ZSTD]
     return _dataframe_storage(
         {
-            **dict.fromkeys(_STATISTICS_COLUMNS, _SHUFFLED),
+            **dict.fromkeys((*_STATISTICS_COLUMNS, *(SPATIAL_COLUMNS if is_spatial else ())), _SHUFFLED),
             **dict.fromkeys(OBS_TEXT_COLUMNS, text),
             **dict.fromkeys(("is_primary_data", "observation_joinid"), _PLAIN),
         }

@@ -9,6 +9,7 @@ import pyarrow as pa
 from cxg_assets.demo.layout import OBS_TEXT_COLUMNS, obs_schema
 from cxg_assets.demo.plan import OrganismPlan
 from cxg_assets.demo.population import Cells, donor_hash
+from cxg_assets.demo.sections import array_columns
 from cxg_assets.demo.studies import ontology_ids, organ_of_tissue
 
 _BASE85 = np.frombuffer(
@@ -129,8 +130,9 @@ class ObsTable:
         schema: Schema of the rows.
     """
 
-    def __init__(self, tally: Tally, *, text_as_dictionary: bool) -> None:
+    def __init__(self, plan: OrganismPlan, tally: Tally, *, text_as_dictionary: bool) -> None:
         """Decide the dictionaries; `text_as_dictionary` is that of `build_census`."""
+        self._plan = plan
         self._vocabulary = tally.vocabulary
         self._text_as_dictionary = text_as_dictionary
         self._recode: dict[str, tuple[str, npt.NDArray[np.int64], pa.Array]] = {}
@@ -139,7 +141,8 @@ class ObsTable:
             self._add_column(column, column, [labels[i] for i in used], used)
             if (ids := ontology_ids().get(column)) is not None:
                 self._add_column(f"{column}_ontology_term_id", column, [ids[labels[i]] for i in used], used)
-        self.schema = obs_schema({column: self._text_type(column) for column in OBS_TEXT_COLUMNS})
+        text_types = {column: self._text_type(column) for column in OBS_TEXT_COLUMNS}
+        self.schema = obs_schema(text_types, is_spatial=plan.organism.is_spatial)
 
     def rows(
         self, start: int, cells: Cells, statistics: npt.NDArray[np.void], n_measured_vars: npt.NDArray[np.int64]
@@ -165,6 +168,7 @@ class ObsTable:
             "raw_mean_nnz": raw_sum / np.maximum(nnz, 1),
             "raw_variance_nnz": np.where(nnz > 1, spread / np.maximum(nnz - 1, 1), 0.0),
             "n_measured_vars": n_measured_vars[cells.dataset],
+            **(array_columns(self._plan, cells) if self._plan.organism.is_spatial else {}),
             **{name: self._text(name, codes) for name in OBS_TEXT_COLUMNS},
         }
         return pa.table([pa.array(columns[name]) for name in self.schema.names], schema=self.schema)

@@ -8,9 +8,6 @@ import numpy.typing as npt
 
 from cxg_assets.demo.studies import Organism, Study
 
-_MOUSE_SHARE = 20
-_MOUSE_MIN_OBS = 60
-_MOUSE_MAX_OBS = 1_000
 _CELLS_PER_DONOR = 500
 _MIN_DONORS = 4
 _MAX_DONORS = 24
@@ -49,11 +46,6 @@ class OrganismPlan:
 _Int64s = npt.NDArray[np.int64]
 
 
-def n_mouse_obs(n_obs: int) -> int:
-    """Return the number of mouse cells that go with `n_obs` human ones."""
-    return min(max(n_obs // _MOUSE_SHARE, _MOUSE_MIN_OBS), _MOUSE_MAX_OBS)
-
-
 def plan_organism(organism: Organism, *, n_obs: int, seed: int, first_dataset_joinid: int) -> OrganismPlan:
     """Share out the cells of an organism, copies included, over its studies.
 
@@ -66,7 +58,7 @@ def plan_organism(organism: Organism, *, n_obs: int, seed: int, first_dataset_jo
             soma_joinid=first_dataset_joinid + i,
             obs_start=start,
             n_obs=stop - start,
-            n_donors=min(max((stop - start) // _CELLS_PER_DONOR, _MIN_DONORS), _MAX_DONORS),
+            n_donors=1 if study.array else min(max((stop - start) // _CELLS_PER_DONOR, _MIN_DONORS), _MAX_DONORS),
         )
         for i, (study, (start, stop)) in enumerate(zip(organism.studies, itertools.pairwise(bounds), strict=True))
     ]

@@ -15,8 +15,10 @@ from cxg_assets.demo.reference import Reference
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _POSITION_BITS = 40
+_SPATIAL_BIT = 32
 
 _DONOR, _TISSUE, _CELL_TYPE, _PARENT_A, _PARENT_B, _BLEND, _DEPTH_A, _DEPTH_B, _BARCODE, _PANEL = range(10)
+_PLACE = 10
 
 # A demo cell blends two real cells of its type. It keeps this many counts for each one that a parent has, split between
 # them at random: thinning alone would lose the genes with one count, and the blend brings as many back.
@@ -40,6 +42,7 @@ class Cells:
         parent_b: Second reference cell of the same type, int64.
         keep_a: Probability that a count of the first parent is kept, float64.
         keep_b: The same for the second parent.
+        position: Which of the cells of `source` it is, int64.
     """
 
     dataset: npt.NDArray[np.int64]
@@ -52,6 +55,7 @@ class Cells:
     parent_b: npt.NDArray[np.int64]
     keep_a: npt.NDArray[np.float64]
     keep_b: npt.NDArray[np.float64]
+    position: npt.NDArray[np.int64]
 
     @property
     def is_primary(self) -> npt.NDArray[np.bool_]:
@@ -64,12 +68,19 @@ class Cells:
         return _hash(self.key, _BARCODE)
 
 
+def cell_keys(
+    plan: OrganismPlan, source: npt.NDArray[np.int64], position: npt.NDArray[np.int64]
+) -> npt.NDArray[np.uint64]:
+    """Return the hash that identifies each cell: it is the one at `position` of the dataset with index `source`."""
+    taxon = int(plan.organism.ontology_term_id.partition(":")[2]) | (plan.organism.is_spatial << _SPATIAL_BIT)
+    seed = _mix(_mix(np.array([plan.seed], dtype=np.uint64)) ^ np.uint64(taxon))
+    return _mix(seed ^ ((source << _POSITION_BITS) | position).astype(np.uint64))
+
+
 def describe_cells(plan: OrganismPlan, reference: Reference, start: int, stop: int) -> Cells:
     """Return the cells with joinids `start` to `stop - 1`."""
     dataset, source, position = origins(plan, start, stop)
-    taxon = int(plan.organism.ontology_term_id.partition(":")[2])
-    seed = _mix(_mix(np.array([plan.seed], dtype=np.uint64)) ^ np.uint64(taxon))
-    key = _mix(seed ^ ((source << _POSITION_BITS) | position).astype(np.uint64))
+    key = cell_keys(plan, source, position)
 
     types = list(reference.cells_by_type)
     members = list(reference.cells_by_type.values())
@@ -101,6 +112,7 @@ def describe_cells(plan: OrganismPlan, reference: Reference, start: int, stop: i
         parent_b=all_members[first_member[cell_type] + parent_b],
         keep_a=np.minimum(1.0, depth * blend),
         keep_b=np.minimum(1.0, depth * (1.0 - blend)),
+        position=position,
     )
 
 
@@ -115,6 +127,11 @@ def measured_genes(plan: OrganismPlan, reference: Reference) -> npt.NDArray[np.b
     lncrna_share = np.array([dataset.study.lncrna_share for dataset in plan.datasets])[:, None]
     is_known = _uniform(_mix(dataset) ^ gene, _PANEL) < lncrna_share
     return is_known | ~reference.is_rare_lncrna
+
+
+def spot_hash(key: npt.NDArray[np.uint64], axis: int) -> npt.NDArray[np.int64]:
+    """Return a hash of each spot that decides where it lies on an axis."""
+    return (_hash(key, _PLACE + axis) >> np.uint64(1)).astype(np.int64)
 
 
 def donor_hash(dataset: int, donor: int, trait: int) -> int:

@@ -46,7 +46,7 @@ def load_reference(organism: str) -> Reference:
     second organism in a demo: the genes are real mouse genes, the cells are not mouse cells.
 
     Args:
-        organism: `homo_sapiens` or `mus_musculus`.
+        organism: As the Census spells it.
     """
     genes = _read(f"genes_{organism}.parquet")
     cells = _read("reference_cells.parquet")

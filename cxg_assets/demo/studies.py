@@ -33,6 +33,7 @@ class Study:
             that others measure, which is what the presence matrix records.
         repeats: Titles of studies whose cells this one holds again, with `is_primary_data` False. Such a study has no
             cells of its own and takes its labels from the first copies.
+        array: `visium` or `slide_seq`, of a spatial study: one section, of one donor; empty elsewhere.
     """
 
     title: str
@@ -45,11 +46,12 @@ class Study:
     cell_mix: Mapping[str, float]
     lncrna_share: float = 1.0
     repeats: Sequence[str] = ()
+    array: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Organism:
-    """An organism of the census: how it is named, and its studies in joinid order."""
+    """An experiment of the census: its organism's names, its studies in joinid order, whether its cells are spots."""
 
     name: str
     label: str
@@ -57,11 +59,22 @@ class Organism:
     development_stages: Sequence[str]
     ethnicities: Sequence[str]
     studies: Sequence[Study]
+    is_spatial: bool = False
 
 
 @cache
 def organisms() -> tuple[Organism, ...]:
-    """Return the organisms of the census: human, mouse."""
+    """Return the organisms of `census_data`: human, mouse, three other primates."""
+    return _organisms("organisms")
+
+
+@cache
+def spatial_organisms() -> tuple[Organism, ...]:
+    """Return the organisms of `census_spatial_sequencing`: human, mouse."""
+    return _organisms("spatial", is_spatial=True)
+
+
+def _organisms(key: str, **more: Any) -> tuple[Organism, ...]:
     data = _read("studies.json")
 
     def study(described: dict[str, Any]) -> Study:
@@ -69,7 +82,7 @@ def organisms() -> tuple[Organism, ...]:
         return Study(**described, cell_mix={} if mix is None else data["cell_mixes"][mix])
 
     return tuple(
-        Organism(**{**described, "studies": tuple(map(study, described["studies"]))}) for described in data["organisms"]
+        Organism(**{**described, **more, "studies": tuple(map(study, described["studies"]))}) for described in data[key]
     )
 
 

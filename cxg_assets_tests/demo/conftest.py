@@ -7,13 +7,13 @@ import cellxgene_census
 import pytest
 import tiledbsoma as soma
 
-N_OBS = 2_000
+N_OBS, N_PRIMATE_OBS, N_SPOTS = 2_000, 60, 200
 SEED = 7
 
 
 @pytest.fixture(scope="session")
 def census_path(demo_census: Callable[..., Path]) -> Path:
-    return demo_census(n_obs=N_OBS, seed=SEED)
+    return demo_census(n_obs=N_OBS, n_primate_obs=N_PRIMATE_OBS, n_spots=N_SPOTS, seed=SEED)
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from cxg_assets.demo import build_census
+from cxg_assets.demo import Sizes, build_census
 
-N_OBS = 200
+N_OBS, N_SPOTS = 200, 60
+SIZE: Sizes = {"n_obs": N_OBS, "n_spots": N_SPOTS}
 
 
 def contents(path: Path) -> dict[str, pa.Table]:
@@ -21,10 +22,18 @@ def contents(path: Path) -> dict[str, pa.Table]:
     with cellxgene_census.open_soma(uri=str(path)) as census:
         for name, table in census["census_info"].items():
             found[name] = table.read().concat()
-        for organism, experiment in census["census_data"].items():
+        experiments = {
+            f"{modality}/{organism}".removeprefix("census_data/"): experiment
+            for modality in {"census_data", "census_spatial_sequencing"} & set(census)
+            for organism, experiment in census[modality].items()
+        }
+        for name, experiment in experiments.items():
             rna = experiment.ms["RNA"]
-            found[f"{organism}/obs"] = experiment.obs.read().concat()
-            found[f"{organism}/var"] = rna.var.read().concat()
+            found[f"{name}/obs"] = experiment.obs.read().concat()
+            found[f"{name}/var"] = rna.var.read().concat()
+            if "spatial" in name:
+                for scene, spots in experiment.spatial.items():
+                    found[f"{name}/{scene}"] = spots.obsl["loc"].read().concat()
             for array in (*rna.X.values(), rna["feature_dataset_presence_matrix"]):
                 table = array.read().tables().concat()
                 found[array.uri.removeprefix(f"file://{path}")] = table.sort_by(
@@ -58,7 +67,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
         progress.append((done, total))
         existed.append(path.exists())
 
-    build_census(path, n_obs=N_OBS, seed=1, on_progress=look)
+    build_census(path, **SIZE, seed=1, on_progress=look)
     return Built(path=path, progress=progress, existed=existed)
 
 
@@ -69,9 +78,9 @@ def small_census(built: Built) -> Path:
 
 def test_equal_arguments_give_equal_content_also_in_an_empty_folder(small_census: Path, tmp_path: Path) -> None:
     (tmp_path / "again").mkdir()
-    build_census(tmp_path / "again", n_obs=N_OBS, seed=1)
+    build_census(tmp_path / "again", **SIZE, seed=1)
     first, again = contents(small_census), contents(tmp_path / "again")
-    assert len(first) == 4 + 2 * 5
+    assert len(first) == 4 + 2 * 5 + 2 * 4 + 5  # tables, experiments of cells and of spots, scenes
     assert first.keys() == again.keys()
     for name, table in first.items():
         assert table.equals(again[name]), name
@@ -102,7 +111,8 @@ def test_text_can_be_plain_as_in_older_releases(small_census: Path, tmp_path: Pa
 
 
 def test_progress_counts_up_to_all_cells(built: Built) -> None:
-    assert built.progress == [(100, 260), (200, 260), (230, 260), (260, 260)]
+    spots = [(290, 380), (320, 380), (350, 380), (380, 380)]
+    assert built.progress == [(100, 380), (200, 380), (230, 380), (260, 380), *spots]
 
 
 def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
@@ -143,6 +153,8 @@ def test_a_path_taken_during_the_build_is_refused(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         pytest.param({"n_obs": 199}, "n_obs is 199; a demo census has at least 200", id="too_few_cells"),
+        pytest.param({"n_mouse_obs": 0}, "n_mouse_obs is 0; it must be 60 or more", id="too_few_mouse_cells"),
+        pytest.param({"n_spots": 59}, "n_spots is 59; it must be 60 or more", id="too_few_spots"),
         pytest.param({"seed": -1}, "seed is -1; it must be 0 or more", id="negative_seed"),
         pytest.param({"path": "s3://bucket/census"}, "s3://bucket/census is a URI", id="uri"),
     ],

@@ -10,12 +10,14 @@ import pytest
 import scipy.sparse as sp
 import tiledbsoma as soma
 
-from cxg_assets_tests.demo.conftest import N_OBS, SEED
+from cxg_assets_tests.demo.conftest import N_OBS, N_PRIMATE_OBS, N_SPOTS, SEED
 
 # tiledbsoma 2.3.0 hands AnnData an integer obs index, of which AnnData warns at every get_anndata.
 pytestmark = pytest.mark.filterwarnings("ignore:Transforming to str index")
 
 ORGANISMS = ["homo_sapiens", "mus_musculus"]
+PRIMATES = ["callithrix_jacchus", "macaca_mulatta", "pan_troglodytes"]
+SPATIAL = "census_spatial_sequencing"
 BLOOD_NORMAL = "tissue_general == 'blood' and disease == 'normal' and is_primary_data == True"
 KEPT_BITS = 15
 
@@ -203,13 +205,15 @@ def test_datasets_are_runs_of_joinids(census: soma.Collection, organism: str) ->
 
 def test_summaries_count_the_cells(census: soma.Collection) -> None:
     summary = read_info(census, "summary").set_index("label").value
-    obs = {organism: get_obs(census, organism) for organism in ORGANISMS}
+    cells = {organism: get_obs(census, organism) for organism in [*ORGANISMS, *PRIMATES]}
+    spots = {organism: get_obs(census, organism, modality=SPATIAL) for organism in ORGANISMS}
+    obs: dict[str, Any] = {name: pd.concat([frame, spots.get(name, frame[:0])]) for name, frame in cells.items()}
     assert summary["total_cell_count"] == str(sum(len(frame) for frame in obs.values()))
     assert summary["unique_cell_count"] == str(sum(int(frame.is_primary_data.sum()) for frame in obs.values()))
-    for organism, frame in obs.items():
+    for organism, frame in cells.items():
         n_donors = len(frame[["dataset_id", "donor_id"]].drop_duplicates())
         assert summary[f"number_donors_{organism}"] == str(n_donors)
-    assert summary["demo_release"] == f"demo-n{N_OBS}-seed{SEED}"
+    assert summary["demo_release"] == f"demo-n{N_OBS}-primates{N_PRIMATE_OBS}-spots{N_SPOTS}-seed{SEED}"
 
     counts = read_info(census, "summary_cell_counts")
     for (organism, category), rows in counts.groupby(["organism", "category"], observed=True):
@@ -234,6 +238,31 @@ def test_genes_are_gencode_genes(census: soma.Collection) -> None:
     cd3d = human.set_index("feature_name").loc["CD3D"]
     assert (cd3d.feature_id, cd3d.feature_type) == ("ENSG00000167286", "protein_coding")
     assert mouse.set_index("feature_name").nnz["Cd3d"] > 0
+
+
+@pytest.mark.parametrize("organism", PRIMATES)
+def test_other_primates_have_their_own_genes_and_the_counts_of_their_human_orthologues(
+    census: soma.Collection, organism: str
+) -> None:
+    adata = get_anndata(census, organism)
+    assert adata.n_obs == N_PRIMATE_OBS
+    assert adata.var.feature_id.is_unique
+    assert not adata.var.feature_id.str.startswith(("ENSG", "ENSMUSG")).any()
+    assert adata.var.set_index("feature_name").nnz["CD3D"] > 0
+    assert adata.obs.nnz.min() > 100
+
+
+@pytest.mark.parametrize("organism", ORGANISMS)
+def test_names_that_repeat_and_labels_that_are_joined_are_there_as_in_the_census(
+    census: soma.Collection, organism: str
+) -> None:
+    assert get_var(census, organism).feature_name.duplicated().any()
+    obs = get_obs(census, organism)
+    aorta = obs[obs.tissue == "aorta"]
+    assert len(aorta) > 0
+    assert (aorta.tissue_general == "vasculature").all()
+    if organism == "homo_sapiens":
+        assert obs.disease.str.contains(" || ", regex=False).any()
 
 
 def test_package_data_is_small() -> None:
