@@ -63,7 +63,7 @@ class AssetLoader(dg.ConfigurableIOManager):
         return next(load_it for key, load_it in load.items() if key(name) == context.asset_key)(context, store, name)
 
 
-def _index(context: dg.InputContext, store: Store, organism: str) -> Any:
+def _index(context: dg.InputContext, store: Store, experiment: str) -> Any:
     release = _version_on_record(context)
     if release is None:
         folder = settings.dagster_home()
@@ -73,7 +73,7 @@ def _index(context: dg.InputContext, store: Store, organism: str) -> Any:
             f"{context.asset_key.to_user_string()} was never materialized on this Dagster instance, so it is not "
             f"known which release is meant; set DAGSTER_HOME to {place}, or materialize it first"
         )
-    return _table(context, store, index_path(release, organism))
+    return _table(context, store, index_path(release, experiment))
 
 
 def _subset(context: dg.InputContext, store: Store, name: str) -> Any:

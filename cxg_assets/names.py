@@ -17,9 +17,9 @@ INGEST_TAG = "cxg_assets/ingest"
 """On each run of a chain from YAML to dataset: the id of its first run, so that the UI lists them together."""
 
 
-def census_index_key(organism: str) -> dg.AssetKey:
-    """The index of one organism, shared by its subsets."""
-    return dg.AssetKey([organism, "census_index"])
+def census_index_key(experiment: str) -> dg.AssetKey:
+    """The index of one experiment, by the name that `spec.experiment_name` gives it; shared by its subsets."""
+    return dg.AssetKey([experiment, "census_index"])
 
 
 def filtered_subset_key(subset: str) -> dg.AssetKey:

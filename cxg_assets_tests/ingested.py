@@ -89,7 +89,7 @@ def plan_subset(
 ) -> tuple[Subset, ChunkPlan]:
     """Index (kept in `index_store`), subset and plan, as the three assets make them."""
     census = release.locator({})
-    index = make_index(census, release, spec.organism, index_store)
+    index = make_index(census, release, spec.experiment, index_store)
     store = locator.open()
     subset = make_subset(spec, index, index_store, census, store)
     return subset, store_plan(spec, subset, store)

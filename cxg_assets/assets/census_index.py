@@ -1,4 +1,4 @@
-"""The census index: all obs metadata of one organism, made once a release and shared by its subsets."""
+"""The census index: all obs metadata of one experiment, made once a release and shared by its subsets."""
 
 from typing import Any
 
@@ -17,19 +17,19 @@ from cxg_assets.ui.checks import NOT_RETRACTED
 from cxg_assets.ui.metadata import index_metadata
 
 
-def build_census_index(organism: str) -> dg.AssetsDefinition:
-    """The index asset of one organism."""
+def build_census_index(experiment: str) -> dg.AssetsDefinition:
+    """The index asset of one experiment."""
 
     @dg.asset(
-        key=census_index_key(organism),
+        key=census_index_key(experiment),
         deps=[CENSUS_RELEASE],
         group_name=CENSUS_GROUP,
         io_manager_key=ASSET_LOADER,
         kinds={"tiledb", "arrow"},
         pool=CENSUS_POOL,
         description=(
-            f"obs of all `{organism}` cells of the observed release, every column, as one Arrow IPC (feather) file in "
-            "the default store. Built once per release and shared by all subsets, which filter it instead of the "
+            f"obs of all `{experiment}` cells of the observed release, every column, as one Arrow IPC (feather) file "
+            "in the default store. Built once per release and shared by all subsets, which filter it instead of the "
             "Census. Checks which build is in use, and is reused if it exists."
         ),
     )
@@ -47,14 +47,14 @@ def build_census_index(organism: str) -> dg.AssetsDefinition:
                 checked: Any = NOT_RETRACTED.evaluation(CENSUS_RELEASE, finding, release.version)
                 context.log_event(checked)  # Dagster takes it, though its type does not say so
             opened = store.locator().open()
-            index = make_index(census.locator(release), release, organism, opened)
+            index = make_index(census.locator(release), release, experiment, opened)
             # At the index's own time, as its check reads it: it may have been made long before.
             with census.locator(index.release).open() as as_indexed:
-                schema = as_indexed.obs(organism).schema
+                schema = as_indexed.obs(experiment).schema
         return dg.MaterializeResult(
             data_version=dg.DataVersion(release.version),
             tags=made_from_tags(release),
-            metadata=index_metadata(index, opened.uri(index_path(release.version, organism)), schema),
+            metadata=index_metadata(index, opened.uri(index_path(release.version, experiment)), schema),
         )
 
     return census_index

@@ -22,7 +22,7 @@ def build_filtered_subset(spec: SubsetSpec, destination: str, code_version: str)
 
     @dg.asset(
         key=filtered_subset_key(spec.name),
-        deps=[census_index_key(spec.organism), CENSUS_RELEASE],
+        deps=[census_index_key(spec.experiment), CENSUS_RELEASE],
         group_name=spec.name,
         io_manager_key=ASSET_LOADER,
         metadata={DESTINATION: destination} if destination else {},
@@ -32,10 +32,10 @@ def build_filtered_subset(spec: SubsetSpec, destination: str, code_version: str)
     def filtered_subset(
         context: dg.AssetExecutionContext, census: CensusResource, store: StoreResource
     ) -> dg.MaterializeResult:
-        version = latest_data_version(context.instance, census_index_key(spec.organism))
+        version = latest_data_version(context.instance, census_index_key(spec.experiment))
         with as_failure(), keep_open():
             default, opened = store.locator().open(), probe(store.locator(destination)).open()
-            index = load_index(default, version, spec.organism)
+            index = load_index(default, version, spec.experiment)
             locator = census.locator(index.release)
             check_subset(spec, locator)
             warnings: list[str] = []
@@ -43,12 +43,12 @@ def build_filtered_subset(spec: SubsetSpec, destination: str, code_version: str)
             path = subset_obs_path(spec.name, subset.fingerprint)
             n_bytes = opened.sizes(path.rpartition("/")[0])[path]
             with locator.open() as opened_census:
-                schema = opened_census.obs(spec.organism).schema
+                schema = opened_census.obs(spec.experiment).schema
         for warning in warnings:
             context.log.warning(warning)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(subset.fingerprint),
-            tags=made_from_tags(subset.release, {census_index_key(spec.organism): version}),
+            tags=made_from_tags(subset.release, {census_index_key(spec.experiment): version}),
             metadata=subset_metadata(subset, opened.uri(path), n_bytes, schema, warnings),
         )
 

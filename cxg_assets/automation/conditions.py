@@ -46,12 +46,12 @@ def with_conditions(
     ]
 
 
-def of_subset(subset: str, organism: str) -> dict[dg.AssetKey, dg.AutomationCondition]:
+def of_subset(subset: str, experiment: str) -> dict[dg.AssetKey, dg.AutomationCondition]:
     """The condition of each asset of a subset."""
     # Not by the chunks' data versions: a plan with fewer chunks leaves those that stay as they were.
     chunks_updated = _When.any_deps_updated().allow(dg.AssetSelection.assets(h5ad_chunks_key(subset)))
     return {
-        filtered_subset_key(subset): follows(census_index_key(organism)),
+        filtered_subset_key(subset): follows(census_index_key(experiment)),
         chunk_plan_key(subset): follows(filtered_subset_key(subset)),
         h5ad_chunks_key(subset): follows(chunk_plan_key(subset)),
         # When chunks were made or are about to be, and none of them has failed.

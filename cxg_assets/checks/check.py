@@ -57,17 +57,17 @@ def build_release_check() -> dg.AssetChecksDefinition:
     return _checks("census_release_checks", CENSUS_RELEASE, RELEASE_CHECKS, find)
 
 
-def build_index_check(organism: str) -> dg.AssetChecksDefinition:
-    """The check of one organism's index."""
-    key = census_index_key(organism)
+def build_index_check(experiment: str) -> dg.AssetChecksDefinition:
+    """The check of one experiment's index."""
+    key = census_index_key(experiment)
 
     def find(context: Context, census: CensusResource, store: StoreResource) -> Found:
         version = latest_data_version(context.instance, key)
         opened = store.locator().open()
-        index = load_index(opened, version, organism)
+        index = load_index(opened, version, experiment)
         return version, [verify_index(index, opened, census.locator(index.release))]
 
-    return _checks(f"{organism}_index_checks", key, INDEX_CHECKS, find)
+    return _checks(f"{experiment}_index_checks", key, INDEX_CHECKS, find)
 
 
 def build_subset_checks(spec: SubsetSpec, destination: str) -> list[dg.AssetChecksDefinition]:
@@ -84,7 +84,7 @@ def build_subset_checks(spec: SubsetSpec, destination: str) -> list[dg.AssetChec
         fingerprint = latest_data_version(context.instance, subset_key)
         default, opened = store.locator().open(), store.locator(destination).open()
         subset = load_subset(opened, name, fingerprint)
-        index = load_index(default, subset.release.version, subset.selection.organism)
+        index = load_index(default, subset.release.version, subset.selection.experiment)
         return fingerprint, verify_subset(subset, name, opened, index, default)
 
     def find_estimate(context: Context, census: CensusResource, store: StoreResource) -> Found:
@@ -112,7 +112,7 @@ def _estimate(spec: SubsetSpec, release: Release, index_store: Store, census: Ce
     """What a subset would be, or why it would be none."""
     try:
         check_subset(spec, census)
-        found = estimate(spec, make_index(census, release, spec.organism, index_store), index_store, census)
+        found = estimate(spec, make_index(census, release, spec.experiment, index_store), index_store, census)
     except CxgError as error:
         return Finding.failed("subset", error)
     facts: dict[str, Fact] = {

@@ -127,7 +127,7 @@ def run_ingest(
             nullcontext(lambda: None) if is_published(spec, opened) else started_ahead(pool) as no_more_chunks,
             told_at_once(teller),
         ):
-            release = as_indexed(look_up_release(census, teller), spec.organism, default)
+            release = as_indexed(look_up_release(census, teller), spec.experiment, default)
             census = census.pinned(release)
             with existing_instance() as known:
                 refuse_mixed_builds(release, spec, known, opened)

@@ -57,6 +57,12 @@ class SubsetAttributes(dg.Model, dg.Resolvable):
         examples=["homo_sapiens", "mus_musculus"],
         json_schema_extra={"pattern": f"^{NAME_PATTERN}$"},
     )
+    modality: Literal["census_data", "census_spatial_sequencing"] = Field(
+        default="census_data",
+        description="What is measured: census_data (cells) or census_spatial_sequencing (spots of sections, with their "
+        "places in obsm['spatial']).",
+        examples=["census_spatial_sequencing"],
+    )
     value_filter: Annotated[
         InstanceOf[ObsFilter] | None,
         dg.Resolver(_obs_filter, model_field_type=str | None),

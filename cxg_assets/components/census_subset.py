@@ -24,7 +24,7 @@ from cxg_assets.ingest.formats import H5AD
 from cxg_assets.ingest.gene_selection import GeneSelection
 from cxg_assets.ingest.plan.fingerprint import encoding_version
 from cxg_assets.ingest.sampling import CENSUS_ORDER
-from cxg_assets.ingest.spec import VARIABLE, SubsetSpec
+from cxg_assets.ingest.spec import CENSUS_DATA, VARIABLE, SubsetSpec
 from cxg_assets.ingest.value_lists import Lists
 from cxg_assets.names import (
     CENSUS_RELEASE,
@@ -84,6 +84,7 @@ def subset_definitions(
         "obs_columns": spec.obs_columns,
         "max_obs": spec.max_obs,
         "genes": None if spec.genes is None else _genes(spec.genes),
+        **({} if spec.modality == CENSUS_DATA else {"modality": spec.modality}),
     }
     choices = {"sample": spec.sample, "split": spec.split}
     if spec.quality is not None:
@@ -101,7 +102,7 @@ def subset_definitions(
         **({} if spec.genes_text == VARIABLE else {"genes_text": spec.genes_text}),
         **({} if spec.order.kind == CENSUS_ORDER else {"order": spec.order.in_words}),
     }
-    name, organism = spec.name, spec.organism
+    name, experiment = spec.name, spec.experiment
     h5ad_chunks, missing_chunks = build_h5ad_chunks(name, destination, of_whom.tags, spec.format)
     assets = [
         build_filtered_subset(spec, destination, _digest(selection)),
@@ -111,7 +112,7 @@ def subset_definitions(
         *([build_parquet(name, destination)] if "parquet" in exports else []),
     ]
     job = functools.partial(dg.define_asset_job, executor_def=dg.in_process_executor, tags=of_whom.tags)
-    prepared = [CENSUS_RELEASE, census_index_key(organism), filtered_subset_key(name), chunk_plan_key(name)]
+    prepared = [CENSUS_RELEASE, census_index_key(experiment), filtered_subset_key(name), chunk_plan_key(name)]
     estimates = [check.key(filtered_subset_key(name)) for check in ESTIMATE_CHECKS]
     ingest = job(
         ingest_job_name(name),
@@ -126,7 +127,7 @@ def subset_definitions(
         "same as to materialize its dataset.",
     )
     return dg.Definitions(
-        assets=described(with_conditions(assets, of_subset(name, organism)), spec, destination, of_whom),
+        assets=described(with_conditions(assets, of_subset(name, experiment)), spec, destination, of_whom),
         asset_checks=build_subset_checks(spec, destination),
         jobs=[ingest, missing_chunks, publish],
     )

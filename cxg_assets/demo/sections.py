@@ -59,7 +59,7 @@ def spots_of(dataset: Dataset, key: npt.NDArray[np.uint64], position: _Int64s) -
         row=row,
         column=column,
         in_tissue=(from_middle < 0.9).astype(np.int64),
-        coordinates=_MARGIN + np.stack([column, row], axis=1) * np.array([_HALF_STEP, _ROW_STEP]),
+        coordinates=np.stack([_MARGIN + column * _HALF_STEP, _MARGIN + row * _ROW_STEP], axis=1, dtype=np.float64),
     )
 
 

@@ -1,6 +1,6 @@
 """Names of everything at a destination. Paths are relative to the store's URL.
 
-    index/<release version>/<organism>.feather         census index, in the default store; .json beside it
+    index/<release version>/<experiment>.feather       census index, in the default store; .json beside it
     <subset>/subset/<fingerprint>/obs.feather          cells of the subset
     <subset>/subset/<fingerprint>/var.feather          genes of the subset
     <subset>/subset/<fingerprint>/subset.json          what is known of the two
@@ -46,14 +46,14 @@ _ZARR_CHUNK = re.compile(r"[^/]+/[^/]+/[^/]+\.zarr/dataset_[^/]+/zarr\.json")
 _MARK = re.compile(r".+/writing-[A-Za-z0-9-]+\.json")
 
 
-def index_path(release_version: str, organism: str) -> str:
-    """The census index of one organism of a release."""
-    return f"{_index_folder(release_version)}/{organism}.feather"
+def index_path(release_version: str, experiment: str) -> str:
+    """The census index of one experiment of a release, by the name that `spec.experiment_name` gives it."""
+    return f"{_index_folder(release_version)}/{experiment}.feather"
 
 
-def index_json_path(release_version: str, organism: str) -> str:
+def index_json_path(release_version: str, experiment: str) -> str:
     """What is known of a census index."""
-    return f"{_index_folder(release_version)}/{organism}.json"
+    return f"{_index_folder(release_version)}/{experiment}.json"
 
 
 def subset_obs_path(subset_name: str, fingerprint: str) -> str:

@@ -27,6 +27,9 @@ DEFAULT_CHUNK_SIZE = FORMATS[H5AD].chunk_size
 """Of h5ad."""
 DEFAULT_ORGANISM = "homo_sapiens"
 
+CENSUS_DATA, SPATIAL = "census_data", "census_spatial_sequencing"
+MODALITIES = (CENSUS_DATA, SPATIAL)
+"""Collections of the Census that have an experiment for each organism: of cells, and of spots of sections."""
 COMPRESSIONS = FORMATS[H5AD].compressions
 """Of h5ad."""
 VARIABLE, FIXED = "variable", "fixed"
@@ -46,6 +49,18 @@ NAME_PATTERN = "[a-z][a-z0-9_]{0,62}"
 """Regular expression of names of subsets and organisms."""
 
 _NAME = re.compile(NAME_PATTERN)
+_OF = "__"
+
+
+def experiment_name(organism: str, modality: str = CENSUS_DATA) -> str:
+    """One name for an experiment of the Census, which names its index: of cells that of the organism alone."""
+    return organism if modality == CENSUS_DATA else f"{modality}{_OF}{organism}"
+
+
+def modality_and_organism(experiment: str) -> tuple[str, str]:
+    """What `experiment_name` made a name of."""
+    modality, _, organism = experiment.rpartition(_OF)
+    return (modality, organism) if modality in MODALITIES else (CENSUS_DATA, experiment)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +70,7 @@ class SubsetSpec:
     Attributes:
         name: Names the asset group and the folder at the destination.
         organism: As the Census spells it, e.g. `homo_sapiens`.
+        modality: One of `MODALITIES`.
         value_filter: SOMA filter over obs; None keeps every cell.
         lists: The values of the files that it names.
         obs_columns: obs columns of the chunks, in this order after `soma_joinid`.
@@ -88,6 +104,7 @@ class SubsetSpec:
     sample: Sample | None = None
     split: Split | None = None
     order: Order = field(default_factory=Order)
+    modality: str = CENSUS_DATA
     layer: str = "raw"
     further_layers: Mapping[str, str] = field(default_factory=dict)
     chunk_size: int = DEFAULT_CHUNK_SIZE
@@ -109,8 +126,12 @@ class SubsetSpec:
         _require_positive("chunk_size", self.chunk_size)
         if self.max_obs is not None:
             _require_positive("max_obs", self.max_obs)
+        _require_one_of("modality", self.modality, MODALITIES)
         _require_one_of("layer", self.layer, LAYERS)
         self._check_further_layers()
+        if self.modality == SPATIAL and (others := {self.layer, *self.further_layers.values()} - {"raw"}):
+            attribute = "layers" if self.further_layers else "layer"
+            raise BadInput(f"{attribute}: spots have raw counts alone; take {min(others)} out with modality: {SPATIAL}")
         _require_one_of("format", self.format, tuple(FORMATS))
         self._set_compression()
         _require_one_of("genes_text", self.genes_text, GENES_TEXTS)
@@ -129,6 +150,11 @@ class SubsetSpec:
             self._check_names(self.quality)
         if self.split is not None and SPLIT in self.obs_columns:
             raise BadInput(f"obs_columns: {SPLIT} is the column of the split's parts; take it out of the list")
+
+    @property
+    def experiment(self) -> str:
+        """Name of its experiment, see `experiment_name`."""
+        return experiment_name(self.organism, self.modality)
 
     @property
     def chunk_columns(self) -> tuple[str, ...]:

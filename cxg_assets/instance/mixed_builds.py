@@ -27,7 +27,7 @@ def refuse_mixed_builds(release: Release, spec: SubsetSpec, instance: DagsterIns
     is_alias = release.region is not None and release.name != release.build
     if not is_alias:
         return
-    indexed = None if instance is None else _indexed(instance, spec.organism)
+    indexed = None if instance is None else _indexed(instance, spec.experiment)
     before = indexed or _published(store, spec.name)
     if before is None or before.region is None or before.version == release.version:
         return
@@ -38,8 +38,8 @@ def refuse_mixed_builds(release: Release, spec: SubsetSpec, instance: DagsterIns
     )
 
 
-def _indexed(instance: DagsterInstance, organism: str) -> Release | None:
-    made = latest_materialization(instance, census_index_key(organism))
+def _indexed(instance: DagsterInstance, experiment: str) -> Release | None:
+    made = latest_materialization(instance, census_index_key(experiment))
     return None if made is None else release_from(made.metadata)
 
 

@@ -137,7 +137,7 @@ def require_upstream_passed(instance: DagsterInstance, header: PlanHeader) -> No
     name, version = header.subset.name, header.subset.release.version
     advice = f"run the job {ingest_job_name(name)}, or execute the check"
     for check, asset, wanted in (
-        (ROW_COUNT, census_index_key(header.subset.selection.organism), version),
+        (ROW_COUNT, census_index_key(header.subset.selection.experiment), version),
         (NOT_EMPTY, filtered_subset_key(name), header.subset.fingerprint),
         (PRIMARY_ONLY, filtered_subset_key(name), header.subset.fingerprint),
         (COVERS_SUBSET, chunk_plan_key(name), header.plan_id),

@@ -86,7 +86,7 @@ def _descriptions(spec: SubsetSpec, destination: str) -> Mapping[dg.AssetKey, st
     return {
         filtered_subset_key(spec.name): (
             f"The cells and genes of {spec.name}. The job {job} {button}\n\n"
-            f"- **Cells**: all `{spec.organism}` cells that {cells}.{limit}\n"
+            f"- **Cells**: all `{spec.experiment}` cells that {cells}.{limit}\n"
             f"{quality}{sample}{split}"
             f"- **Genes**: {_genes(spec)}.\n\n"
             f"Two feather files at {place}: obs with {columns}, and var of the genes. The filter is applied to the "

@@ -109,7 +109,7 @@ def subset_metadata(
     selection = subset.selection
     columns = subset_columns(selection, index_schema)
     schema = obs_schema(subset_schema(selection, index_schema))
-    lineage = same_columns(census_index_key(selection.organism), columns)
+    lineage = same_columns(census_index_key(selection.experiment), columns)
     return {
         **file_metadata(uri, subset.n_obs, schema, lineage, n_bytes),
         # What people compare comes first.

@@ -51,6 +51,10 @@ def the_error(outcome: Outcome) -> str:
             ["organism: census ", " has no 'danio_rerio'; it has homo_sapiens, mus_musculus"],
         ),
         (
+            {"organism": "pan_troglodytes", "modality": "census_spatial_sequencing"},
+            ["organism: census ", " has no 'pan_troglodytes' in census_spatial_sequencing; it has homo_sapiens, mus_"],
+        ),
+        (
             {"value_filter": "tissue == 'blood' and"},
             [
                 "value_filter: the filter does not parse at column 22, at the end",
@@ -239,6 +243,14 @@ def test_a_layer_that_the_census_does_not_have_is_refused(
 @pytest.mark.parametrize(
     ("attribute", "says"),
     [
+        (
+            "modality: visium",
+            "modality: 'visium' is wrong: input should be 'census_data' or 'census_spatial_sequencing'",
+        ),
+        (
+            "modality: census_spatial_sequencing\n  layer: normalized",
+            "layer: spots have raw counts alone; take normalized out with modality: census_spatial_sequencing",
+        ),
         ("layer: scaled", "layer: 'scaled' is wrong: input should be 'raw' or 'normalized'"),
         ("layers: {scaled: X}", "layers: 'scaled' is unknown; choose among raw, normalized"),
         ("layers: {raw: X}\n  layer: raw", "layers: give layer or layers, not both; take one out"),
@@ -259,7 +271,7 @@ def test_a_layer_that_the_census_does_not_have_is_refused(
         (
             "value_filtr: nnz > 5",
             "there is no attribute 'value_filtr'; did you mean value_filter? a subset can have name, organism, "
-            "value_filter, obs_columns, genes, max_obs, quality, sample, split, order, seed, layer, layers, "
+            "modality, value_filter, obs_columns, genes, max_obs, quality, sample, split, order, seed, layer, layers, "
             "chunk_size, format, compression, genes_text, destination, exports, owners, tags",
         ),
     ],

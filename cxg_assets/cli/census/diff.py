@@ -59,7 +59,7 @@ def _census(asked: str) -> CensusResource:
 
 def _edition(release: Release, census: CensusResource, spec: SubsetSpec, store: Store, teller: Teller) -> Edition:
     locator = census.locator(release)
-    return Edition(index=prepare_index(locator, release, spec.organism, store, teller), census=locator)
+    return Edition(index=prepare_index(locator, release, spec.experiment, store, teller), census=locator)
 
 
 def _published(spec: SubsetSpec, destination: Store) -> Release:

@@ -88,7 +88,7 @@ def count(spec: SubsetSpec, census: CensusResource, *, workers: int | None = Non
         release, store = look_up_release(census, teller), default_store().locator().open()
         locator = census.locator(release)
         check_subset(spec, locator)
-        index = prepare_index(locator, release, spec.organism, store, teller)
+        index = prepare_index(locator, release, spec.experiment, store, teller)
         teller.step("selecting cells and genes")
         found = estimate(spec, index, store, locator, warn)
     if as_json:
@@ -96,7 +96,7 @@ def count(spec: SubsetSpec, census: CensusResource, *, workers: int | None = Non
         return
     n_workers = workers or os.cpu_count() or 1
     distinct = ", ".join(f"{number:,} {_PLURALS[name]}" for name, number in found.n_distinct.items())
-    click.echo(f"{spec.name}: {counted(found.n_obs, 'cell')} of {spec.organism}, {counted(found.n_vars, 'gene')}")
+    click.echo(f"{spec.name}: {counted(found.n_obs, 'cell')} of {spec.experiment}, {counted(found.n_vars, 'gene')}")
     click.echo(f"  of {distinct}; Census build {release.build}")
     for part, n_obs in found.parts.items():
         click.echo(f"  {part}: {counted(n_obs, 'cell')}, {100 * n_obs / found.n_obs:.1f} %")

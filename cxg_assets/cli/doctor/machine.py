@@ -202,7 +202,7 @@ def disk_needs(
         release is not None
         and default is not None
         and subset is not None
-        and default.open(SHORT).exists(index_json_path(release.version, subset.spec.organism))
+        and default.open(SHORT).exists(index_json_path(release.version, subset.spec.experiment))
     )
     on_its_way = 0 if is_made else index
     needs = [DiskNeed(Path(tempfile.gettempdir()), on_its_way, f"the index of up to {n_cells:,} cells, on its way")]

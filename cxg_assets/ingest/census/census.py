@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from cxg_assets.ingest.census.cpu import require_cpu
 from cxg_assets.ingest.errors import BadInput, CxgError, Unreachable, shown, shown_path
+from cxg_assets.ingest.spec import CENSUS_DATA, modality_and_organism
 from cxg_assets.ingest.storage.s3_errors import explain, is_known, is_transient
 
 if TYPE_CHECKING:
@@ -167,45 +168,45 @@ class Census:
         if not self._stays_open:
             self.root.close()
 
-    def organisms(self) -> tuple[str, ...]:
-        """Names of the organisms, sorted."""
-        return tuple(sorted(self.root["census_data"]))
+    def organisms(self, modality: str = CENSUS_DATA) -> tuple[str, ...]:
+        """Names of the organisms, sorted; of a modality that this build lacks none."""
+        return tuple(sorted(self.root[modality])) if modality in set(self.root) else ()
 
-    def obs(self, organism: str) -> "tiledbsoma.DataFrame":
-        """The obs array of one organism; BadInput where the Census has no such organism, as in all that follows."""
-        return self._experiment(organism).obs
+    def obs(self, experiment: str) -> "tiledbsoma.DataFrame":
+        """The obs array of an experiment; BadInput where the Census has no such one, as in all that follows."""
+        return self.experiment(experiment).obs
 
-    def layers(self, organism: str) -> dict[str, str]:
-        """URIs of the X layers of one organism, by name, sorted."""
-        members = self._experiment(organism).ms[MEASUREMENT].X.members()
+    def layers(self, experiment: str) -> dict[str, str]:
+        """URIs of the X layers of an experiment, by name, sorted."""
+        members = self.experiment(experiment).ms[MEASUREMENT].X.members()
         return {name: members[name][0] for name in sorted(members)}
 
-    def var(self, organism: str) -> pa.Table:
+    def var(self, experiment: str) -> pa.Table:
         """All columns of var, one row a gene, in soma_joinid order."""
-        if organism not in self._var:
-            var = self._experiment(organism).ms[MEASUREMENT].var
-            self._var[organism] = var.read().concat().sort_by("soma_joinid")
-        return self._var[organism]
+        if experiment not in self._var:
+            var = self.experiment(experiment).ms[MEASUREMENT].var
+            self._var[experiment] = var.read().concat().sort_by("soma_joinid")
+        return self._var[experiment]
 
-    def has_presence(self, organism: str) -> bool:
+    def has_presence(self, experiment: str) -> bool:
         """Whether this build tells which genes each dataset has measured."""
-        measurement: Any = self._experiment(organism).ms[MEASUREMENT]
+        measurement: Any = self.experiment(experiment).ms[MEASUREMENT]
         return PRESENCE in measurement
 
-    def presence(self, organism: str) -> "tiledbsoma.SparseNDArray":
+    def presence(self, experiment: str) -> "tiledbsoma.SparseNDArray":
         """Which genes each dataset has measured: a row a dataset and a column a gene, by their soma_joinids.
 
         Raises:
             CxgError: This build has no such matrix.
         """
-        measurement: Any = self._experiment(organism).ms[MEASUREMENT]
+        measurement: Any = self.experiment(experiment).ms[MEASUREMENT]
         if PRESENCE not in measurement:
-            raise CxgError(f"census {shown_path(self.uri)}: {organism} has no {PRESENCE}; this build is not complete")
+            raise CxgError(f"census {shown_path(self.uri)}: {experiment} has no {PRESENCE}; this build is not complete")
         return measurement[PRESENCE]
 
-    def obs_batches(self, organism: str) -> Iterator[pa.RecordBatch]:
+    def obs_batches(self, experiment: str) -> Iterator[pa.RecordBatch]:
         """All rows and columns of obs, in soma_joinid order, a buffer at a time."""
-        for table in self.obs(organism).read(result_order="row-major"):
+        for table in self.obs(experiment).read(result_order="row-major"):
             yield from table.to_batches()
 
     def summary(self) -> dict[str, str]:
@@ -224,17 +225,22 @@ class Census:
         table = info[name]
         return table.read(column_names=[column for column in columns if column in table.schema.names]).concat()
 
-    def _experiment(self, organism: str) -> "tiledbsoma.Experiment":
-        data: Any = self.root["census_data"]
-        if organism not in data:
-            there = ", ".join(self.organisms())
-            raise BadInput(f"organism: census {shown_path(self.uri)} has no {shown(organism)}; it has {there}")
+    def experiment(self, experiment: str) -> "tiledbsoma.Experiment":
+        """An experiment, by the name that `spec.experiment_name` gives it."""
+        modality, organism = modality_and_organism(experiment)
+        there, where = self.organisms(modality), "" if modality == CENSUS_DATA else f" in {modality}"
+        if not there:
+            raise BadInput(f"modality: census {shown_path(self.uri)} has no {modality}; releases since 2025-01-30 have")
+        if organism not in there:
+            told = ", ".join(there)
+            raise BadInput(f"organism: census {shown_path(self.uri)} has no {shown(organism)}{where}; it has {told}")
+        data: Any = self.root[modality]
         return data[organism]
 
 
-def layer_uri(census_uri: str, organism: str, layer: str, layers: Mapping[str, str]) -> str:
-    """URI of one of an organism's X layers; BadInput where there is no such layer."""
+def layer_uri(census_uri: str, experiment: str, layer: str, layers: Mapping[str, str]) -> str:
+    """URI of one of an experiment's X layers; BadInput where there is no such layer."""
     if layer not in layers:
         there = ", ".join(layers)
-        raise BadInput(f"layer: census {shown_path(census_uri)} has no X/{layer} for {organism}; it has {there}")
+        raise BadInput(f"layer: census {shown_path(census_uri)} has no X/{layer} for {experiment}; it has {there}")
     return layers[layer]

@@ -118,14 +118,14 @@ def compare_releases(
     Raises:
         BadInput: The filter does not fit a release, or selects no cell of it; a release does not tell cells.
     """
-    sources = [feather_source(store, index_path(one.index.release.version, spec.organism)) for one in (before, after)]
+    sources = [feather_source(store, index_path(one.index.release.version, spec.experiment)) for one in (before, after)]
     schemas = [_schema(source) for source in sources]
     alike = Alike(compared_columns(*schemas))
     rows: list[Rows] = []
     warnings: list[str] = []
     for source, schema in zip(sources, schemas, strict=True):
         value_filter = parse_obs_filter(spec.value_filter, (), schema, lists=spec.lists)
-        passing, warnings = selected_rows(source, value_filter, None, spec.organism)
+        passing, warnings = selected_rows(source, value_filter, None, spec.experiment)
         rows.append(passing)
     if warn is not None:
         for warning in warnings:
@@ -235,7 +235,7 @@ def _schema(source: FeatherSource) -> pa.Schema:
 
 def _genes(spec: SubsetSpec, old: Census, new: Census) -> tuple[tuple[str, ...], tuple[str, ...], int]:
     """Genes of the later release alone, of the earlier alone, and how many of both are called otherwise."""
-    names = [_names(select_genes(census.var(spec.organism), spec.genes)) for census in (old, new)]
+    names = [_names(select_genes(census.var(spec.experiment), spec.genes)) for census in (old, new)]
     before, after = names
     renamed = sum(before[gene] != after[gene] for gene in before.keys() & after.keys())
     return tuple(sorted(after.keys() - before.keys())), tuple(sorted(before.keys() - after.keys())), renamed

@@ -68,10 +68,10 @@ def estimate(
     Raises:
         BadInput: The spec does not fit this Census, or selects nothing.
     """
-    source = feather_source(index_store, index_path(index.release.version, spec.organism))
+    source = feather_source(index_store, index_path(index.release.version, spec.experiment))
     columns = tuple(name for name in COUNTED if name in index.columns)
     with census.open() as opened:
-        var, layers = opened.var(spec.organism), opened.layers(spec.organism)
+        var, layers = opened.var(spec.experiment), opened.layers(spec.experiment)
     with scratch_folder() as folder:
         obs, genes = folder / "obs.feather", folder / "var.feather"
         asked = replace(spec, obs_columns=columns, quality=None)

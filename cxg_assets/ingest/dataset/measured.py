@@ -15,7 +15,7 @@ SCHEMA = pa.schema([("dataset_id", pa.string()), ("n_measured", pa.int64()), ("m
 """Of measured.parquet: a row a dataset; `measured` has a value for each gene of X, in its order."""
 
 
-def measured_parquet(obs: FeatherSource, var: FeatherSource, census: Census, organism: str) -> bytes | None:
+def measured_parquet(obs: FeatherSource, var: FeatherSource, census: Census, experiment: str) -> bytes | None:
     """The measured genes of the datasets of a subset's cells, by dataset_id; None where the Census does not tell.
 
     Memory: a byte for each gene of each dataset.
@@ -24,9 +24,9 @@ def measured_parquet(obs: FeatherSource, var: FeatherSource, census: Census, org
         obs: The subset's obs file.
         var: Its var file; padded genes are measured nowhere.
         census: Open.
-        organism: As the Census spells it.
+        experiment: By the name that `spec.experiment_name` gives it.
     """
-    if not census.has_presence(organism):
+    if not census.has_presence(experiment):
         return None
     listed = set(census.datasets((DATASET,))[DATASET].to_pylist())
     dataset_ids = sorted(listed & count_labels(obs, [DATASET]).get(DATASET, {}).keys())
@@ -34,7 +34,7 @@ def measured_parquet(obs: FeatherSource, var: FeatherSource, census: Census, org
         return None
     with FeatherFile(var, columns=("soma_joinid",)) as file:
         gene_joinids = file.read()["soma_joinid"].to_numpy()
-    measured = measured_genes(census, organism, dataset_ids, gene_joinids)
+    measured = measured_genes(census, experiment, dataset_ids, gene_joinids)
     ends = np.arange(len(dataset_ids) + 1, dtype=np.int32) * len(gene_joinids)
     lists = pa.ListArray.from_arrays(pa.array(ends), pa.array(measured.reshape(-1)))
     table = pa.table([dataset_ids, measured.sum(axis=1), lists], schema=SCHEMA)

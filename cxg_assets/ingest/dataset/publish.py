@@ -72,7 +72,7 @@ def publish(
     with census.open() as opened:
         datasets = opened.datasets(COLUMNS)
         header.subset.release.confirm(census)
-        measured = measured_parquet(obs, var, opened, header.subset.selection.organism)
+        measured = measured_parquet(obs, var, opened, header.subset.selection.experiment)
     citations = citations_csv(obs, datasets)
     categories = categories_of(obs, header.subset.selection.chunk_columns)
     collections = {path: _collection(store, plan, part) for part, path in collection_paths(header).items()}

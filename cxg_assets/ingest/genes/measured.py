@@ -10,14 +10,14 @@ from cxg_assets.ingest.errors import CxgError, shown_names
 from cxg_assets.ingest.genes.vocabulary import PADDED
 
 
-def measured_genes(census: Census, organism: str, dataset_ids: Sequence[str], gene_joinids: np.ndarray) -> np.ndarray:
+def measured_genes(census: Census, experiment: str, dataset_ids: Sequence[str], gene_joinids: np.ndarray) -> np.ndarray:
     """Whether each dataset has measured each gene: (n_datasets, n_vars) bool.
 
     Memory: the result, and a buffer of the presence matrix. Padded genes are measured nowhere.
 
     Args:
         census: Open.
-        organism: As the Census spells it.
+        experiment: By the name that `spec.experiment_name` gives it.
         dataset_ids: The datasets, one at least.
         gene_joinids: (n_vars,) int64 soma_joinids of the genes in any order, `PADDED` for padded ones.
 
@@ -28,7 +28,7 @@ def measured_genes(census: Census, organism: str, dataset_ids: Sequence[str], ge
     row_of = dict(zip(listed["dataset_id"].to_pylist(), listed["soma_joinid"].to_pylist(), strict=True))
     if unknown := sorted(set(dataset_ids) - row_of.keys()):
         raise CxgError(f"census {census.uri}: census_info/datasets does not list {shown_names(unknown, 5)} of obs")
-    presence = census.presence(organism)
+    presence = census.presence(experiment)
     columns = np.flatnonzero(gene_joinids != PADDED)
     column_of = np.full(presence.shape[1], -1, np.int64)
     column_of[gene_joinids[columns]] = columns

@@ -44,7 +44,7 @@ def require_obs_of(selection: GeneSelection | None, columns: Sequence[str]) -> N
 def genes_of_cells(
     genes: pa.Table,
     selection: GeneSelection | None,
-    organism: str,
+    experiment: str,
     cells: Cells,
     census: CensusLocator | None,
     layers: Mapping[str, str],
@@ -54,10 +54,10 @@ def genes_of_cells(
     Args:
         genes: Rows of var, as `select_genes` gives them.
         selection: Which genes are kept.
-        organism: As the Census spells it.
+        experiment: By the name that `spec.experiment_name` gives it.
         cells: The subset's.
         census: Where the Census is; may be None where cells decide nothing.
-        layers: URIs of the X layers of the organism, by name.
+        layers: URIs of the X layers of the experiment, by name.
 
     Raises:
         BadInput: No gene is left, or the most variable ones cannot be found.
@@ -67,18 +67,18 @@ def genes_of_cells(
         return genes
     assert census is not None  # whoever has no Census asks for no such genes
     if selection.measured_in is not None:
-        genes = _measured(census, organism, genes, datasets_of(cells))
+        genes = _measured(census, experiment, genes, datasets_of(cells))
     if selection.highly_variable is not None:
         obs = _obs_of(cells, selection.highly_variable.batch)
-        uri = layer_uri(census.uri, organism, "raw", layers)
+        uri = layer_uri(census.uri, experiment, "raw", layers)
         with census.open_x(uri, n_threads=os.cpu_count() or 1, buffer_bytes=BUFFER_BYTES) as x:
             genes = most_variable(x, obs, genes, selection.highly_variable)
     return genes
 
 
-def _measured(census: CensusLocator, organism: str, genes: pa.Table, dataset_ids: Sequence[str]) -> pa.Table:
+def _measured(census: CensusLocator, experiment: str, genes: pa.Table, dataset_ids: Sequence[str]) -> pa.Table:
     with census.open() as opened:
-        is_measured = measured_genes(opened, organism, dataset_ids, genes["soma_joinid"].to_numpy()).all(axis=0)
+        is_measured = measured_genes(opened, experiment, dataset_ids, genes["soma_joinid"].to_numpy()).all(axis=0)
     if not is_measured.any():
         raise BadInput(
             f"genes.measured_in: none of {counted(genes.num_rows, 'gene')} is measured in all "

@@ -26,7 +26,7 @@ from cxg_assets.ingest.plan.passes.two_passes import TwoPasses
 from cxg_assets.ingest.records import decode, encode
 from cxg_assets.ingest.sampling import Order
 from cxg_assets.ingest.selection.subset import Subset
-from cxg_assets.ingest.spec import VARIABLE
+from cxg_assets.ingest.spec import CENSUS_DATA, VARIABLE
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.ingest.x_layers import FurtherLayer, further_in_words, in_words
 
@@ -137,6 +137,7 @@ class PlanHeader:
             "encoding_version": str(self.encoding_version),
             **selection.quality_provenance,
             **{name: choice.in_words for name, choice in choices.items() if choice is not None},
+            **({} if selection.modality == CENSUS_DATA else {"modality": selection.modality}),
         }
 
 

@@ -55,9 +55,9 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
         plan_id="",
         subset=subset,
         layer=spec.layer,
-        x_uri=layer_uri(subset.release.uri, selection.organism, spec.layer, subset.layers),
+        x_uri=layer_uri(subset.release.uri, selection.experiment, spec.layer, subset.layers),
         further_layers={
-            name: FurtherLayer(layer=layer, uri=layer_uri(subset.release.uri, selection.organism, layer, subset.layers))
+            name: FurtherLayer(layer=layer, uri=layer_uri(subset.release.uri, selection.experiment, layer, subset.layers))
             for name, layer in spec.further_layers.items()
         },
         compression=spec.compression,

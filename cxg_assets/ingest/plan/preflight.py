@@ -39,14 +39,14 @@ def check_subset(spec: SubsetSpec, census: CensusLocator) -> None:
     """
     with census.open() as opened:
         for layer in (spec.layer, *spec.further_layers.values()):
-            layer_uri(opened.uri, spec.organism, layer, opened.layers(spec.organism))
+            layer_uri(opened.uri, spec.experiment, layer, opened.layers(spec.experiment))
         value_filter = parse_obs_filter(
-            spec.value_filter, spec.obs_columns, opened.obs(spec.organism).schema, lists=spec.lists
+            spec.value_filter, spec.obs_columns, opened.obs(spec.experiment).schema, lists=spec.lists
         )
-        select_genes(opened.var(spec.organism), spec.genes)
-        require_obs_of(spec.genes, opened.obs(spec.organism).schema.names)
+        select_genes(opened.var(spec.experiment), spec.genes)
+        require_obs_of(spec.genes, opened.obs(spec.experiment).schema.names)
         if spec.quality is not None:
-            check_quality(spec.quality, opened.obs(spec.organism).schema, opened.var(spec.organism))
+            check_quality(spec.quality, opened.obs(spec.experiment).schema, opened.var(spec.experiment))
         _check_counts(spec, opened, value_filter)
 
 
@@ -56,7 +56,7 @@ def _check_counts(spec: SubsetSpec, census: Census, value_filter: ValueFilter | 
     The filter is applied here and not by the Census: tiledbsoma 2.3.0 ends the process on some filters with `not` and,
     now and then, on comparisons with None.
     """
-    obs = census.obs(spec.organism)
+    obs = census.obs(spec.experiment)
     n_obs = obs.count if spec.max_obs is None else min(obs.count, spec.max_obs)
     # How many quality and sample leave is known when they are made.
     is_final = spec.quality is None and spec.sample is None
@@ -75,6 +75,6 @@ def _check_counts(spec: SubsetSpec, census: Census, value_filter: ValueFilter | 
         if n_selected >= enough:
             break
     if n_selected == 0:
-        raise nothing_selected(value_filter, watch, spec.organism)
+        raise nothing_selected(value_filter, watch, spec.experiment)
     if enough > 1:
         check_n_chunks(spec, min(n_selected, n_obs))

@@ -1,4 +1,4 @@
-"""The census index: all obs metadata of one organism of a release, as one feather file."""
+"""The census index: all obs metadata of one experiment of a release, as one feather file."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,7 +26,7 @@ class CensusIndex:
 
     Attributes:
         release: The build it was read from.
-        organism: As the Census spells it.
+        organism: Name of the experiment, as `spec.experiment_name` gives it: of cells that of the organism.
         n_obs: Rows.
         n_bytes: Size of the file.
         columns: Columns of obs.
@@ -44,7 +44,7 @@ Progress = Callable[[int, int], object]
 
 
 def write_index(
-    census: Census, release: Release, organism: str, path: Path, on_rows: Progress | None = None
+    census: Census, release: Release, experiment: str, path: Path, on_rows: Progress | None = None
 ) -> CensusIndex:
     """Streams obs from the Census to a feather file, in soma_joinid order.
 
@@ -57,16 +57,16 @@ def write_index(
         BadInput: The Census has no such organism.
         CxgError: obs came back with another number of rows than the Census counts.
     """
-    obs = census.obs(organism)
+    obs = census.obs(experiment)
     cells = RepeatedCells(obs.count, obs.schema)
-    batches = cells.seen(census.obs_batches(organism))
+    batches = cells.seen(census.obs_batches(experiment))
     told = batches if on_rows is None else _told(batches, obs.count, on_rows)
     n_obs = write_feather(path, told, obs.schema, note=cells.note)
     if n_obs != obs.count:
-        raise CxgError(f"{organism} obs of {census.uri} counts {obs.count:,} cells, but {n_obs:,} were read")
+        raise CxgError(f"{experiment} obs of {census.uri} counts {obs.count:,} cells, but {n_obs:,} were read")
     return CensusIndex(
         release=release,
-        organism=organism,
+        organism=experiment,
         n_obs=n_obs,
         n_bytes=path.stat().st_size,
         columns=tuple(obs.schema.names),
@@ -82,34 +82,34 @@ def _told(batches: Iterable[pa.RecordBatch], n_rows: int, on_rows: Progress) -> 
 
 
 def make_index(
-    census: CensusLocator, release: Release, organism: str, store: Store, on_rows: Progress | None = None
+    census: CensusLocator, release: Release, experiment: str, store: Store, on_rows: Progress | None = None
 ) -> CensusIndex:
     """Makes sure that a release's index is in the store.
 
     Args:
         census: Where the release is.
         release: Which it is.
-        organism: As the Census spells it.
+        experiment: By the name that `spec.experiment_name` gives it.
         store: The default store.
         on_rows: Called after each batch of obs, where the index has to be made.
 
     Raises:
         BadInput: The Census has no such organism, or is another build now.
     """
-    json_path = index_json_path(release.version, organism)
+    json_path = index_json_path(release.version, experiment)
     if store.exists(json_path):
         return read_index(store, json_path)
     with scratch_folder() as folder, census.open() as opened:
         file = folder / "index.feather"
-        index = write_index(opened, release, organism, file, on_rows)
+        index = write_index(opened, release, experiment, file, on_rows)
         # Minutes may have passed, and whoever finds this index takes it for this release's.
         release.confirm(census)
-        store.put(index_path(release.version, organism), file)
+        store.put(index_path(release.version, experiment), file)
     store.put(json_path, encode(index))
     return index
 
 
-def as_indexed(release: Release, organism: str, store: Store) -> Release:
+def as_indexed(release: Release, experiment: str, store: Store) -> Release:
     """The same release as of the time when its index was read, if there is one in the store.
 
     Whatever follows from an index is read as of its time: to open the Census at that time from the start is to open it
@@ -117,23 +117,23 @@ def as_indexed(release: Release, organism: str, store: Store) -> Release:
 
     Args:
         release: As it was read now.
-        organism: As the Census spells it.
+        experiment: By the name that `spec.experiment_name` gives it.
         store: The default store.
     """
-    json_path = index_json_path(release.version, organism)
+    json_path = index_json_path(release.version, experiment)
     if not store.exists(json_path):
         return release
     index = read_index(store, json_path)
     return replace(release, timestamp_ms=index.release.timestamp_ms)
 
 
-def load_index(store: Store, release_version: str, organism: str) -> CensusIndex:
+def load_index(store: Store, release_version: str, experiment: str) -> CensusIndex:
     """What is known of an index that was made.
 
     Raises:
         FileNotFoundError: It was not.
     """
-    return read_index(store, index_json_path(release_version, organism))
+    return read_index(store, index_json_path(release_version, experiment))
 
 
 def read_index(store: Store, json_path: str) -> CensusIndex:

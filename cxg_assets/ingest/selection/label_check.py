@@ -18,14 +18,14 @@ from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feathe
 from cxg_assets.ingest.storage.store import Store
 
 
-def newest_index(store: Store, organism: str) -> CensusIndex | None:
-    """What is known of the index of the newest build that a store has of an organism; None if it has none.
+def newest_index(store: Store, experiment: str) -> CensusIndex | None:
+    """What is known of the index of the newest build that a store has of an experiment; None if it has none.
 
     Args:
         store: The default store.
-        organism: As the Census spells it.
+        experiment: By the name that `spec.experiment_name` gives it.
     """
-    paths = [path for path in store.sizes(INDEX_FOLDER) if path.endswith(f"/{organism}.json")]
+    paths = [path for path in store.sizes(INDEX_FOLDER) if path.endswith(f"/{experiment}.json")]
     indexes = [read_index(store, path) for path in paths]
     return max(indexes, key=lambda index: (index.release.build, index.release.timestamp_ms), default=None)
 
@@ -42,17 +42,17 @@ def overlooked_labels(
         index_store: With an index of the release in it, where it is a folder, the cells are counted.
     """
     with census.open() as opened:
-        var = opened.var(spec.organism)
+        var = opened.var(spec.experiment)
         genes = select_genes(var, spec.genes)
         warnings = gene_name_warnings(spec.genes, var, genes) + padding_warnings(genes)
         if spec.value_filter is None:
             return warnings
-        value_filter = parse_filter(spec.value_filter, opened.obs(spec.organism).schema, lists=spec.lists)
-        path = index_path(release.version, spec.organism)
+        value_filter = parse_filter(spec.value_filter, opened.obs(spec.experiment).schema, lists=spec.lists)
+        path = index_path(release.version, spec.experiment)
         if index_store is not None and index_store.folder is not None and index_store.exists(path):
             watch = look_at_index(feather_source(index_store, path), value_filter)
         else:
-            watch = look_at_census(opened, spec.organism, value_filter)
+            watch = look_at_census(opened, spec.experiment, value_filter)
     return watch.warnings() + warnings
 
 
@@ -77,16 +77,16 @@ def look_at_index(index_source: FeatherSource, value_filter: ValueFilter) -> Fil
     return watch
 
 
-def look_at_census(census: Census, organism: str, value_filter: ValueFilter) -> FilterWatch:
+def look_at_census(census: Census, experiment: str, value_filter: ValueFilter) -> FilterWatch:
     """The labels of obs in a Census; no row is read.
 
     Args:
         census: Open.
-        organism: As the Census spells it.
+        experiment: By the name that `spec.experiment_name` gives it.
         value_filter: Checked against the schema of its obs.
     """
     watch = FilterWatch(value_filter)
-    obs = census.obs(organism)
+    obs = census.obs(experiment)
     columns = [name for name in value_filter.columns if isinstance(obs.schema.field(name).type, pa.DictionaryType)]
     if columns:
         labels = obs.get_enumeration_values(columns)

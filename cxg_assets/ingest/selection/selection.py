@@ -20,7 +20,7 @@ from cxg_assets.ingest.gene_selection import GeneSelection, HighlyVariable
 from cxg_assets.ingest.metrics import Quality
 from cxg_assets.ingest.quality.checked import CheckedQuality
 from cxg_assets.ingest.sampling import Sample, Split
-from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.spec import CENSUS_DATA, SubsetSpec, experiment_name
 from cxg_assets.ingest.value_lists import Lists
 
 SHOWN_CHARACTERS = 60
@@ -36,6 +36,7 @@ class Selection:
 
     Attributes:
         organism: As the Census spells it.
+        modality: One of `spec.MODALITIES`.
         value_filter: `ValueFilter.canonical` of the filter over obs; None keeps every cell.
         genes: `GeneSelection.canonical` with the canonical filter over var, and the genes of files; None keeps every
             gene.
@@ -65,6 +66,7 @@ class Selection:
     quality: Quality | None = None
     quality_genes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     quality_types: Mapping[str, str] = field(default_factory=dict)
+    modality: str = CENSUS_DATA
 
     @classmethod
     def of(
@@ -88,6 +90,7 @@ class Selection:
             genes = replace(spec.genes.canonical, value_filter=canonical)
         return cls(
             organism=spec.organism,
+            modality=spec.modality,
             value_filter=None if obs_filter is None else obs_filter.canonical,
             genes=genes,
             obs_columns=spec.obs_columns,
@@ -100,6 +103,11 @@ class Selection:
             quality_genes={} if quality is None else quality.genes,
             quality_types={} if quality is None or quality.keep is None else quality.keep.column_types,
         )
+
+    @property
+    def experiment(self) -> str:
+        """Name of its experiment, see `spec.experiment_name`."""
+        return experiment_name(self.organism, self.modality)
 
     @property
     def chunk_columns(self) -> tuple[str, ...]:
@@ -158,8 +166,9 @@ class Selection:
         return list(self._differences(spec))
 
     def _differences(self, spec: SubsetSpec) -> Iterator[str]:
-        if self.organism != spec.organism:
-            yield f"organism was {self.organism}, is now {spec.organism}"
+        for attribute in ("organism", "modality"):
+            if (was := getattr(self, attribute)) != (now := getattr(spec, attribute)):
+                yield f"{attribute} was {was}, is now {now}"
         yield from _filter_differences("value_filter", self.value_filter, spec.value_filter, self.obs_types, spec.lists)
         genes, genes_now = _given(self.genes), _given(spec.genes)
         was_filter, filter_now = genes.get("value_filter"), genes_now.get("value_filter")

@@ -145,7 +145,7 @@ def write_subset(
     quality = None if spec.quality is None else check_quality(spec.quality, schema, var)
     require_obs_of(spec.genes, schema.names)
     limit = spec.max_obs if spec.sample is None else None
-    rows, warnings = selected_rows(index_source, value_filter, limit, spec.organism)
+    rows, warnings = selected_rows(index_source, value_filter, limit, spec.experiment)
     kept = sampled = None
     if quality is not None:
         rows, kept = kept_rows(quality, index_source, rows, var, layers, census, index.release)
@@ -156,7 +156,7 @@ def write_subset(
     if split is not None and (warning := split.warning()):
         warnings = [*warnings, warning]
     cells = partial(batches_of, index_source, rows)
-    genes = genes_of_cells(genes, spec.genes, spec.organism, cells, census, layers)
+    genes = genes_of_cells(genes, spec.genes, spec.experiment, cells, census, layers)
     if warn is not None:
         for warning in (*warnings, *gene_name_warnings(spec.genes, var, genes), *padding_warnings(genes)):
             warn(warning)
@@ -212,10 +212,10 @@ def make_subset(
         BadInput: The spec does not fit this Census, or selects nothing.
     """
     with census.open() as opened:
-        var, layers = opened.var(spec.organism), opened.layers(spec.organism)
+        var, layers = opened.var(spec.experiment), opened.layers(spec.experiment)
     with scratch_folder() as folder:
         obs_file, var_file = folder / "obs.feather", folder / "var.feather"
-        index_source = feather_source(index_store, index_path(index.release.version, spec.organism))
+        index_source = feather_source(index_store, index_path(index.release.version, spec.experiment))
         subset = write_subset(spec, index, index_source, var, layers, obs_file, var_file, warn, census)
         store.put(subset_obs_path(spec.name, subset.fingerprint), obs_file)
         store.put(subset_var_path(spec.name, subset.fingerprint), var_file)

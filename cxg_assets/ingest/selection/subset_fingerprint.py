@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.selection.selection import Selection
+from cxg_assets.ingest.spec import CENSUS_DATA
 
 
 def subset_fingerprint(selection: Selection, release: Release, genes: pa.Table, columns: Sequence[str]) -> str:
@@ -29,6 +30,8 @@ def subset_fingerprint(selection: Selection, release: Release, genes: pa.Table, 
         "categories": "those of its cells, sorted",  # before, those of the whole Census in its order
         "feature_ids": genes["feature_id"].to_pylist(),
     }
+    if selection.modality != CENSUS_DATA:
+        inputs["modality"] = selection.modality
     if selection.genes is not None:
         # Not only the genes that it kept: what chunks tell of their origin comes from the selection. What an attribute
         # of later versions says by default is not said, so that a subset of before keeps its name.

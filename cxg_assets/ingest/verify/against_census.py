@@ -84,6 +84,7 @@ class CensusCells:
                 header.subset.selection.organism,
                 X_name=header.layer,
                 X_layers=sorted({further.layer for further in header.further_layers.values()}),
+                modality=header.subset.selection.modality,
                 obs_coords=joinids,
                 var_coords=self.genes[columns],
                 obs_column_names=["soma_joinid", *header.subset.selection.obs_columns],

@@ -35,14 +35,14 @@ def quality_differences(
         return
     import cellxgene_census
 
-    has_total = _TOTAL in census.obs(selection.organism).schema.names
+    has_total = _TOTAL in census.obs(selection.experiment).schema.names
     needs_all = not has_total and any(column.kind == "share" for column in quality.columns)
-    var = census.var(selection.organism).select(["soma_joinid", "feature_id"]).to_pandas()
+    var = census.var(selection.experiment).select(["soma_joinid", "feature_id"]).to_pandas()
     if not needs_all:
         var = var[var.feature_id.isin({gene for genes in selection.quality_genes.values() for gene in genes})]
     adata: Any = cellxgene_census.get_anndata(
         census.root,
-        selection.organism,
+        selection.experiment,
         X_name="raw",
         obs_coords=joinids,
         var_coords=var.soma_joinid.to_numpy(),

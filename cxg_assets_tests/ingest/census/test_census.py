@@ -14,7 +14,8 @@ import tiledbsoma as soma
 from cxg_assets.ingest.census.census import CensusLocator, keep_open
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.errors import BadInput, CxgError
-from cxg_assets_tests.conftest import N_OBS
+from cxg_assets.ingest.spec import SPATIAL, experiment_name, modality_and_organism
+from cxg_assets_tests.conftest import N_OBS, N_SPOTS
 
 get_var: Any = cellxgene_census.get_var
 get_obs: Any = cellxgene_census.get_obs
@@ -33,6 +34,30 @@ def test_an_open_census_tells_what_it_has(census_uri: str, census: soma.Collecti
         expected = datasets.read(column_names=columns).concat().to_pandas()
         pd.testing.assert_frame_equal(opened.datasets([*columns, "no_such_column"]).to_pandas(), expected)
         assert opened.summary()["census_build_date"] == "2025-01-01"
+
+
+def test_spots_are_another_experiment_of_the_same_organism(census_uri: str, census: soma.Collection) -> None:
+    name = experiment_name("homo_sapiens", SPATIAL)
+    assert modality_and_organism(name) == (SPATIAL, "homo_sapiens")
+    assert modality_and_organism(experiment_name("homo_sapiens")) == ("census_data", "homo_sapiens")
+    with CensusLocator(uri=census_uri).open() as opened:
+        assert opened.organisms(SPATIAL) == ("homo_sapiens", "mus_musculus")
+        assert list(opened.layers(name)) == ["raw"]
+        assert opened.obs(name).count == N_SPOTS
+        pd.testing.assert_frame_equal(
+            opened.var(name).to_pandas(), get_var(census, "homo_sapiens", modality=SPATIAL)
+        )
+
+
+def test_a_modality_or_an_organism_that_is_not_there_is_bad_input(census_uri: str, old_census_uri: str) -> None:
+    with CensusLocator(uri=census_uri).open() as opened:
+        told = "organism: census .* has no 'pan_troglodytes' in census_spatial_sequencing; it has homo_sapiens, mus_m"
+        with pytest.raises(BadInput, match=told):
+            opened.obs(experiment_name("pan_troglodytes", SPATIAL))
+    with CensusLocator(uri=old_census_uri).open() as opened:
+        assert opened.organisms(SPATIAL) == ()
+        with pytest.raises(BadInput, match="modality: census .* has no census_spatial_sequencing; releases since"):
+            opened.obs(experiment_name("homo_sapiens", SPATIAL))
 
 
 def test_obs_comes_in_joinid_order(census_uri: str) -> None:
