@@ -30,6 +30,7 @@ DEFAULT_ORGANISM = "homo_sapiens"
 CENSUS_DATA, SPATIAL = "census_data", "census_spatial_sequencing"
 MODALITIES = (CENSUS_DATA, SPATIAL)
 """Collections of the Census that have an experiment for each organism: of cells, and of spots of sections."""
+
 COMPRESSIONS = FORMATS[H5AD].compressions
 """Of h5ad."""
 VARIABLE, FIXED = "variable", "fixed"

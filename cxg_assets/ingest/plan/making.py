@@ -51,14 +51,17 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
     selection = subset.selection
     selection.require_selected_by(spec)
     check_n_chunks(spec, subset.n_obs)
+
+    def uri_of(layer: str) -> str:
+        return layer_uri(subset.release.uri, selection.experiment, layer, subset.layers)
+
     header = PlanHeader(
         plan_id="",
         subset=subset,
         layer=spec.layer,
-        x_uri=layer_uri(subset.release.uri, selection.experiment, spec.layer, subset.layers),
+        x_uri=uri_of(spec.layer),
         further_layers={
-            name: FurtherLayer(layer=layer, uri=layer_uri(subset.release.uri, selection.experiment, layer, subset.layers))
-            for name, layer in spec.further_layers.items()
+            name: FurtherLayer(layer=layer, uri=uri_of(layer)) for name, layer in spec.further_layers.items()
         },
         compression=spec.compression,
         chunk_size=spec.chunk_size,

@@ -51,12 +51,12 @@ def test_spots_are_another_experiment_of_the_same_organism(census_uri: str, cens
 
 def test_a_modality_or_an_organism_that_is_not_there_is_bad_input(census_uri: str, old_census_uri: str) -> None:
     with CensusLocator(uri=census_uri).open() as opened:
-        told = "organism: census .* has no 'pan_troglodytes' in census_spatial_sequencing; it has homo_sapiens, mus_m"
+        told = r"organism: census .* has no 'pan_troglodytes' in census_spatial_sequencing; it has homo_sapiens, mus_m"
         with pytest.raises(BadInput, match=told):
             opened.obs(experiment_name("pan_troglodytes", SPATIAL))
     with CensusLocator(uri=old_census_uri).open() as opened:
         assert opened.organisms(SPATIAL) == ()
-        with pytest.raises(BadInput, match="modality: census .* has no census_spatial_sequencing; releases since"):
+        with pytest.raises(BadInput, match=r"modality: census .* has no census_spatial_sequencing; releases since"):
             opened.obs(experiment_name("homo_sapiens", SPATIAL))
 
 
