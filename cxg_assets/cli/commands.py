@@ -66,14 +66,12 @@ def census_group() -> None:
 @click.option("--n-primate-obs", default=0, help="Number of cells of macaque, marmoset and chimpanzee each.")
 @click.option("--n-spots", default=0, help="Number of spots of human and mouse each in census_spatial_sequencing.")
 @click.option("--seed", default=0, show_default=True, help="Random seed.")
-def build(path: Path, n_obs: int, n_mouse_obs: int | None, n_primate_obs: int, n_spots: int, seed: int) -> None:
+def build(path: Path, seed: int, **sizes: Any) -> None:
     """Builds a demo census at PATH by resampling real reference cells."""
     from cxg_assets.cli.demo import build_with_bar
-    from cxg_assets.demo import Sizes
 
-    sizes: Sizes = {"n_obs": n_obs, "n_primate_obs": n_primate_obs, "n_spots": n_spots, "n_mouse_obs": n_mouse_obs}
     build_with_bar(path, sizes=sizes, seed=seed)
-    click.echo(f"{path}: a census of {n_obs:,} human cells; use it with --census-uri or CXG_CENSUS_URI")
+    click.echo(f"{path}: a census of {sizes['n_obs']:,} human cells; use it with --census-uri or CXG_CENSUS_URI")
 
 
 @commands.command("demo", epilog=example("demo", "demo -p local  # without Ray"))

@@ -1,8 +1,10 @@
 """`cxg-assets demo` and `census build`: a demo census, and the example subsets from it to published datasets."""
 
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,7 +14,7 @@ from cxg_assets.cli.project import default_store, load_subset, subset_names
 from cxg_assets.cli.run import run_ingest
 from cxg_assets.cli.terminal.telling import telling
 from cxg_assets.components.defs_folder import defs_folder
-from cxg_assets.demo import DEMO_SIZE, Sizes, build_once
+from cxg_assets.demo import DEMO_SIZE, build_once
 from cxg_assets.ingest.census.cpu import require_cpu
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.resources.census import CensusResource
@@ -49,7 +51,7 @@ def run_demo(pool: str) -> None:
     click.echo("\nSee the lineage and every chunk's figures: cxg-assets ui")
 
 
-def build_with_bar(path: Path, *, sizes: Sizes, seed: int = 0) -> None:
+def build_with_bar(path: Path, *, sizes: Mapping[str, Any], seed: int = 0) -> None:
     """Builds a demo census, and says how far it is.
 
     Args:

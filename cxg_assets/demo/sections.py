@@ -54,7 +54,7 @@ def spots_of(dataset: Dataset, key: npt.NDArray[np.uint64], position: _Int64s) -
     row = position // _SPOTS_PER_ROW
     column = 2 * (position % _SPOTS_PER_ROW) + row % 2
     n_rows = -(-dataset.n_obs // _SPOTS_PER_ROW)
-    from_middle = np.hypot((column - _SPOTS_PER_ROW) / _SPOTS_PER_ROW, (2 * row - n_rows) / n_rows)
+    from_middle = np.hypot((column - _SPOTS_PER_ROW) / _SPOTS_PER_ROW, (2 * row + 1 - n_rows) / n_rows)
     return Spots(
         row=row,
         column=column,

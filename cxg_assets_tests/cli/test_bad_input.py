@@ -248,7 +248,7 @@ def test_a_layer_that_the_census_does_not_have_is_refused(
             "modality: 'visium' is wrong: input should be 'census_data' or 'census_spatial_sequencing'",
         ),
         (
-            "modality: census_spatial_sequencing\n  layer: normalized",
+            "layer: normalized\n  modality: census_spatial_sequencing",
             "layer: spots have raw counts alone; take normalized out with modality: census_spatial_sequencing",
         ),
         ("layer: scaled", "layer: 'scaled' is wrong: input should be 'raw' or 'normalized'"),

@@ -6,14 +6,15 @@ raises `fingerprint.ENCODING_VERSION`.
 """
 
 import itertools
+from collections.abc import Mapping
 from typing import Any
 
 import h5py
 import numpy as np
 import pyarrow as pa
 
-from cxg_assets.ingest.chunks.h5ad_template import UNS_KEY, Template, codes_in_file, is_text, require_values
-from cxg_assets.ingest.chunks.hdf5_arrays import BLOCK, BlockedArray, create_array, fill_array
+from cxg_assets.ingest.chunks.h5ad_template import UNS_KEY, Template, codes_in_file, describe, is_text, require_values
+from cxg_assets.ingest.chunks.hdf5_arrays import BLOCK, BlockedArray, create_array, fill_array, write_rows
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.x.csr import CsrRows
 
@@ -55,10 +56,17 @@ class ChunkEncoder:
         """Adds the next rows of X, or of a layer beside it: all of a chunk, then those of the next layer."""
         self._matrices[layer].append(rows)
 
-    def finish(self, obs: pa.Table, chunk: str, fingerprint: str, split: str | None = None) -> bytes:
+    def finish(
+        self,
+        obs: pa.Table,
+        chunk: str,
+        fingerprint: str,
+        split: str | None = None,
+        obsm: Mapping[str, np.ndarray] | None = None,
+    ) -> bytes:
         """Writes obs, the chunk's rows of the subset, and closes the file. Returns the bytes of the h5ad file.
 
-        `split` is its part of the split, where the template has one.
+        `split` is its part of the split, where the template has one; `obsm` has arrays of numbers, (n_obs, n_columns).
 
         Raises:
             CxgError: A column of text, whole numbers or truth values misses some, which h5ad has no encoding for, or
@@ -72,6 +80,8 @@ class ChunkEncoder:
             fill_array(create_array(x, "indptr", indptr.dtype, self._template.compression, block), indptr)
             x.attrs["shape"] = np.array([obs.num_rows, self._template.n_vars], dtype=np.int64)
         self._fill_obs(obs)
+        for name, values in (obsm or {}).items():
+            describe(write_rows(self._file["obsm"], name, values, self._template.compression), "array")
         self._dataset(f"uns/{UNS_KEY}/chunk")[()] = chunk
         self._dataset(f"uns/{UNS_KEY}/fingerprint")[()] = fingerprint
         if split is not None:

@@ -7,6 +7,7 @@ create and 0.1 ms to look up.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import h5py
 import numpy as np
@@ -61,12 +62,14 @@ def make_template(
     has_split: bool = False,
     genes_text: str = VARIABLE,
     further_layers: Mapping[str, np.dtype] | None = None,
+    uns: Mapping[str, Any] | None = None,
 ) -> Template:
     """Encodes what the chunks share: var, the types and categories of obs (of which no rows are needed), provenance.
 
     `obs_columns` are those after soma_joinid, `chunk_size` the cells of the largest chunk. Only numbers are compressed;
     text of variable length cannot be in HDF5. With `has_split` each chunk tells its part of a split. `genes_text` is
-    one of `spec.GENES_TEXTS`, `further_layers` tells the types of the layers beside X.
+    one of `spec.GENES_TEXTS`, `further_layers` tells the types of the layers beside X, `uns` what it has besides the
+    provenance.
 
     Raises:
         CxgError: h5ad has no encoding for what a column of obs or var holds.
@@ -78,9 +81,9 @@ def make_template(
         file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
         write_gene_table(file, var, compression=compression, genes_text=genes_text)
         # Sorted, as the fingerprint takes it: HDF5 lays things out in the order they come.
-        write_elem(file, "uns", {UNS_KEY: dict(sorted(provenance.items()))})
+        write_elem(file, "uns", {UNS_KEY: dict(sorted(provenance.items())), **(uns or {})})
         for name in ("chunk", "fingerprint", *(("split",) if has_split else ())):
-            _describe(file.create_dataset(f"uns/{UNS_KEY}/{name}", (), h5py.string_dtype()), "string")
+            describe(file.create_dataset(f"uns/{UNS_KEY}/{name}", (), h5py.string_dtype()), "string")
         for name in ("obsm", "varm", "obsp", "varp", "layers"):
             write_elem(file, name, {})
         layers = further_layers or {}
@@ -100,7 +103,7 @@ def make_template(
             kind = obs.schema.field(name).type
             if isinstance(kind, pa.DictionaryType):
                 categorical = group.create_group(name)
-                _describe(categorical, "categorical")
+                describe(categorical, "categorical")
                 categorical.attrs["ordered"] = kind.ordered
                 dictionary = obs[name].combine_chunks().dictionary
                 categories, codes = each_once(dictionary)
@@ -108,12 +111,12 @@ def make_template(
                     recoded[name] = codes
                 refuse_nul(f"obs.{name}", categories)
                 write_elem(categorical, "categories", categories.to_numpy(zero_copy_only=False))
-                _describe(create_array(categorical, "codes", _code_dtype(kind), compression, block), "array")
+                describe(create_array(categorical, "codes", _code_dtype(kind), compression, block), "array")
             elif is_text(kind):
                 _create_text(group, name, block)
             elif pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
                 numbers = np.dtype(kind.to_pandas_dtype())
-                _describe(create_array(group, name, numbers, compression, block), "array")
+                describe(create_array(group, name, numbers, compression, block), "array")
             else:
                 raise CxgError(f"obs.{name}: h5ad has no encoding for {kind}; leave the column out")
         file.flush()
@@ -145,8 +148,9 @@ def _code_dtype(kind: pa.DictionaryType) -> np.dtype:
 
 def _create_text(group: h5py.Group, name: str, block: int) -> None:
     dataset = group.create_dataset(name, (0,), h5py.string_dtype(), chunks=(block,), maxshape=(None,))
-    _describe(dataset, "string-array")
+    describe(dataset, "string-array")
 
 
-def _describe(node: h5py.Dataset | h5py.Group, encoding: str) -> None:
+def describe(node: h5py.Dataset | h5py.Group, encoding: str) -> None:
+    """Says what AnnData is to make of a node: one of its encodings of version 0.2.0."""
     node.attrs.update({"encoding-type": encoding, "encoding-version": "0.2.0"})

@@ -102,6 +102,24 @@ def fill_array(dataset: h5py.Dataset, values: np.ndarray) -> None:
     array.close()
 
 
+def write_rows(group: h5py.Group, name: str, values: np.ndarray, compression: str) -> h5py.Dataset:
+    """Writes a two-dimensional array, (n_rows, n_columns), in HDF5 chunks of whole rows of about `BLOCK` elements."""
+    n_rows, n_columns = values.shape
+    block = min(max(BLOCK // n_columns, 1), n_rows)
+    dataset: Any = group.create_dataset(
+        name, values.shape, values.dtype, chunks=(block, n_columns), **_filters(compression)
+    )
+    if compression != "gzip":
+        dataset[...] = values
+        return dataset
+    for start in range(0, n_rows, block):
+        rows = values[start : start + block]
+        if len(rows) < block:
+            rows = np.concatenate([rows, np.zeros((block - len(rows), n_columns), values.dtype)])
+        dataset.id.write_direct_chunk((start, 0), shuffle_deflate(rows))
+    return dataset
+
+
 def shuffle_deflate(values: np.ndarray) -> bytes:
     """What HDF5's shuffle and deflate filters would make of one chunk: byte planes, then a zlib stream.
 

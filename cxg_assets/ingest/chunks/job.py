@@ -15,6 +15,7 @@ from cxg_assets.ingest.formats import H5AD
 from cxg_assets.ingest.layout import subset_var_path
 from cxg_assets.ingest.plan.chunk_plan import PlanHeader
 from cxg_assets.ingest.pools.pieces import PieceReader, PieceSet
+from cxg_assets.ingest.selection.places import uns_of
 from cxg_assets.ingest.storage.feather import FeatherFile, feather_source
 from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets.ingest.x.csr import warm_up
@@ -113,6 +114,7 @@ def open_job(job: IngestJob, stack: ExitStack) -> Opened:
         has_split=bool(header.subset.parts),
         genes_text=header.genes_text,
         further_layers={name: reader.dtype for name, reader in readers.items() if name},
+        uns=uns_of(header.subset.scenes),
     )
     pieces: dict[str, PieceReader] = {}
     if job.pieces is not None:

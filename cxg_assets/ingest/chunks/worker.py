@@ -29,6 +29,7 @@ from cxg_assets.ingest.plan.chunk_plan import Chunk
 from cxg_assets.ingest.plan.passes.two_passes import Piece
 from cxg_assets.ingest.plan.spans import Span
 from cxg_assets.ingest.pools.pool_rows import pool_blocks
+from cxg_assets.ingest.selection.places import obsm_of
 from cxg_assets.ingest.storage.placing import FilePlace, FolderPlace, Place
 from cxg_assets.ingest.x.csr import warm_up
 
@@ -172,7 +173,7 @@ class Worker:
                         encode_seconds += time.perf_counter() - began
                     began = time.perf_counter()
                     of_chunk = obs.slice(start, chunk.n_obs)
-                    last = encoder.finish(of_chunk, chunk.key, chunk.fingerprint, chunk.split)
+                    last = encoder.finish(of_chunk, chunk.key, chunk.fingerprint, chunk.split, obsm_of(of_chunk))
                     encode_seconds += time.perf_counter() - began
                 start += chunk.n_obs
                 yield _Encoded(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,7 @@ class ChunkFingerprints:
         genes_text: str = VARIABLE,
         categories: Mapping[str, Sequence[object]] | None = None,
         chunk_format: str = H5AD,
+        scenes: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """Hashes what the chunks share.
 
@@ -55,6 +57,7 @@ class ChunkFingerprints:
             categories: Those of each categorical column among `obs_columns`, in order: they are of the whole subset, so
                 that other cells than the chunk's decide them.
             chunk_format: One of `formats.FORMATS`.
+            scenes: Of spots, what each chunk tells of all sections of the subset, by scene id.
         """
         shared = {
             "encoding_version": encoding_version(chunk_format),
@@ -68,6 +71,7 @@ class ChunkFingerprints:
             **({"padded": list(padded)} if padded else {}),
             **({"genes_text": genes_text} if genes_text != VARIABLE else {}),
             **({} if chunk_format == H5AD else {"format": chunk_format}),
+            **({"scenes": {name: dict(told) for name, told in scenes.items()}} if scenes else {}),
         }
         self._shared = hashlib.sha256(json.dumps(shared, sort_keys=True).encode())
         self._shared.update(gene_joinids.astype("<i8").tobytes())

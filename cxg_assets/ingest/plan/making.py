@@ -1,7 +1,7 @@
 """Makes the chunk plan of a subset."""
 
 import hashlib
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +91,7 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
         gene_joinids=genes["soma_joinid"].to_numpy(),
         padded=padded_genes(genes) if subset.n_padded else (),
         chunk_format=spec.format,
+        scenes={name: asdict(scene) for name, scene in sorted(subset.scenes.items())},
     )
     chunks: list[Chunk] = []
     start = n_pools = 0

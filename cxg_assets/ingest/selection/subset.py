@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.release import Release
+from cxg_assets.ingest.census.scenes import Scene
 from cxg_assets.ingest.filters.label_traps import gene_name_warnings
 from cxg_assets.ingest.gene_selection import genes_in_words
 from cxg_assets.ingest.genes.names import N_NAMED
@@ -32,9 +33,10 @@ from cxg_assets.ingest.selection.choices import (
 )
 from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.obs_rows import first_of, parse_obs_filter, selected_rows, take_rows
+from cxg_assets.ingest.selection.places import place_fields, spots_of, with_places
 from cxg_assets.ingest.selection.selection import Selection
 from cxg_assets.ingest.selection.subset_fingerprint import subset_fingerprint
-from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.spec import SPATIAL, SubsetSpec
 from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, feather_source, write_feather
 from cxg_assets.ingest.storage.scratch import scratch_folder
 from cxg_assets.ingest.storage.store import Store
@@ -65,6 +67,7 @@ class Subset:
         quality: How many cells the quality left out; None without one.
         sampled: What the sample was taken from; None without one.
         parts: Cells of each part of the split, in its order; empty without one.
+        scenes: What the Census tells of the sections that its spots are on, by scene id; of cells empty.
     """
 
     name: str
@@ -81,6 +84,7 @@ class Subset:
     quality: QualityCounts | None = None
     sampled: SampledFrom | None = None
     parts: Mapping[str, int] = field(default_factory=dict)
+    scenes: Mapping[str, Scene] = field(default_factory=dict)
 
     @property
     def genes_in_words(self) -> str:
@@ -105,6 +109,7 @@ def subset_columns(selection: Selection, schema: pa.Schema) -> list[str]:
 def subset_schema(selection: Selection, schema: pa.Schema) -> pa.Schema:
     """Schema of a subset's obs file, of a census index whose schema is given."""
     own = [*column_fields(selection.quality), *([] if selection.split is None else [part_field()])]
+    own += place_fields() if selection.modality == SPATIAL else []
     return pa.schema([*(schema.field(name) for name in subset_columns(selection, schema)), *own])
 
 
@@ -132,7 +137,7 @@ def write_subset(
         var_path: Written: all var columns of the genes that are kept, in var's order or that of a vocabulary.
         warn: Told of labels that the filters overlook, see `label_traps`, of genes that are padded, and of shares that
             groups do not allow.
-        census: Where the Census is, for a quality with columns and for genes that the cells decide.
+        census: Where the Census is, for a quality with columns, for genes that the cells decide, and for spots.
 
     Raises:
         BadInput: The spec does not fit this Census, or selects no cell or no gene, or leaves a part without a cell.
@@ -163,6 +168,10 @@ def write_subset(
     selection = Selection.of(spec, value_filter, parse_gene_filter(spec.genes, var.schema), quality)
     columns = subset_columns(selection, schema)
     padded = padded_genes(genes)
+    spots = None
+    if spec.modality == SPATIAL:
+        assert census is not None  # who asks for spots says where their scenes are
+        spots = spots_of(index_source, rows, spec.experiment, census)
     subset = Subset(
         name=spec.name,
         release=index.release,
@@ -178,6 +187,7 @@ def write_subset(
         quality=None if kept is None else QualityCounts.of(kept),
         sampled=sampled,
         parts={} if split is None else split.n_obs_of_parts,
+        scenes={} if spots is None else spots.scenes,
     )
     with FeatherFile(index_source, columns=columns) as file:
         batches = recoded(take_rows(file, rows, columns), find_recodings(index_source, rows, columns))
@@ -185,6 +195,8 @@ def write_subset(
             batches = kept.added_to(batches)
         if split is not None:
             batches = with_parts(batches, split)
+        if spots is not None:
+            batches = with_places(batches, spots)
         write_feather(obs_path, batches, subset_schema(selection, schema), ROWS_PER_BATCH)
     write_feather(var_path, genes.to_batches(), genes.schema)
     return subset

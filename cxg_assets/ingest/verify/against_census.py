@@ -21,6 +21,7 @@ from cxg_assets.ingest.selection.categories import categories_of
 from cxg_assets.ingest.storage.feather import FeatherFile, feather_source
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.ingest.verify.quality import quality_differences
+from cxg_assets.ingest.verify.spots import spot_differences
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,6 +92,7 @@ class CensusCells:
             )
         quality = [] if header.subset.selection.quality is None else [*header.subset.selection.quality.names]
         yield from quality_differences(self.census, header.subset.selection, cast("pd.DataFrame", adata.obs), joinids)
+        yield from spot_differences(self.census, header.subset, adata, joinids)
         places = np.searchsorted(np.sort(joinids), joinids)
         cells = cast("pd.DataFrame", expected.obs).iloc[places]
         shape = (len(places), len(self.genes))

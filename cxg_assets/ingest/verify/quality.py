@@ -42,8 +42,9 @@ def quality_differences(
         var = var[var.feature_id.isin({gene for genes in selection.quality_genes.values() for gene in genes})]
     adata: Any = cellxgene_census.get_anndata(
         census.root,
-        selection.experiment,
+        selection.organism,
         X_name="raw",
+        modality=selection.modality,
         obs_coords=joinids,
         var_coords=var.soma_joinid.to_numpy(),
         obs_column_names=["soma_joinid", *([_TOTAL] if has_total else [])],

@@ -51,8 +51,10 @@ def read_cells(objects: Objects, rows: slice) -> "AnnData":
         file: Any = opened
         parts: dict[str, Any] = {name: read_elem(file[name]) for name in ("obs", "var", "uns")}
         layers = {name: sparse_dataset(layer)[rows] for name, layer in file["layers"].items()}
+        parts["obsm"] = {name: array[rows] for name, array in file["obsm"].items()}
         x = sparse_dataset(file["X"])[rows]
-        return AnnData(X=x, obs=parts["obs"].iloc[rows], var=parts["var"], uns=parts["uns"], layers=layers)
+        parts["obs"] = parts["obs"].iloc[rows]
+        return AnnData(X=x, layers=layers, **parts)
 
 
 def gene_joinids(objects: Objects) -> np.ndarray:

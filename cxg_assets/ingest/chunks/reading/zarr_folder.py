@@ -51,8 +51,9 @@ def read_cells(objects: Objects, rows: slice) -> "AnnData":
         parts: dict[str, Any] = {name: read_elem(group[name]) for name in ("obs", "var", "uns")}
         x: Any = sparse_dataset(group["X"])[rows]
         layers = {name: sparse_dataset(layer)[rows] for name, layer in group["layers"].groups()}
-    obs = parts["obs"].iloc[rows]
-    return with_wide_indices(AnnData(X=x, obs=obs, var=parts["var"], uns=parts["uns"], layers=layers))
+        parts["obsm"] = {name: array[rows] for name, array in group["obsm"].arrays()}
+    parts["obs"] = parts["obs"].iloc[rows]
+    return with_wide_indices(AnnData(X=x, layers=layers, **parts))
 
 
 def gene_joinids(objects: Objects) -> np.ndarray:
@@ -76,7 +77,7 @@ def with_x_in_store(group: Any) -> "AnnData":
     from anndata import AnnData
     from anndata.io import read_elem, sparse_dataset
 
-    parts: dict[str, Any] = {name: read_elem(group[name]) for name in ("obs", "var", "uns")}
+    parts: dict[str, Any] = {name: read_elem(group[name]) for name in ("obs", "var", "uns", "obsm")}
     layers = {name: sparse_dataset(layer) for name, layer in group["layers"].groups()}
     return AnnData(X=sparse_dataset(group["X"]), layers=layers, **parts)
 

@@ -27,6 +27,9 @@ from cxg_assets.ingest.chunks.zarr.template import ZarrTemplate
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.x.csr import CsrRows
 
+ARRAY = {"encoding-type": "array", "encoding-version": "0.2.0"}
+"""What AnnData is to make of a dense array."""
+
 TOLD = "cxg_assets"
 """Attribute of the root in which a chunk tells of itself and of its objects."""
 
@@ -64,7 +67,14 @@ class ZarrEncoder:
             self._layer = layer
         self._matrices[layer].append(rows)
 
-    def finish(self, obs: pa.Table, chunk: str, fingerprint: str, split: str | None = None) -> bytes:
+    def finish(
+        self,
+        obs: pa.Table,
+        chunk: str,
+        fingerprint: str,
+        split: str | None = None,
+        obsm: Mapping[str, np.ndarray] | None = None,
+    ) -> bytes:
         """Gives the rest of the objects, and returns the marker: the root's node, which is to be stored last.
 
         It tells of all nodes below it, so that the chunk is opened by one request, and of size and SHA-256 of each of
@@ -81,6 +91,8 @@ class ZarrEncoder:
                 self._add_node(f"{path}/{array}", node)
             self._add(f"{path}/indptr", number_array(matrix.indptr, template.compression, {}))
         self._fill_obs(obs)
+        for name, values in (obsm or {}).items():
+            self._add(f"obsm/{name}", number_array(values, template.compression, ARRAY))
         told = {"chunk": chunk, "fingerprint": fingerprint, **({} if split is None else {"split": split})}
         for name, text in told.items():
             path = f"uns/{UNS_KEY}/{name}"
