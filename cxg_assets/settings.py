@@ -53,6 +53,10 @@ class Variables(BaseSettings):
     """AWS region of a Census that is given by its URI."""
     census_profile: str = ""
     """AWS profile whose keys the Census is read with."""
+    census_embeddings_manifest: str = ""
+    """URL or path of the JSON that lists the hosted embeddings; that of the public Census by default."""
+    census_embeddings_uri: str = ""
+    """URI that the arrays of hosted embeddings are below, at `<build>/<id>`."""
 
     dagster_home: str = Field(default="", validation_alias="DAGSTER_HOME")
     """`DAGSTER_HOME`: the Dagster instance that the command and the UI share; a folder in `home` by default."""

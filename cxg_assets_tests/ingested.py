@@ -92,7 +92,7 @@ def plan_subset(
     index = make_index(census, release, spec.experiment, index_store)
     store = locator.open()
     subset = make_subset(spec, index, index_store, census, store)
-    return subset, store_plan(spec, subset, store)
+    return subset, store_plan(spec, subset, store, census)
 
 
 def ingest_subset(

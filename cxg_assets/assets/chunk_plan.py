@@ -11,6 +11,7 @@ from cxg_assets.instance.partitions import register_partitions
 from cxg_assets.instance.provenance import latest_data_version, made_from_tags
 from cxg_assets.instance.step_failures import as_failure
 from cxg_assets.names import CENSUS_RELEASE, chunk_plan_key, filtered_subset_key
+from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
 from cxg_assets.ui.metadata import plan_metadata
 
@@ -25,11 +26,14 @@ def build_chunk_plan(spec: SubsetSpec, destination: str, code_version: str) -> d
         kinds={"parquet"},
         code_version=code_version,
     )
-    def chunk_plan(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
+    def chunk_plan(
+        context: dg.AssetExecutionContext, store: StoreResource, census: CensusResource
+    ) -> dg.MaterializeResult:
         fingerprint = latest_data_version(context.instance, filtered_subset_key(spec.name))
         with as_failure():
             opened = store.locator(destination).open()
-            plan = store_plan(spec, load_subset(opened, spec.name, fingerprint), opened)
+            subset = load_subset(opened, spec.name, fingerprint)
+            plan = store_plan(spec, subset, opened, census.locator(subset.release))
             left = register_partitions(context.instance, plan, opened)
         if left:
             context.log.warning(

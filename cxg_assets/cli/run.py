@@ -32,7 +32,7 @@ from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.plan.stored import stored_sizes
 from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.selection.index import as_indexed
-from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.spec import OF_OBSM, SubsetSpec
 from cxg_assets.ingest.storage.probe import probe
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.instance.command_runs import execute_here
@@ -177,7 +177,9 @@ def is_published(spec: SubsetSpec, store: Store) -> bool:
     except (CxgError, FileNotFoundError):
         return False
     n_chunks = published.header.subset.n_chunks(spec.chunk_size)
-    return published.header.layers_in_words == spec.layers_in_words and published.n_chunks == n_chunks
+    header = published.header
+    has_obsm = all(getattr(header, name) == getattr(spec, name) for name in OF_OBSM)
+    return header.layers_in_words == spec.layers_in_words and has_obsm and published.n_chunks == n_chunks
 
 
 def run_job(

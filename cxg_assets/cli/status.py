@@ -23,7 +23,7 @@ from cxg_assets.ingest.plan.published import Dataset, read_dataset
 from cxg_assets.ingest.plan.stored import stored_sizes
 from cxg_assets.ingest.quantities import counted, size
 from cxg_assets.ingest.selection.subset import load_subset as load_stored
-from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.spec import OF_OBSM, SubsetSpec
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.instance.partitions import chunk_record, last_writing_run
 from cxg_assets.instance.provenance import current_plan, latest_data_version
@@ -261,6 +261,7 @@ def _file_edits(spec: SubsetSpec, plan: ChunkPlan) -> list[str]:
     """By which attributes the YAML asks for other files than the plan has."""
     pairs = [(name, getattr(plan.header, name), getattr(spec, name)) for name in OF_THE_FILES]
     pairs.insert(0, ("layer", plan.header.layers_in_words, spec.layers_in_words))
+    pairs += [(name, *(", ".join(getattr(of, name)) or "none" for of in (plan.header, spec))) for name in OF_OBSM]
     pairs.append(("order", plan.header.order.in_words, spec.order.in_words))
     return [f"{name} was {_text(was)}, is now {_text(now)}" for name, was, now in pairs if was != now]
 

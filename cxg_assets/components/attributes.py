@@ -107,6 +107,16 @@ class SubsetAttributes(dg.Model, dg.Resolvable):
         description="Instead of layer: several, each with its place, of which one is X.",
         examples=[{"raw": "X", "normalized": "layers/normalized"}],
     )
+    obs_embeddings: list[str] = Field(
+        default=[],
+        description="Embeddings that the Census hosts for the release, into obsm; cells without one get NaN.",
+        examples=[["scvi", "tf-sapiens"]],
+    )
+    obsm_layers: list[str] = Field(
+        default=[],
+        description="Arrays in obsm of the release itself, as older releases have embeddings.",
+        examples=[["scvi"]],
+    )
     chunk_size: int | None = Field(
         default=None,
         description="Cells per file, that is per partition. Default: 10,000, and 65,536 of zarr.",
@@ -184,6 +194,8 @@ class SubsetAttributes(dg.Model, dg.Resolvable):
             "order": Order(kind=self.order, seed=self.seed),
             "layer": layer,
             "further_layers": further_layers,
+            "obs_embeddings": tuple(self.obs_embeddings),
+            "obsm_layers": tuple(self.obsm_layers),
             "chunk_size": FORMATS[self.format].chunk_size if self.chunk_size is None else self.chunk_size,
             "compression": self.compression or "",
         }

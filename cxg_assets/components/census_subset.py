@@ -24,7 +24,7 @@ from cxg_assets.ingest.formats import H5AD
 from cxg_assets.ingest.gene_selection import GeneSelection
 from cxg_assets.ingest.plan.fingerprint import encoding_version
 from cxg_assets.ingest.sampling import CENSUS_ORDER
-from cxg_assets.ingest.spec import CENSUS_DATA, VARIABLE, SubsetSpec
+from cxg_assets.ingest.spec import CENSUS_DATA, OF_OBSM, VARIABLE, SubsetSpec
 from cxg_assets.ingest.value_lists import Lists
 from cxg_assets.names import (
     CENSUS_RELEASE,
@@ -95,6 +95,7 @@ def subset_definitions(
     files = {
         "layer": spec.layer,
         **({"further_layers": sorted(spec.further_layers.items())} if spec.further_layers else {}),
+        **{name: names for name in OF_OBSM if (names := getattr(spec, name))},
         "chunk_size": spec.chunk_size,
         "compression": spec.compression,
         "encoding_version": encoding_version(spec.format),

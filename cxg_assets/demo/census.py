@@ -10,6 +10,7 @@ import pyarrow as pa
 import tiledbsoma as soma
 
 from cxg_assets.demo.experiment import WrittenOrganism, write_organism
+from cxg_assets.demo.hosted.embeddings import FOLDER, write_embeddings
 from cxg_assets.demo.layout import CENSUS_SCHEMA_VERSION, DATASET_SCHEMA_VERSION, WRITER_CONFIG
 from cxg_assets.demo.plan import OrganismPlan, plan_organism
 from cxg_assets.demo.size import Size
@@ -93,6 +94,8 @@ def write_census(
             write_table(info, "datasets", _datasets(written))
             write_table(info, "summary_cell_counts", _summary_cell_counts(written))
             write_table(info, "organisms", _organisms(written))
+    # Of human cells, which every demo has and begins with.
+    write_embeddings(folder / FOLDER, plans[0], BUILD_DATE, context)
 
 
 def _plan_experiments(size: Size, seed: int) -> list[OrganismPlan]:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from cxg_assets.ingest.metrics import Outliers as Outliers
     from cxg_assets.ingest.metrics import Quality as Quality
     from cxg_assets.ingest.metrics import QualityColumn as QualityColumn
-    from cxg_assets.ingest.plan.chunk_plan import Chunk as Chunk
+    from cxg_assets.ingest.plan.chunk import Chunk as Chunk
     from cxg_assets.ingest.plan.chunk_plan import ChunkPlan as ChunkPlan
     from cxg_assets.ingest.plan.chunk_plan import PlanHeader as PlanHeader
     from cxg_assets.ingest.plan.chunk_plan import load_plan as load_plan
@@ -73,7 +73,8 @@ _NAMES = {
     "sampling": ("Sample", "Split"),
     "choice.sample": ("sample_cells", "SampledCells"),
     "choice.split": ("split_cells", "SplitCells"),
-    "plan.chunk_plan": ("Chunk", "PlanHeader", "ChunkPlan", "load_plan"),
+    "plan.chunk": ("Chunk",),
+    "plan.chunk_plan": ("PlanHeader", "ChunkPlan", "load_plan"),
     "plan.stored": ("stored_sizes",),
     "plan.making": ("store_plan",),
     "plan.spans": ("Span", "plan_spans"),

@@ -36,6 +36,9 @@ COMPRESSIONS = FORMATS[H5AD].compressions
 VARIABLE, FIXED = "variable", "fixed"
 GENES_TEXTS = (VARIABLE, FIXED)
 
+OF_OBSM = ("obs_embeddings", "obsm_layers")
+"""Attributes that name arrays for obsm."""
+
 SPLIT = "split"
 """Column of a subset's obs file: the part of each cell, where there is a split."""
 
@@ -84,6 +87,8 @@ class SubsetSpec:
         order: In which order the cells of a part go to its chunks.
         layer: X layer of the Census that is X of the chunks.
         further_layers: Those that the chunks have beside it, by their names in `layers`.
+        obs_embeddings: Embeddings that the Census hosts beside the release, for `obsm`; kept sorted.
+        obsm_layers: Arrays in `obsm` of the release itself; likewise.
         chunk_size: Cells per chunk; the last chunk has the rest.
         format: One of `formats.FORMATS`.
         compression: How the arrays of the chunks are compressed; where it is empty, as is usual for the format.
@@ -108,6 +113,8 @@ class SubsetSpec:
     modality: str = CENSUS_DATA
     layer: str = "raw"
     further_layers: Mapping[str, str] = field(default_factory=dict)
+    obs_embeddings: tuple[str, ...] = ()
+    obsm_layers: tuple[str, ...] = ()
     chunk_size: int = DEFAULT_CHUNK_SIZE
     format: str = H5AD
     compression: str = ""
@@ -130,9 +137,12 @@ class SubsetSpec:
         _require_one_of("modality", self.modality, MODALITIES)
         _require_one_of("layer", self.layer, LAYERS)
         self._check_further_layers()
+        self._check_obsm()
         if self.modality == SPATIAL and (others := {self.layer, *self.further_layers.values()} - {"raw"}):
             attribute = "layers" if self.further_layers else "layer"
             raise BadInput(f"{attribute}: spots have raw counts alone; take {min(others)} out with modality: {SPATIAL}")
+        if self.modality == SPATIAL and self.obs_embeddings:
+            raise BadInput(f"obs_embeddings: the Census hosts none of spots; take them out with modality: {SPATIAL}")
         _require_one_of("format", self.format, tuple(FORMATS))
         self._set_compression()
         _require_one_of("genes_text", self.genes_text, GENES_TEXTS)
@@ -167,6 +177,11 @@ class SubsetSpec:
         """The layers of the chunks, for a person."""
         return in_words(self.layer, self.further_layers)
 
+    @property
+    def obsm_names(self) -> tuple[str, ...]:
+        """What goes to obsm, by name, from wherever it is."""
+        return (*self.obs_embeddings, *self.obsm_layers)
+
     def _set_compression(self) -> None:
         """Makes sure that the format can be compressed as is asked for, and says how where nothing is.
 
@@ -196,6 +211,23 @@ class SubsetSpec:
             if layer in seen or not is_name(name):
                 raise BadInput(f"layers: {shown(layer)} cannot be layers/{shown(name)}: give each layer one place")
             seen.append(layer)
+
+    def _check_obsm(self) -> None:
+        """Sorts the names for `obsm`, and makes sure that each can be one, and is there once.
+
+        Raises:
+            BadInput: One cannot.
+        """
+        seen: set[str] = set()
+        for attribute in OF_OBSM:
+            names: tuple[str, ...] = getattr(self, attribute)
+            for name in names:
+                if not is_name(name):
+                    raise BadInput(f"{attribute}: {shown(name)} cannot be a name in obsm; take it out")
+                if name in seen:
+                    raise BadInput(f"{attribute}: {shown(name)} is listed twice for obsm; take one out")
+                seen.add(name)
+            object.__setattr__(self, attribute, tuple(sorted(names)))
 
     def _check_names(self, quality: Quality) -> None:
         """Makes sure that no column of the quality has the name of another of the chunks.

@@ -1,5 +1,7 @@
 """The Census as a Dagster resource."""
 
+from dataclasses import replace
+
 import dagster as dg
 from pydantic import Field
 
@@ -72,8 +74,14 @@ class CensusResource(dg.ConfigurableResource):
         return resolve_release(self.asked_version, self.mirror or settings.Variables().census_mirror)
 
     def locator(self, release: Release) -> CensusLocator:
-        """Where a release is, pinned to the time it was read."""
-        return release.locator(self._access(release.uri, release.region))
+        """Where a release and its embeddings are, pinned to the time it was read."""
+        located = release.locator(self._access(release.uri, release.region))
+        if located.embeddings is None:
+            return located
+        variables = settings.Variables()
+        asked = {"manifest": variables.census_embeddings_manifest, "arrays": variables.census_embeddings_uri}
+        embeddings = replace(located.embeddings, **{name: value for name, value in asked.items() if value})
+        return replace(located, embeddings=embeddings)
 
     def pinned(self, release: Release) -> "CensusResource":
         """The same Census with this release of it: the steps of one command need not look again, and see the same."""

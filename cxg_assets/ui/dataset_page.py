@@ -9,6 +9,7 @@ from cxg_assets.ingest.dataset.card import read_citations
 from cxg_assets.ingest.errors import shown_text
 from cxg_assets.ingest.formats import H5AD
 from cxg_assets.ingest.layout import citations_path, dataset_path, subset_obs_path
+from cxg_assets.ingest.plan.chunk_plan import BESIDE_X
 from cxg_assets.ingest.plan.published import Dataset
 from cxg_assets.ingest.quantities import counted, size
 from cxg_assets.ingest.storage.feather import count_labels, feather_source
@@ -94,7 +95,7 @@ def label_pictures(store: Store, dataset: Dataset) -> Metadata:
 
 
 def _summary(dataset: Dataset) -> dg.MetadataValue:
-    header, subset = dataset.header, dataset.header.subset
+    header, subset, told = dataset.header, dataset.header.subset, dataset.header.provenance
     n_labels = {name: len(values) for name, values in dataset.labels.items()} | dict(dataset.n_labels_left_out)
     of_what = [counted(n_labels[column], noun) for column, noun in COUNTED.items() if column in n_labels]
     rows = {
@@ -105,7 +106,7 @@ def _summary(dataset: Dataset) -> dg.MetadataValue:
         "Files": f"{dataset.n_chunks:,}",
         "Size": f"{size(dataset.n_bytes)}, {size(dataset.n_bytes / dataset.n_chunks)} a file on average",
         "Layer": f"X/{header.layer}, {dataset.nnz:,} non-zeros",
-        **({"Further layers": further} if (further := header.provenance.get("further_layers")) else {}),
+        **{said: told[name] for name, said in BESIDE_X.items() if name in told},
         "Census build": subset.release.build,
         "Published": dataset.published_at,
     }

@@ -103,7 +103,7 @@ def _descriptions(spec: SubsetSpec, destination: str) -> Mapping[dg.AssetKey, st
             f"{FORMATS[spec.format].of_chunk}s of {spec.chunk_size:,} cells at "
             f"{place}, each recorded the moment it is stored.\n\n"
             f"- **X**: layer `{spec.layers_in_words}`, {_genes(spec)}, compressed with {spec.compression}.\n"
-            f"- **obs**: {columns}.\n"
+            f"- **obs**: {columns}.\n{_obsm(spec)}"
             f"- **Checks**: those of the files are [checks of {spec.name}/dataset](/assets/{spec.name}/dataset?view="
             "checks): Dagster would skip them in a run that records its partitions one by one.\n\n"
             "This is what the YAML says now. The selection of the stored files is in the metadata of "
@@ -145,6 +145,11 @@ def _metadata(spec: SubsetSpec, destination: str) -> Mapping[dg.AssetKey, Mappin
         dataset_key(spec.name): place_metadata(destination, dataset_path(spec.name)),
         parquet_key(spec.name): place_metadata(destination, spec.name),
     }
+
+
+def _obsm(spec: SubsetSpec) -> str:
+    """What goes to obsm, as a line of the list; empty where nothing does."""
+    return f"- **obsm**: {', '.join(spec.obsm_names)}, of the Census.\n" if spec.obsm_names else ""
 
 
 def _genes(spec: SubsetSpec) -> str:

@@ -13,7 +13,7 @@ from cxg_assets.ingest.chunks.amplification import Decoding
 from cxg_assets.ingest.chunks.report import ChunkReport, RunSummary, report_fields
 from cxg_assets.ingest.export.parquet import ParquetExport
 from cxg_assets.ingest.formats import H5AD
-from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
+from cxg_assets.ingest.plan.chunk_plan import BESIDE_X, ChunkPlan
 from cxg_assets.ingest.quantities import counted, duration, size
 from cxg_assets.ingest.records import decode, encode
 from cxg_assets.ingest.selection.index import CensusIndex
@@ -141,7 +141,7 @@ def plan_metadata(plan: ChunkPlan, uri: str) -> Metadata:
         "expected_nnz": sum(chunk.nnz for chunk in plan.chunks),
         "amplification": round(plan.amplification, 3),
         **_fields(header, "layer"),
-        **({"further_layers": further} if (further := header.provenance.get("further_layers")) else {}),
+        **{name: text for name, text in header.provenance.items() if name in BESIDE_X},
         **_fields(header, "format", "compression", "genes_text"),
         "order": header.order_in_words,
         **({} if header.mixing is None else {"datasets_per_512_cells": header.mixing.datasets}),

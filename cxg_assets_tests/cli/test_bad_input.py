@@ -240,6 +240,15 @@ def test_a_layer_that_the_census_does_not_have_is_refused(
     assert error == f"layer: census {raw_only} has no X/normalized for homo_sapiens; it has raw"
 
 
+def test_an_embedding_that_is_not_hosted_is_refused_before_any_work(
+    refused: Callable[..., str], defs: Path, census_uri: str
+) -> None:
+    declare(defs, obs_embeddings=["scvii"])
+    assert refused("--census-uri", census_uri) == (
+        "obs_embeddings: scvii is not hosted for homo_sapiens of 2025-01-01; there are scvi, tf-sapiens"
+    )
+
+
 @pytest.mark.parametrize(
     ("attribute", "says"),
     [
@@ -254,6 +263,11 @@ def test_a_layer_that_the_census_does_not_have_is_refused(
         ("layer: scaled", "layer: 'scaled' is wrong: input should be 'raw' or 'normalized'"),
         ("layers: {scaled: X}", "layers: 'scaled' is unknown; choose among raw, normalized"),
         ("layers: {raw: X}\n  layer: raw", "layers: give layer or layers, not both; take one out"),
+        (
+            "obsm_layers: [scvi]\n  obs_embeddings: [scvi]",
+            "obsm_layers: 'scvi' is listed twice for obsm; take one out",
+        ),
+        ("obs_embeddings: [a/b]", "obs_embeddings: 'a/b' cannot be a name in obsm; take it out"),
         ("format: parquet", "format: 'parquet' is wrong: input should be 'h5ad' or 'zarr'"),
         ("compression: bz2", "compression: 'bz2' is wrong: input should be 'gzip', 'lzf', 'zstd', 'lz4' or 'none'"),
         (
@@ -272,7 +286,8 @@ def test_a_layer_that_the_census_does_not_have_is_refused(
             "value_filtr: nnz > 5",
             "there is no attribute 'value_filtr'; did you mean value_filter? a subset can have name, organism, "
             "modality, value_filter, obs_columns, genes, max_obs, quality, sample, split, order, seed, layer, layers, "
-            "chunk_size, format, compression, genes_text, destination, exports, owners, tags",
+            "obs_embeddings, obsm_layers, chunk_size, format, compression, genes_text, destination, exports, owners, "
+            "tags",
         ),
     ],
 )

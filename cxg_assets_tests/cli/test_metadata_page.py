@@ -31,7 +31,7 @@ OF_A_SPLIT = {"split", "parts"}
 OF_A_VOCABULARY = {"n_padded", "padded"}
 OF_CHOICES = OF_A_QUALITY | OF_A_SAMPLE | OF_A_SPLIT | OF_A_VOCABULARY
 OF_ZARR = {"collections"}
-OF_LAYERS = {"further_layers"}
+OF_LAYERS = {"further_layers", "obs_embeddings", "obsm_layers"}
 OF_SHUFFLED_CELLS = {"datasets_per_512_cells"}
 """There where the YAML has these; `ui/test_choices.py` and `assets/test_zarr.py` look at such subsets."""
 

@@ -43,6 +43,8 @@ attributes:
   order: shuffled
   seed: 6
   layers: {normalized: X, raw: layers/counts}
+  obs_embeddings: [tf-sapiens, scvi]
+  obsm_layers: [geneformer]
   chunk_size: 34
   format: h5ad
   compression: lzf
@@ -84,6 +86,8 @@ def test_every_attribute_reaches_the_engine(tree: Callable[..., dg.ComponentTree
         order=Order(kind="shuffled", seed=6),
         layer="normalized",
         further_layers={"counts": "raw"},
+        obs_embeddings=("scvi", "tf-sapiens"),
+        obsm_layers=("geneformer",),
         chunk_size=34,
         format="h5ad",
         compression="lzf",

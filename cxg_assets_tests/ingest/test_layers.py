@@ -48,7 +48,7 @@ def made(
     way = dict(WAYS[request.param])
     order = Order(kind=way.pop("order", "census"), seed=1)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(ordering, "POOL_NNZ", ordering.OF_SEVERAL_LAYERS * 2 * 60 * 2_000)
+        patched.setattr(ordering, "POOL_NNZ", 4 * 2 * 60 * 2_000)
         patched.setattr(cutting, "PIECE_NNZ", 1)
         wanted = spec(max_obs=150, chunk_size=60, order=order, split=Split(shares={"a": 0.5, "b": 0.5}), **way)
         made = ingest(wanted, tmp_path_factory.mktemp("layers").as_uri(), n_workers=2)

@@ -5,6 +5,8 @@ Clients run unmodified, with their own URLs: see `PublicCensus.environment` and 
 
 import contextlib
 import copy
+import json
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tiledbsoma as soma
 
 from cxg_assets_tests.servers.counted_s3 import run_server, tiledb_settings, upload
 from cxg_assets_tests.servers.release_directory import Asked, ReleaseDirectory, serve_directory
@@ -21,6 +24,11 @@ REGION = "us-west-2"
 MIRROR = "AWS-S3-us-west-2"
 CENSUS = "cell-census/2025-11-08/soma"
 """Where the Census is in the bucket; all releases lead to it."""
+
+EMBEDDINGS_BUCKET = "cellxgene-contrib-public"
+EMBEDDINGS = "contrib/cell-census/soma"
+EMBEDDINGS_BUILD = "2025-11-08"
+"""The build that embeddings are hosted for."""
 
 MIRRORS: dict[str, Any] = {
     "default": MIRROR,
@@ -131,6 +139,8 @@ def serve_public_census(census: Path, folder: Path) -> Iterator[PublicCensus]:
     directory = ReleaseDirectory(files={})
     with run_server(log, BUCKET, CENSUS) as endpoint, serve_directory(directory, folder) as environment:
         upload(census, f"http://{endpoint}", BUCKET, CENSUS, acl="public-read")
+        manifest = _host_embeddings(census, folder / "hosted")
+        upload(folder / "hosted", f"http://{endpoint}", EMBEDDINGS_BUCKET, EMBEDDINGS, acl="public-read")
         public = PublicCensus(
             environment=environment,
             endpoint_url=f"http://{endpoint}",
@@ -140,5 +150,18 @@ def serve_public_census(census: Path, folder: Path) -> Iterator[PublicCensus]:
             directory=directory,
             s3_log=log,
         )
+        directory.files["contributions.json"] = manifest
         public.reset()
         yield public
+
+
+def _host_embeddings(census: Path, folder: Path) -> dict[str, Any]:
+    """Copies the arrays of a demo census's embeddings as those of `EMBEDDINGS_BUILD`; gives the manifest."""
+    manifest = json.loads((census / "embeddings" / "contributions.json").read_text())
+    for name, about in manifest.items():
+        [array] = (census / "embeddings" / "soma").glob(f"*/{name}")
+        shutil.copytree(array, folder / EMBEDDINGS_BUILD / name)
+        about["census_version"] = EMBEDDINGS_BUILD
+        with soma.SparseNDArray.open(str(folder / EMBEDDINGS_BUILD / name), "w") as copy_of_it:
+            copy_of_it.metadata["CxG_embedding_info"] = json.dumps(about)
+    return manifest

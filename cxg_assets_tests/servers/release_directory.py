@@ -1,4 +1,5 @@
-"""The directory of the public Census on this machine, under its own name: an HTTPS server and the proxy to it.
+"""The directory of the public Census on this machine, under its own name, and the manifest of hosted embeddings under
+theirs: an HTTPS server and the proxy to it.
 
 Clients keep their URLs. They are told of the proxy and of the certificate by environment variables.
 """
@@ -19,6 +20,8 @@ import trustme
 
 HOST = "census.cellxgene.cziscience.com"
 FOLDER = "/cellxgene-census/v1/"
+EMBEDDINGS_HOST = "contrib.cellxgene.cziscience.com"
+EMBEDDINGS_FOLDER = "/contrib/cell-census/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +63,7 @@ class ReleaseDirectory:
     """The directory. Everything in it may be changed between requests.
 
     Attributes:
-        files: What is served, by name: `release.json` and `mirrors.json`.
+        files: What is served, by name: `release.json`, `mirrors.json`, and `contributions.json` in another folder.
         answers: The next answers in place of a file, by its name; each is given once.
         asked: All requests.
         refused: Hosts and URLs that somebody asked the proxy for in vain.
@@ -84,7 +87,7 @@ def serve_directory(directory: ReleaseDirectory, folder: Path) -> Iterator[dict[
     bundle = folder / "authority.pem"
     authority.cert_pem.write_to_path(str(bundle))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(HOST).configure_cert(context)
+    authority.issue_cert(HOST, EMBEDDINGS_HOST).configure_cert(context)
     with contextlib.ExitStack() as stack:
         files = _FileServer(directory, context)
         stack.enter_context(_running(files))
@@ -139,8 +142,9 @@ class _FileHandler(_QuietHandler):
     def do_GET(self) -> None:
         directory = self.server.directory
         directory.asked.append(Asked(path=self.path, user_agent=self.headers.get("User-Agent", "")))
-        file = self.path.removeprefix(FOLDER)
-        if self.path != FOLDER + file or file not in directory.files:
+        folder, _, file = self.path.rpartition("/")
+        is_there = folder + "/" == (EMBEDDINGS_FOLDER if file == "contributions.json" else FOLDER)
+        if not is_there or file not in directory.files:
             answer = Answer(status=404)
         elif directory.answers.get(file):
             answer = directory.answers[file].pop(0)
@@ -172,7 +176,7 @@ class _ProxyHandler(_QuietHandler):
     server: _Proxy
 
     def do_CONNECT(self) -> None:
-        if self.path != f"{HOST}:443":
+        if self.path not in (f"{HOST}:443", f"{EMBEDDINGS_HOST}:443"):
             self._refuse()
             return
         with socket.create_connection(("127.0.0.1", self.server.port)) as behind:

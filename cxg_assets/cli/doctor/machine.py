@@ -38,6 +38,9 @@ EVENT_BYTES_PER_CHUNK = 12 * 1024
 N_VARS = 62_000
 """Genes where no plan tells: the 61,517 that a demo census has as the Census does, rounded up."""
 
+N_FEATURES = 512
+"""Features of an embedding where no plan tells: scvi has 50, Geneformer 512."""
+
 THIS_MACHINE = "this machine"
 
 
@@ -64,6 +67,7 @@ class WorkerLoad:
         pool_nnz: Non-zeros of a pool of shuffled cells; 0 in census order.
         format: Of the chunks.
         n_layers: X and the layers beside it.
+        n_obsm: Values of obsm of a chunk.
     """
 
     n_chunks: int
@@ -75,6 +79,7 @@ class WorkerLoad:
     pool_nnz: int = 0
     format: str = H5AD
     n_layers: int = 1
+    n_obsm: int = 0
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,9 @@ def check_memory(load: WorkerLoad, nodes: Sequence[Node]) -> Finding:
     useful = [node for node in nodes if node.n_cpus]
     if not useful:
         return Finding.warned("memory", "not checked, as no machine of the cluster has CPUs yet")
-    each = worker_bytes(load.chunk_nnz, load.n_vars, load.compression, load.pool_nnz, load.format, load.n_layers)
+    each = worker_bytes(
+        load.chunk_nnz, load.n_vars, load.compression, load.pool_nnz, load.format, load.n_layers, load.n_obsm
+    )
     tightest = min(useful, key=lambda node: node.memory / node.n_cpus)
     n_workers = min(tightest.n_cpus, load.n_chunks)
     text = (
@@ -150,7 +157,8 @@ def check_memory(load: WorkerLoad, nodes: Sequence[Node]) -> Finding:
         return Finding.warned("memory", f"{text}: {n_fitting} fit", advice)
     most = max(node.memory for node in useful)
     nnz = largest_chunk_nnz(most, load.n_vars, load.compression, load.pool_nnz, load.format, load.n_layers)
-    smaller = load.chunk_size * nnz // max(load.chunk_nnz, 1)
+    # A value of obsm takes about as much as two non-zeros.
+    smaller = load.chunk_size * nnz // max(load.chunk_nnz + 2 * load.n_obsm, 1)
     advice = "use a machine with more memory, or stop what else runs there"
     if smaller >= 1:
         advice = f"reduce chunk_size to {smaller:,} or less"
@@ -229,6 +237,7 @@ def worker_load(subset: Subset | None, planned: Planned | None) -> WorkerLoad:
             compression=header.compression,
             format=header.format,
             n_layers=1 + len(header.further_layers),
+            n_obsm=header.cells_of_first * header.n_features,
             pool_nnz=0 if header.pool_obs is None else POOL_NNZ,
             known_from=f"plan {header.plan_id}, {counted(header.chunk_size, 'cell')} a file",
         )
@@ -241,6 +250,7 @@ def worker_load(subset: Subset | None, planned: Planned | None) -> WorkerLoad:
         compression="gzip" if subset is None else subset.spec.compression,
         format=H5AD if subset is None else subset.spec.format,
         n_layers=1 if subset is None else 1 + len(subset.spec.further_layers),
+        n_obsm=0 if subset is None else chunk_size * N_FEATURES * (len(subset.spec.obsm_names)),
         pool_nnz=0 if subset is None or subset.spec.order.kind == CENSUS_ORDER else POOL_NNZ,
         known_from=f"no plan yet, {counted(chunk_size, 'cell')} a file",
     )

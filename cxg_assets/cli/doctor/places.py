@@ -43,8 +43,11 @@ class Planned:
         """About the size of the files that are not stored."""
         header = self.header
         genes = (header.subset.n_vars, header.compression, header.genes_text, header.format)
-        n_layers = 1 + len(header.further_layers)
-        return sum(file_bytes(self.nnz(chunk), *genes, n_layers=n_layers) for chunk in self.missing)
+        n_layers, n_features = 1 + len(header.further_layers), header.n_features
+        return sum(
+            file_bytes(self.nnz(chunk), *genes, n_layers=n_layers, n_obsm=chunk.n_obs * n_features)
+            for chunk in self.missing
+        )
 
 
 def check_yaml() -> list[Finding]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from cxg_assets.ingest.census.cpu import require_cpu
+from cxg_assets.ingest.census.embeddings_place import EmbeddingsPlace
 from cxg_assets.ingest.errors import BadInput, CxgError, Unreachable, shown, shown_path
 from cxg_assets.ingest.spec import CENSUS_DATA, modality_and_organism
 from cxg_assets.ingest.storage.s3_errors import explain, is_known, is_transient
@@ -51,11 +52,14 @@ class CensusLocator:
         uri: SOMA URI of the Census's root collection.
         tiledb_config: TileDB settings for that URI (region, endpoint, credentials); never shown in a repr.
         timestamp_ms: Reads see the Census as it was at this time (milliseconds since 1970); None is now.
+        embeddings: Where the embeddings are that are hosted beside it; None where its build is not known.
     """
 
     uri: str
     tiledb_config: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     timestamp_ms: int | None = None
+    # Not compared: what is open of a Census is the same wherever its embeddings are.
+    embeddings: EmbeddingsPlace | None = field(default=None, compare=False)
 
     def open(self, *, buffer_bytes: int = OBS_BUFFER_BYTES) -> "Census":
         """Opens the Census for reading, with a buffer for each column; in `keep_open` once for each timestamp.
@@ -71,10 +75,11 @@ class CensusLocator:
             kept[self, buffer_bytes] = Census(self.uri, self._open_root(buffer_bytes), stays_open=True)
         return kept[self, buffer_bytes]
 
-    def open_x(self, uri: str, *, n_threads: int, buffer_bytes: int) -> "tiledbsoma.SparseNDArray":
+    def open_x(self, uri: str, *, n_threads: int, buffer_bytes: int, of: str = "X") -> "tiledbsoma.SparseNDArray":
         """Opens an X array by its own URI (`Census.layers`): a third of the requests that the way through groups takes.
 
-        TileDB gets so many threads to compute and so many for I/O, and so many bytes for each column of a read.
+        TileDB gets so many threads to compute and so many for I/O, and so many bytes for each column of a read. `of`
+        names what it is an array of, for the message.
 
         Raises:
             BadInput: There is no such array.
@@ -85,7 +90,7 @@ class CensusLocator:
             "sm.io_concurrency_level": n_threads,
             "sm.mem.total_budget": X_TILE_BYTES,
         }
-        problem = f"the X array {uri} cannot be opened"
+        problem = f"the {of} array {uri} cannot be opened"
         advice = "it existed when the subset was made. If the Census was moved or rebuilt, make the subset again"
         return self._open("SparseNDArray", uri, buffer_bytes, settings, problem, advice)
 
@@ -179,6 +184,12 @@ class Census:
     def layers(self, experiment: str) -> dict[str, str]:
         """URIs of the X layers of an experiment, by name, sorted."""
         members = self.experiment(experiment).ms[MEASUREMENT].X.members()
+        return {name: members[name][0] for name in sorted(members)}
+
+    def obsm(self, experiment: str) -> dict[str, str]:
+        """URIs of the obsm arrays of an experiment, by name, sorted; older releases have embeddings there."""
+        measurement: Any = self.experiment(experiment).ms[MEASUREMENT]
+        members = measurement.obsm.members() if "obsm" in measurement else {}
         return {name: members[name][0] for name in sorted(members)}
 
     def var(self, experiment: str) -> pa.Table:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cxg_assets.ingest.census.census import CensusLocator
+from cxg_assets.ingest.census.embeddings_place import usual_place
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.storage.s3 import S3Settings
 
@@ -61,7 +62,8 @@ class Release:
 
     def locator(self, tiledb_config: Mapping[str, str]) -> CensusLocator:
         """Where this build is, pinned to the time it was read, with the TileDB settings of the place."""
-        return _locator(self.uri, self.region, tiledb_config, self.timestamp_ms)
+        located = _locator(self.uri, self.region, tiledb_config, self.timestamp_ms)
+        return replace(located, embeddings=usual_place(self.uri, self.region, self.build))
 
     def confirm(self, locator: CensusLocator) -> None:
         """Makes sure that it is still this build that lies at its URI, now; it is opened for that alone.

@@ -7,7 +7,7 @@ raises `fingerprint.ENCODING_VERSION`.
 
 import itertools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import h5py
 import numpy as np
@@ -17,6 +17,7 @@ from cxg_assets.ingest.chunks.h5ad_template import UNS_KEY, Template, codes_in_f
 from cxg_assets.ingest.chunks.hdf5_arrays import BLOCK, BlockedArray, create_array, fill_array, write_rows
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.x.csr import CsrRows
+from cxg_assets.ingest.x_layers import X
 
 _numbers = itertools.count()
 
@@ -38,23 +39,28 @@ class ChunkEncoder:
         self._file: Any = h5py.File(h5py.h5f.open(name, h5py.h5f.ACC_RDWR, fapl=access))
         self._template = template
         self._matrices = {
-            name: _Matrix(BlockedArray(self._dataset(f"{path}/data")), BlockedArray(self._dataset(f"{path}/indices")))
-            for name, path in template.matrices.items()
+            path: _Matrix(BlockedArray(self._dataset(f"{path}/data")), BlockedArray(self._dataset(f"{path}/indices")))
+            for path in template.matrices
         }
+        self._obsm = {path: BlockedArray(self._dataset(path)) for path in template.obsm}
 
     @property
     def nnz(self) -> int:
         """Non-zeros of X so far."""
-        return self._matrices[""].nnz
+        return self._matrices[X].nnz
 
     @property
     def layer_nnz(self) -> dict[str, int]:
         """Those of each layer beside it, by name."""
-        return {name: matrix.nnz for name, matrix in self._matrices.items() if name}
+        return layer_nnz(self._matrices)
 
-    def append(self, rows: CsrRows, layer: str = "") -> None:
-        """Adds the next rows of X, or of a layer beside it: all of a chunk, then those of the next layer."""
-        self._matrices[layer].append(rows)
+    def append(self, rows: CsrRows, path: str = X) -> None:
+        """Adds the next rows of X, or of an array beside it: all of a chunk, then those of the next array."""
+        if path in self._obsm:
+            array = self._template.further[path]
+            self._obsm[path].append(rows.dense(array.n_columns, array.dtype, array.missing))
+        else:
+            self._matrices[path].append(rows)
 
     def finish(
         self,
@@ -72,13 +78,15 @@ class ChunkEncoder:
             CxgError: A column of text, whole numbers or truth values misses some, which h5ad has no encoding for, or
                 a text has the character NUL in it.
         """
-        for name, path in self._template.matrices.items():
-            indptr = self._matrices[name].close()
+        for path, matrix in self._matrices.items():
+            indptr = matrix.close()
             if len(indptr) - 1 != obs.num_rows:
                 raise CxgError(f"chunk {chunk}: {len(indptr) - 1} rows of {path} were read for {obs.num_rows} cells")
             x, block = self._file[path], min(BLOCK, len(indptr))
             fill_array(create_array(x, "indptr", indptr.dtype, self._template.compression, block), indptr)
             x.attrs["shape"] = np.array([obs.num_rows, self._template.n_vars], dtype=np.int64)
+        for array in self._obsm.values():
+            array.close()
         self._fill_obs(obs)
         for name, values in (obsm or {}).items():
             describe(write_rows(self._file["obsm"], name, values, self._template.compression), "array")
@@ -116,6 +124,18 @@ class ChunkEncoder:
     def _dataset(self, path: str) -> h5py.Dataset:
         """A dataset by its path; a third of what a lookup through `h5py.File` takes."""
         return h5py.Dataset(h5py.h5d.open(self._file.id, path.encode()))
+
+
+class HasNnz(Protocol):
+    """X or a layer in the making."""
+
+    nnz: int
+    """Non-zeros so far."""
+
+
+def layer_nnz(matrices: Mapping[str, HasNnz]) -> dict[str, int]:
+    """Non-zeros of each of some matrices but X, by their names in `layers`."""
+    return {path.removeprefix("layers/"): matrix.nnz for path, matrix in matrices.items() if path != X}
 
 
 class _Matrix:

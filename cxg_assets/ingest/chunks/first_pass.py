@@ -16,7 +16,7 @@ from cxg_assets.ingest.storage.feather import FeatherFile, feather_source, prese
 
 
 def make_piece(job: IngestJob, opened: Opened, pieces: PieceSet, piece: Piece) -> int:
-    """Reads the cells of a piece that are of the set's pools, and stores them, layer by layer.
+    """Reads the cells of a piece that are of the set's pools, and stores them, array by array.
 
     Returns:
         How often a request was repeated.
@@ -27,8 +27,8 @@ def make_piece(job: IngestJob, opened: Opened, pieces: PieceSet, piece: Piece) -
     joinids, nnz, pools = _cells_of(job, opened, pieces, piece)
     sections = np.searchsorted(pieces.pools, pools)
     n_retries = 0
-    for name, reader in opened.readers.items():  # one after the other, so that memory is that of one
-        feed = RowFeed(reader, joinids, nnz * reader.share, opened.reading)
+    for path, reader in opened.readers.items():  # one after the other, so that memory is that of one
+        feed = RowFeed(reader, joinids, opened.expected_nnz(path, nnz), opened.reading)
         try:
             blocks = [pack(rows) for rows in feed.take(len(joinids))]
         finally:
@@ -38,7 +38,7 @@ def make_piece(job: IngestJob, opened: Opened, pieces: PieceSet, piece: Piece) -
             blocks = [pack(unpack(block, reader.dtype), as_counts=False) for block in blocks]
         image = piece_image(blocks, joinids, sections, len(pieces.pools))
         del blocks
-        n_retries += opened.store.put(pieces.path(piece, name), image) + feed.read_retries
+        n_retries += opened.store.put(pieces.path(piece, path), image) + feed.read_retries
     return n_retries
 
 

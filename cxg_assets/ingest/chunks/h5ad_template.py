@@ -19,9 +19,32 @@ from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.selection.categories import each_once
 from cxg_assets.ingest.spec import VARIABLE
+from cxg_assets.ingest.x_layers import X
 
 UNS_KEY = "cxg_assets"
 """Key of `uns` under which a chunk tells of its origin."""
+
+
+OBSM = "obsm/"
+"""What the paths of arrays of obsm begin with."""
+
+OBSM_VALUES = 65_536
+"""Values of one HDF5 chunk of obsm, as far as whole rows go."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayInChunk:
+    """An array beside X: a matrix like X, or of obsm, then dense.
+
+    Attributes:
+        dtype: Type of its values.
+        n_columns: Of obsm; a matrix has a column a gene.
+        missing: Of obsm, what stands for a value that the Census does not have.
+    """
+
+    dtype: np.dtype
+    n_columns: int = 0
+    missing: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +56,7 @@ class Template:
         n_vars: Genes.
         obs_columns: obs columns, soma_joinid first.
         compression: One of `spec.COMPRESSIONS`.
-        layers: Names of the layers beside X.
+        further: The arrays beside X, by their paths in a chunk.
         recoded: For an obs column whose dictionary has a value twice: the code in the file, int64, of each entry.
     """
 
@@ -42,12 +65,17 @@ class Template:
     obs_columns: tuple[str, ...]
     compression: str
     recoded: Mapping[str, np.ndarray]
-    layers: tuple[str, ...] = ()
+    further: Mapping[str, ArrayInChunk]
 
     @property
-    def matrices(self) -> dict[str, str]:
-        """Where X, of the name "", and the layers are in a chunk, by name."""
-        return {"": "X", **{name: f"layers/{name}" for name in self.layers}}
+    def matrices(self) -> tuple[str, ...]:
+        """The paths of X and of the layers."""
+        return (X, *(path for path in self.further if not path.startswith(OBSM)))
+
+    @property
+    def obsm(self) -> dict[str, ArrayInChunk]:
+        """The arrays of obsm, by their paths."""
+        return {path: array for path, array in self.further.items() if path.startswith(OBSM)}
 
 
 def make_template(
@@ -61,14 +89,14 @@ def make_template(
     chunk_size: int,
     has_split: bool = False,
     genes_text: str = VARIABLE,
-    further_layers: Mapping[str, np.dtype] | None = None,
+    further: Mapping[str, ArrayInChunk] | None = None,
     uns: Mapping[str, Any] | None = None,
 ) -> Template:
     """Encodes what the chunks share: var, the types and categories of obs (of which no rows are needed), provenance.
 
     `obs_columns` are those after soma_joinid, `chunk_size` the cells of the largest chunk. Only numbers are compressed;
     text of variable length cannot be in HDF5. With `has_split` each chunk tells its part of a split. `genes_text` is
-    one of `spec.GENES_TEXTS`, `further_layers` tells the types of the layers beside X, `uns` what it has besides the
+    one of `spec.GENES_TEXTS`, `further` tells of the arrays beside X, by path, `uns` what it has besides the
     provenance.
 
     Raises:
@@ -86,11 +114,16 @@ def make_template(
             describe(file.create_dataset(f"uns/{UNS_KEY}/{name}", (), h5py.string_dtype()), "string")
         for name in ("obsm", "varm", "obsp", "varp", "layers"):
             write_elem(file, name, {})
-        layers = further_layers or {}
-        for path, dtype in {"X": x_dtype, **{f"layers/{name}": dtype for name, dtype in layers.items()}}.items():
+        beside = dict(further or {})
+        for path, array in {X: ArrayInChunk(dtype=x_dtype), **beside}.items():
+            if path.startswith(OBSM):
+                rows = min(max(OBSM_VALUES // array.n_columns, 1), chunk_size)
+                dense = create_array(file, path, array.dtype, compression, rows, (array.n_columns,))
+                describe(dense, "array")
+                continue
             x = file.create_group(path)
             x.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
-            create_array(x, "data", dtype, compression)
+            create_array(x, "data", array.dtype, compression)
             create_array(x, "indices", np.dtype(np.int32), compression)
         group = file.create_group("obs")
         group.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.2.0", "_index": "_index"})
@@ -120,7 +153,7 @@ def make_template(
             else:
                 raise CxgError(f"obs.{name}: h5ad has no encoding for {kind}; leave the column out")
         file.flush()
-        return Template(file.id.get_file_image(), var.num_rows, columns, compression, recoded, tuple(layers))
+        return Template(file.id.get_file_image(), var.num_rows, columns, compression, recoded, beside)
 
 
 def require_values(name: str, values: pa.Array) -> None:

@@ -33,17 +33,20 @@ the time (measured on a loaded machine), and some 20 bytes.
 ZSTD_LEVEL = 3
 
 
-def create_array(group: h5py.Group, name: str, dtype: np.dtype, compression: str, block: int = BLOCK) -> h5py.Dataset:
-    """Creates an empty one-dimensional dataset with HDF5 chunks of `block` elements, which `BlockedArray` fills.
+def create_array(
+    group: h5py.Group, name: str, dtype: np.dtype, compression: str, block: int = BLOCK, columns: tuple[int, ...] = ()
+) -> h5py.Dataset:
+    """Creates an empty dataset with HDF5 chunks of `block` elements, or rows of `columns`, which `BlockedArray` fills.
 
     Raises:
         BadInput: zstd was asked for and hdf5plugin is not installed.
     """
-    return group.create_dataset(name, (0,), dtype, chunks=(block,), maxshape=(None,), **_filters(compression))
+    sizes: Any = {"shape": (0, *columns), "chunks": (block, *columns), "maxshape": (None, *columns)}
+    return group.create_dataset(name, dtype=dtype, **sizes, **_filters(compression))
 
 
 class BlockedArray:
-    """Fills a dataset made by `create_array`, in whole blocks.
+    """Fills a dataset made by `create_array`, in whole blocks of elements or rows.
 
     What is written where depends on the values alone, not on how they were cut by the calls to `append`, so equal
     content gives equal bytes.
@@ -53,7 +56,8 @@ class BlockedArray:
         self._dataset: Any = dataset
         self._deflate = dataset.compression == "gzip"
         self._block: int = self._dataset.chunks[0]
-        self._rest = np.empty(0, dataset.dtype)
+        self._columns: tuple[int, ...] = tuple(dataset.shape[1:])
+        self._rest = np.empty((0, *self._columns), dataset.dtype)
         self._n_written = self._n_allotted = 0
 
     def append(self, values: np.ndarray) -> None:
@@ -73,7 +77,7 @@ class BlockedArray:
         In this order: when HDF5 shortens a dataset it inflates a last block that sticks out, blanks the rest of it
         and deflates it again with zlib.
         """
-        self._dataset.id.set_extent((self._n_written + len(self._rest),))
+        self._dataset.id.set_extent((self._n_written + len(self._rest), *self._columns))
         if len(self._rest):
             self._write(self._rest)
 
@@ -82,7 +86,7 @@ class BlockedArray:
         needed = self._n_written + self._block
         if needed > self._n_allotted:
             self._n_allotted = max(needed, 8 * self._n_allotted)
-            self._dataset.id.set_extent((self._n_allotted,))
+            self._dataset.id.set_extent((self._n_allotted, *self._columns))
 
     def _write(self, values: np.ndarray) -> None:
         start = self._n_written
@@ -91,8 +95,8 @@ class BlockedArray:
             self._dataset[start : self._n_written] = values
             return
         if len(values) < self._block:
-            values = np.concatenate([values, np.zeros(self._block - len(values), values.dtype)])
-        self._dataset.id.write_direct_chunk((start,), shuffle_deflate(values))
+            values = np.concatenate([values, np.zeros((self._block - len(values), *self._columns), values.dtype)])
+        self._dataset.id.write_direct_chunk((start, *(0 for _ in self._columns)), shuffle_deflate(values))
 
 
 def fill_array(dataset: h5py.Dataset, values: np.ndarray) -> None:

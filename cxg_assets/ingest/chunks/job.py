@@ -8,8 +8,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cxg_assets.ingest.census.census import CensusLocator
-from cxg_assets.ingest.chunks.h5ad_template import Template, make_template
+from cxg_assets.ingest.chunks.h5ad_template import OBSM, ArrayInChunk, Template, make_template
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.formats import H5AD
 from cxg_assets.ingest.layout import subset_var_path
@@ -20,6 +22,7 @@ from cxg_assets.ingest.storage.feather import FeatherFile, feather_source
 from cxg_assets.ingest.storage.store import Store, StoreLocator
 from cxg_assets.ingest.x.csr import warm_up
 from cxg_assets.ingest.x.reader import BUFFER_BYTES, XReader
+from cxg_assets.ingest.x_layers import X
 
 if TYPE_CHECKING:
     from cxg_assets.ingest.chunks.zarr.template import ZarrTemplate
@@ -59,7 +62,8 @@ class IngestJob:
 class Opened:
     """What a worker keeps open for its whole life.
 
-    `readers` has X and the further layers, `pieces` what the first of two passes has made of each, by name: of X "".
+    `readers` has X, the further layers and the arrays of obsm, `pieces` what the first of two passes has made of each,
+    by their paths in a chunk.
     """
 
     store: Store
@@ -74,7 +78,12 @@ class Opened:
     @property
     def x(self) -> XReader:
         """That of X."""
-        return self.readers[""]
+        return self.readers[X]
+
+    def expected_nnz(self, path: str, nnz: np.ndarray) -> np.ndarray:
+        """Values that an array has of cells with so many non-zeros in X/raw of all genes, (n_obs,) each."""
+        reader = self.readers[path]
+        return np.full(len(nnz), reader.n_columns) if path.startswith(OBSM) else nnz * reader.share
 
 
 def open_job(job: IngestJob, stack: ExitStack) -> Opened:
@@ -91,48 +100,63 @@ def open_job(job: IngestJob, stack: ExitStack) -> Opened:
     with store.local_copy(var_path) as path, FeatherFile(path) as file:
         var = file.read()
     warm_up()
-    uris = {"": header.x_uri, **{name: layer.uri for name, layer in header.further_layers.items()}}
     arrays = {
-        name: stack.enter_context(job.census.open_x(uri, n_threads=job.n_threads, buffer_bytes=BUFFER_BYTES))
-        for name, uri in uris.items()
+        path: stack.enter_context(
+            job.census.open_x(uri, n_threads=job.n_threads, buffer_bytes=BUFFER_BYTES, of=path.partition("/")[0])
+        )
+        for path, uri in header.array_uris.items()
     }
-    array = arrays[""]
+    array = arrays[X]
     if job.x_nnz is not None and array.nnz != job.x_nnz:
         raise BadInput(
             f"census {job.census.uri}: X/{header.layer} has {array.nnz:,} non-zeros, and had {job.x_nnz:,} when "
             "this run began: the Census was replaced. Make index, subset and plan anew"
         )
-    readers = {name: XReader(array, var["soma_joinid"].to_numpy()) for name, array in arrays.items()}
+    genes = var["soma_joinid"].to_numpy()
+    readers = {path: XReader(array, _columns(path, header, genes)) for path, array in arrays.items()}
     template = make_template(
         var,
         obs.no_rows(),
-        readers[""].dtype,
+        readers[X].dtype,
         obs_columns=header.subset.selection.chunk_columns,
         provenance=header.provenance,
         compression=header.compression if header.format == H5AD else "none",
         chunk_size=header.cells_of_first,
         has_split=bool(header.subset.parts),
         genes_text=header.genes_text,
-        further_layers={name: reader.dtype for name, reader in readers.items() if name},
+        further={path: _array_of(path, header, reader) for path, reader in readers.items() if path != X},
         uns=uns_of(header.subset.scenes),
     )
     pieces: dict[str, PieceReader] = {}
     if job.pieces is not None:
-        pieces = {name: PieceReader(store, job.pieces, reader.dtype, name) for name, reader in readers.items()}
+        pieces = {path: PieceReader(store, job.pieces, reader.dtype, path) for path, reader in readers.items()}
     if header.format == H5AD:
         return Opened(store, obs, readers, template, reading, uploading, None, pieces)
-    zarr_template = _zarr_template(template, header.compression)
+    zarr_template = _zarr_template(template, header.compression, header.cells_of_first)
     objects = stack.enter_context(_started_threads(N_OBJECTS))
     return Opened(store, obs, readers, zarr_template, reading, uploading, objects, pieces)
 
 
-def _zarr_template(template: Template, compression: str) -> "ZarrTemplate":
+def _columns(path: str, header: PlanHeader, genes: np.ndarray) -> np.ndarray:
+    """soma_joinids of the columns of an array that are wanted: of obsm all."""
+    return np.arange(header.obsm[path.removeprefix(OBSM)].n_features) if path.startswith(OBSM) else genes
+
+
+def _array_of(path: str, header: PlanHeader, reader: XReader) -> ArrayInChunk:
+    """How an array is written."""
+    if not path.startswith(OBSM):
+        return ArrayInChunk(dtype=reader.dtype)
+    obsm = header.obsm[path.removeprefix(OBSM)]
+    return ArrayInChunk(dtype=obsm.dtype(reader.dtype), n_columns=obsm.n_features, missing=obsm.missing)
+
+
+def _zarr_template(template: Template, compression: str, largest: int) -> "ZarrTemplate":
     # Imported here: who writes h5ad needs none of it.
     try:
         from cxg_assets.ingest.chunks.zarr.template import make_zarr_template
     except ImportError as error:
         raise BadInput(f"format: zarr needs more packages ({error}); install cxg_assets[zarr]") from error
-    return make_zarr_template(template, compression)
+    return make_zarr_template(template, compression, largest)
 
 
 @contextlib.contextmanager

@@ -49,6 +49,9 @@ PACKED_BYTES = 2.1
 FURTHER_LAYER = 1.2
 """Bytes of a non-zero of a layer beside X for each of X: of normalized values 2.3 with gzip, of counts 1.95."""
 
+OBSM_BYTES = 4
+"""A value of obsm, in a file as well: embeddings do not get smaller by gzip or lz4."""
+
 FILES_IN_MEMORY = N_UPLOADS + 1
 """Whole files that a worker holds: those being stored, and the one being made. That one is copied at its end, but then
 no block is at its largest: 2.9 files were measured beside an idle process where storing took a minute."""
@@ -77,16 +80,18 @@ def file_bytes(
     genes_text: str = VARIABLE,
     chunk_format: str = H5AD,
     n_layers: int = 1,
+    n_obsm: int = 0,
 ) -> int:
     """About the size of a chunk file, in bytes; obs is not counted, it is small beside X.
 
-    `n_layers` are X and those beside it, each of about `chunk_nnz` non-zeros.
+    `n_layers` are X and those beside it, each of about `chunk_nnz` non-zeros, `n_obsm` the values of obsm.
     """
     if chunk_format == ZARR:
         per_gene = BYTES_PER_PLAIN_ZARR_GENE if compression == "none" else BYTES_PER_ZARR_GENE
     else:
         per_gene = (BYTES_PER_PLAIN_GENE if compression == "none" else BYTES_PER_GENE)[genes_text]
-    return round(chunk_nnz * _of_layers(n_layers) * BYTES_PER_NNZ[chunk_format][compression]) + n_vars * per_gene
+    of_x = round(chunk_nnz * _of_layers(n_layers) * BYTES_PER_NNZ[chunk_format][compression])
+    return of_x + n_vars * per_gene + n_obsm * OBSM_BYTES
 
 
 def _of_layers(n_layers: int) -> float:
@@ -101,19 +106,22 @@ def worker_bytes(
     pool_nnz: int = 0,
     chunk_format: str = H5AD,
     n_layers: int = 1,
+    n_obsm: int = 0,
 ) -> int:
     """What a worker takes at most, in bytes: its process, TileDB, two blocks, and the files that it holds.
 
     Not all of that is reached at once, so a worker peaks lower (the table above). `chunk_nnz` is of the largest chunk,
     `pool_nnz` of a pool of shuffled cells, of which it holds two; with further layers the pools of a plan are smaller
-    by as much as a non-zero takes more. Of each layer it holds two blocks; one at a time is read.
+    by as much as a non-zero takes more. Of each layer beside X it holds a block; one at a time is read ahead.
+    `n_obsm` are the values of obsm of the largest chunk.
     """
     pools = round(2 * pool_nnz * PACKED_BYTES)
-    file = file_bytes(chunk_nnz, n_vars, compression, chunk_format=chunk_format, n_layers=n_layers)
+    file = file_bytes(chunk_nnz, n_vars, compression, chunk_format=chunk_format, n_layers=n_layers, n_obsm=n_obsm)
     if chunk_format == ZARR:
         # A shard packed, and once more while it is joined; what is being stored.
         file = min(file, round(2 * SHARD * BYTES_PER_NNZ[ZARR][compression]) + IN_FLIGHT_BYTES)
-    return _FIXED_BYTES + (n_layers - 1) * _ROWS_BYTES + FILES_IN_MEMORY * file + pools
+    beside = (n_layers - 1) * BLOCK_NNZ * ROW_BYTES + min(n_obsm, BLOCK_NNZ) * ROW_BYTES
+    return _FIXED_BYTES + beside + FILES_IN_MEMORY * file + pools
 
 
 def largest_chunk_nnz(
@@ -129,15 +137,12 @@ def largest_chunk_nnz(
     return int(left / (FILES_IN_MEMORY * _of_layers(n_layers) * BYTES_PER_NNZ[chunk_format][compression]))
 
 
-_ROWS_BYTES = 2 * BLOCK_NNZ * ROW_BYTES
-"""Rows of a layer: of the block that was read, and of that being encoded."""
-
 _FIXED_BYTES = (
     PROCESS_BYTES
     + X_TILE_BYTES
     + 3 * BUFFER_BYTES  # a column of a read each
     + BLOCK_NNZ * POINT_BYTES  # the block that is being read, before it is sorted into rows
-    + _ROWS_BYTES
+    + 2 * BLOCK_NNZ * ROW_BYTES  # its rows, and those of the block that is being encoded
 )
 """Of `worker_bytes`, what does not depend on the plan."""
 

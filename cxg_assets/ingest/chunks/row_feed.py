@@ -1,7 +1,7 @@
-"""Rows of X and of further layers for chunks: the next block of rows is read while one is used."""
+"""Rows of X and other arrays for chunks: the next block of rows is read while one is used."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
@@ -33,20 +33,26 @@ class _ReadBlock:
 
 
 class LayerFeeds:
-    """The feeds of all layers of the same cells, by the names of the layers."""
+    """The feeds of X, further layers and obsm of the same cells, by their paths in a chunk."""
 
-    def __init__(self, feeds: "Mapping[str, RowFeed]") -> None:
-        """Takes them in the order in which each chunk gets them."""
-        self._feeds = feeds
+    def __init__(self) -> None:
+        self._feeds: dict[str, RowFeed] = {}
+
+    def add(self, path: str, feed: "RowFeed") -> None:
+        """Adds one; chunks get them in the order in which they are added. The first begins to read."""
+        self._feeds[path] = feed
+        if len(self._feeds) == 1:
+            feed.read_ahead()
 
     def take(self, n_rows: int) -> Iterator[tuple[str, CsrRows]]:
-        """The next rows of each layer, one layer after the other, in pieces; raises CxgError as `RowFeed.take`.
+        """The next rows of each, one array after the other, in pieces; raises CxgError as `RowFeed.take`.
 
-        Each layer has tiles of its own, and a feed goes on where it was, so no tile is decoded twice for that.
+        Each array has tiles of its own, and a feed goes on where it was, so no tile is decoded twice for that.
         """
-        for name, feed in self._feeds.items():
-            for rows in feed.take(n_rows):
-                yield name, rows
+        feeds = list(self._feeds.values())
+        for path, feed, then in zip(self._feeds, feeds, [*feeds[1:], feeds[0]], strict=True):
+            for rows in feed.take(n_rows, then):
+                yield path, rows
 
     @property
     def read_seconds(self) -> float:
@@ -88,7 +94,7 @@ class RowFeed:
         pools: Iterator[PoolBlock] | None = None,
         pieces: PieceReader | None = None,
     ) -> None:
-        """Begins to read the first block.
+        """Reads nothing yet.
 
         Args:
             x: The layer.
@@ -106,24 +112,35 @@ class RowFeed:
         self._blocks = plan_blocks(joinids, nnz) if pools is None else pools
         self._pieces = pieces
         self._thread = thread
-        self._next = self._read_next()
+        self._next: Future[_ReadBlock] | None = None
         self._block: _ReadBlock | None = None
         self._used = 0
 
-    def take(self, n_rows: int) -> Iterator[CsrRows]:
+    def read_ahead(self) -> None:
+        """Begins to read the next block, unless it has begun."""
+        if self._next is None:
+            self._next = self._read_next()
+
+    def take(self, n_rows: int, then: "RowFeed | None" = None) -> Iterator[CsrRows]:
         """The next rows, in pieces.
+
+        While the last of them are used, the next block of `then` is read, or without it the next of its own: of several
+        feeds in turn one block at a time is read ahead.
 
         Raises:
             CxgError: They could not be read.
         """
         while n_rows:
             if self._block is None:
+                self.read_ahead()
                 assert self._next is not None  # the chunks ask for as many rows as there are joinids
                 self._block = self._next.result()
+                self._next = None
                 self._used = 0
                 self.read_retries += self._block.retries
-                self._next = self._read_next()
             rows = self._block.rows
+            is_enough = n_rows <= rows.n_rows - self._used
+            (then if is_enough and then is not None else self).read_ahead()
             start, stop = self._used, min(self._used + n_rows, rows.n_rows)
             n_rows -= stop - start
             share = (stop - start) / rows.n_rows

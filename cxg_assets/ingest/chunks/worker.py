@@ -153,13 +153,10 @@ class Worker:
         opened = self._open()
         obs = opened.obs.pieces([(chunk.row_start, chunk.row_stop) for chunk in chunks])
         joinids, nnz, pool_obs = obs["soma_joinid"].to_numpy(), cell_nnz(obs), self._job.header.pool_obs
-        feeds = {
-            name: RowFeed(
-                x, joinids, nnz * x.share, opened.reading, pool_blocks(chunks, pool_obs), opened.pieces.get(name)
-            )
-            for name, x in opened.readers.items()
-        }
-        rows = LayerFeeds(feeds)
+        rows = LayerFeeds()
+        for path, reader in opened.readers.items():
+            expected, pools = opened.expected_nnz(path, nnz), pool_blocks(chunks, pool_obs)
+            rows.add(path, RowFeed(reader, joinids, expected, opened.reading, pools, opened.pieces.get(path)))
         with contextlib.closing(rows):
             start = 0
             for chunk in chunks:
@@ -167,9 +164,9 @@ class Worker:
                 read_before, retries_before, decoded_before = rows.read_seconds, rows.read_retries, rows.nnz_decoded
                 encoder, place = self._begin(chunk)
                 with contextlib.closing(encoder):
-                    for layer, piece in rows.take(chunk.n_obs):
+                    for path, piece in rows.take(chunk.n_obs):
                         began = time.perf_counter()
-                        encoder.append(piece, layer)
+                        encoder.append(piece, path)
                         encode_seconds += time.perf_counter() - began
                     began = time.perf_counter()
                     of_chunk = obs.slice(start, chunk.n_obs)

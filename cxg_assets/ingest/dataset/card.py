@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 
-from cxg_assets.ingest.plan.chunk_plan import PlanHeader
+from cxg_assets.ingest.plan.chunk_plan import BESIDE_X, PlanHeader
 from cxg_assets.ingest.plan.published import Dataset
 from cxg_assets.ingest.quantities import counted, size
 from cxg_assets.ingest.storage.feather import FeatherSource, count_labels
@@ -84,7 +84,9 @@ def dataset_card(header: PlanHeader, dataset: Dataset) -> bytes:
         labels=f"| Labels | {dataset.labels_in_words} |\n" if dataset.labels_in_words else "",
         genes=header.subset.genes_in_words,
         layer=header.layer,
-        beside=f"| Further layers | {further} |\n" if (further := header.provenance.get("further_layers")) else "",
+        beside="".join(
+            f"| {said} | {told} |\n" for name, said in BESIDE_X.items() if (told := header.provenance.get(name))
+        ),
         compression=header.compression,
         at_most=counted(header.chunk_size, "cell"),
         plan_id=header.plan_id,

@@ -49,6 +49,8 @@ def _settings(dataset: Dataset) -> dict[str, str]:
         "sample": "none" if selection.sample is None else selection.sample.in_words,
         "split": "none" if selection.split is None else selection.split.in_words,
         "layer": header.layers_in_words,
+        "obs_embeddings": header.provenance.get("obs_embeddings", "none"),
+        "obsm_layers": header.provenance.get("obsm_layers", "none"),
         "chunk_size": f"{header.chunk_size:,}",
         "format": header.format,
         "compression": header.compression,

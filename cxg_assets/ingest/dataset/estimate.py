@@ -8,6 +8,7 @@ import pyarrow as pa
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.tiles import cell_nnz
 from cxg_assets.ingest.chunks.memory import file_bytes
+from cxg_assets.ingest.embeddings.obsm import find_obsm
 from cxg_assets.ingest.layout import index_path
 from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.subset import write_subset
@@ -81,6 +82,8 @@ def estimate(
             nnz = sum(int(cell_nnz(batch).sum()) for batch in cells.batches())
             nnz = round(nnz * _share(kept.read(), var))
     n_files, n_layers = subset.n_chunks(spec.chunk_size), 1 + len(spec.further_layers)
+    found = find_obsm(census, spec.experiment, spec.obs_embeddings, spec.obsm_layers)
+    n_obsm = subset.n_obs * sum(array.n_features for array in found.values())
     of_genes = file_bytes(0, subset.n_vars, spec.compression, spec.genes_text, spec.format)
     return Estimate(
         n_obs=subset.n_obs,
@@ -88,8 +91,9 @@ def estimate(
         n_distinct=n_distinct,
         parts=dict(subset.parts),
         n_files=n_files,
-        n_bytes=file_bytes(nnz, 0, spec.compression, chunk_format=spec.format, n_layers=n_layers) + n_files * of_genes,
-        worker_seconds=round(nnz * n_layers / NNZ_PER_SECOND, 1),
+        n_bytes=file_bytes(nnz, 0, spec.compression, chunk_format=spec.format, n_layers=n_layers, n_obsm=n_obsm)
+        + n_files * of_genes,
+        worker_seconds=round((nnz * n_layers + n_obsm) / NNZ_PER_SECOND, 1),
     )
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cxg_assets.ingest.census.tiles import TILE
+from cxg_assets.ingest.embeddings.obsm import ObsmArray
 from cxg_assets.ingest.errors import BadInput, CxgError
 from cxg_assets.ingest.formats import FORMATS, H5AD, ChunkFormat
 from cxg_assets.ingest.layout import (
@@ -28,7 +29,10 @@ from cxg_assets.ingest.sampling import Order
 from cxg_assets.ingest.selection.subset import Subset
 from cxg_assets.ingest.spec import CENSUS_DATA, VARIABLE
 from cxg_assets.ingest.storage.store import Store
-from cxg_assets.ingest.x_layers import FurtherLayer, further_in_words, in_words
+from cxg_assets.ingest.x_layers import FurtherLayer, X, further_in_words, in_words
+
+BESIDE_X = {"further_layers": "Further layers", "obs_embeddings": "Embeddings", "obsm_layers": "obsm layers"}
+"""What a chunk's origin may tell of arrays beside X, and how it is called on pages."""
 
 _HEADER, _TWO_PASSES = b"cxg_assets", b"cxg_assets_two_passes"
 
@@ -43,6 +47,7 @@ class PlanHeader:
         layer: X layer.
         x_uri: URI of the layer's array.
         further_layers: Layers beside X, by their names in `layers`.
+        obsm: Arrays of obsm, by their names there.
         compression: Compression of the chunk files.
         chunk_size: Cells per chunk asked for.
         encoding_version: Version of the chunk format that the fingerprints stand for.
@@ -66,6 +71,7 @@ class PlanHeader:
     genes_text: str = VARIABLE
     format: str = H5AD
     further_layers: Mapping[str, FurtherLayer] = field(default_factory=dict)
+    obsm: Mapping[str, ObsmArray] = field(default_factory=dict)
 
     @property
     def has_own_obs(self) -> bool:
@@ -80,6 +86,12 @@ class PlanHeader:
         return subset_obs_path(self.subset.name, self.subset.fingerprint)
 
     @property
+    def _obsm_provenance(self) -> dict[str, str]:
+        hosted = ", ".join(f"{name} ({self.obsm[name].hosted_id})" for name in self.obs_embeddings)
+        told = {"obs_embeddings": hosted, "obsm_layers": ", ".join(self.obsm_layers)}
+        return {name: text for name, text in told.items() if text}
+
+    @property
     def _further(self) -> dict[str, str]:
         return {name: further.layer for name, further in self.further_layers.items()}
 
@@ -87,6 +99,27 @@ class PlanHeader:
     def layers_in_words(self) -> str:
         """The layers of its chunks, for a person."""
         return in_words(self.layer, self._further)
+
+    @property
+    def array_uris(self) -> dict[str, str]:
+        """Where the arrays are that its chunks are read from, by their paths in a chunk: X, then the others."""
+        further = {f"layers/{name}": layer.uri for name, layer in self.further_layers.items()}
+        return {X: self.x_uri, **further, **{f"obsm/{name}": array.uri for name, array in self.obsm.items()}}
+
+    @property
+    def n_features(self) -> int:
+        """Columns of all arrays of obsm."""
+        return sum(array.n_features for array in self.obsm.values())
+
+    @property
+    def obs_embeddings(self) -> tuple[str, ...]:
+        """Names in obsm of what is hosted beside the release."""
+        return tuple(name for name, array in self.obsm.items() if array.hosted_id)
+
+    @property
+    def obsm_layers(self) -> tuple[str, ...]:
+        """Names in obsm of what is inside the release."""
+        return tuple(name for name, array in self.obsm.items() if not array.hosted_id)
 
     @property
     def chunk_format(self) -> ChunkFormat:
@@ -132,6 +165,7 @@ class PlanHeader:
             "organism": selection.organism,
             "layer": self.layer,
             **({"further_layers": further_in_words(further)} if further else {}),
+            **self._obsm_provenance,
             "value_filter": selection.value_filter or "",
             "genes": self.subset.genes_in_words,
             "encoding_version": str(self.encoding_version),

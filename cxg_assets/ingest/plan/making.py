@@ -1,21 +1,23 @@
 """Makes the chunk plan of a subset."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
-from cxg_assets.ingest.census.census import layer_uri
+from cxg_assets.ingest.census.census import CensusLocator, layer_uri
 from cxg_assets.ingest.census.distinct import n_distinct
 from cxg_assets.ingest.census.tiles import TILE, cell_nnz
+from cxg_assets.ingest.embeddings.obsm import ObsmArray, find_obsm
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.genes.vocabulary import padded_genes
 from cxg_assets.ingest.layout import N_DIGITS, plan_path, subset_obs_path, subset_var_path
 from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan, PlanHeader, write_plan
 from cxg_assets.ingest.plan.fingerprint import ChunkFingerprints, encoding_version
 from cxg_assets.ingest.plan.mixing import measure_mixing
-from cxg_assets.ingest.plan.ordering import Pools, n_shares, write_ordered_obs
+from cxg_assets.ingest.plan.ordering import Pools, held_nnz, write_ordered_obs
 from cxg_assets.ingest.plan.passes.cutting import plan_passes
 from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.sampling import CENSUS_ORDER, FULLY_SHUFFLED
@@ -31,7 +33,14 @@ MAX_CHUNKS = 100_000
 """Dagster's recommended limit of partitions of one asset."""
 
 
-def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: FeatherSource, ordered: Path) -> ChunkPlan:
+def make_plan(
+    spec: SubsetSpec,
+    subset: Subset,
+    obs: FeatherSource,
+    var: FeatherSource,
+    ordered: Path,
+    obsm: Mapping[str, ObsmArray] | None = None,
+) -> ChunkPlan:
     """Cuts a subset into chunks of `spec.chunk_size` cells, part by part of its split, in the order of the spec.
 
     Memory: one chunk's joinids and the chunk table; see `ordering` for a split and an order.
@@ -43,6 +52,7 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
         obs: The subset's obs file; its joinids and nnz are read.
         var: The subset's var file.
         ordered: Where the plan's own obs file is written, if it needs one.
+        obsm: What `find_obsm` found of the spec's names for obsm.
 
     Raises:
         BadInput: The spec selects something else than the subset has; there would be more than `MAX_CHUNKS` chunks;
@@ -63,6 +73,7 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
         further_layers={
             name: FurtherLayer(layer=layer, uri=uri_of(layer)) for name, layer in spec.further_layers.items()
         },
+        obsm=dict(obsm or {}),
         compression=spec.compression,
         chunk_size=spec.chunk_size,
         genes_text=spec.genes_text,
@@ -71,7 +82,7 @@ def make_plan(spec: SubsetSpec, subset: Subset, obs: FeatherSource, var: Feather
     )
     pools = None
     if spec.order.kind != CENSUS_ORDER:
-        pools = Pools.of(subset.n_obs, _nnz(obs) * n_shares(header), spec.chunk_size)
+        pools = Pools.of(subset.n_obs, held_nnz(header, _nnz(obs)), spec.chunk_size)
         header = replace(header, order=spec.order, pool_obs=pools.n_obs)
     subset_obs = obs
     if header.has_own_obs:
@@ -166,19 +177,26 @@ class _Rows:
         return all_joinids[:n_obs], all_nnz[:n_obs]
 
 
-def store_plan(spec: SubsetSpec, subset: Subset, store: Store) -> ChunkPlan:
+def store_plan(spec: SubsetSpec, subset: Subset, store: Store, census: CensusLocator | None = None) -> ChunkPlan:
     """Plans the chunks of a subset and stores the plan.
+
+    Only for embeddings the Census is asked, which `census` is then needed for.
 
     Raises:
         BadInput: The spec selects something else than the subset has; there would be too many chunks; the Census does
-            not have one of the spec's layers.
+            not have one of the spec's layers or embeddings.
     """
     obs, var = (
         feather_source(store, path(spec.name, subset.fingerprint)) for path in (subset_obs_path, subset_var_path)
     )
+    obsm: dict[str, ObsmArray] = {}
+    if spec.obs_embeddings or spec.obsm_layers:
+        if census is None:
+            raise BadInput("obs_embeddings: only the Census tells where they are; give store_plan its locator")
+        obsm = find_obsm(census, spec.experiment, spec.obs_embeddings, spec.obsm_layers)
     with scratch_folder() as folder:
         plan_file, obs_file = folder / "plan.parquet", folder / "obs.feather"
-        plan = make_plan(spec, subset, obs, var, obs_file)
+        plan = make_plan(spec, subset, obs, var, obs_file, obsm)
         if plan.header.has_own_obs:
             store.put(plan.header.obs_path, obs_file)
         write_plan(plan, plan_file)

@@ -24,9 +24,9 @@ POOL_NNZ = 100_000_000
 """Non-zeros of a pool, about 60,000 cells: 210 MB of counts as a worker holds them, and it holds two pools. Not a
 setting: it decides the order."""
 
-OF_SEVERAL_LAYERS = 4
-"""With further layers a pool has this part of the non-zeros: a worker holds all its layers, and values that are no
-counts take 5.1 bytes where counts take 2.1 (`pools/packed_rows.py`)."""
+OF_NO_COUNT = 2.4
+"""Values that are no counts take 5.1 bytes where counts take 2.1 (`pools/packed_rows.py`): for each of a further layer
+or of obsm, which a worker holds as well, a pool has so many non-zeros of X less."""
 
 ROWS_PER_FILE = 1_000_000
 """Rows that are sorted in memory at once; a subset with more goes through so many more temporary files."""
@@ -86,9 +86,10 @@ class Pools:
         return rows[rows < n_obs]
 
 
-def n_shares(header: PlanHeader) -> int:
-    """By how much the pools of a plan are smaller than those of counts alone."""
-    return OF_SEVERAL_LAYERS if header.further_layers else 1
+def held_nnz(header: PlanHeader, nnz: int) -> int:
+    """The values that pools of a plan hold, in such as take as much memory as counts; of X alone `nnz`."""
+    others = nnz * len(header.further_layers) + header.subset.n_obs * header.n_features
+    return nnz + round(others * OF_NO_COUNT)
 
 
 def write_ordered_obs(header: PlanHeader, obs: FeatherSource, path: Path) -> None:

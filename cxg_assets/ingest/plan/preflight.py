@@ -2,6 +2,7 @@
 
 from cxg_assets.ingest.census.census import Census, CensusLocator, layer_uri
 from cxg_assets.ingest.census.release import Release
+from cxg_assets.ingest.embeddings.obsm import find_obsm
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.filters.value_filter import ValueFilter
 from cxg_assets.ingest.filters.watch import FilterWatch
@@ -34,8 +35,8 @@ def check_subset(spec: SubsetSpec, census: CensusLocator) -> None:
     """Checks everything about a subset that can be known without making its index.
 
     Raises:
-        BadInput: There is no Census; it has no such organism or layer; the filter, the obs columns or the genes do
-            not fit it or select nothing; there would be too many chunks.
+        BadInput: There is no Census; it has no such organism, layer or embedding; the filter, the obs columns or the
+            genes do not fit it or select nothing; there would be too many chunks.
     """
     with census.open() as opened:
         for layer in (spec.layer, *spec.further_layers.values()):
@@ -45,6 +46,7 @@ def check_subset(spec: SubsetSpec, census: CensusLocator) -> None:
         )
         select_genes(opened.var(spec.experiment), spec.genes)
         require_obs_of(spec.genes, opened.obs(spec.experiment).schema.names)
+        find_obsm(census, spec.experiment, spec.obs_embeddings, spec.obsm_layers)
         if spec.quality is not None:
             check_quality(spec.quality, opened.obs(spec.experiment).schema, opened.var(spec.experiment))
         _check_counts(spec, opened, value_filter)

@@ -24,6 +24,7 @@ from cxg_assets.ingest.pools.pool_rows import PoolRows
 from cxg_assets.ingest.records import decode, encode
 from cxg_assets.ingest.storage.local import Listed
 from cxg_assets.ingest.storage.store import Store
+from cxg_assets.ingest.x_layers import X
 
 N_REQUESTS = 16
 """Sections that a worker gets at once: one of a plan of 100 million cells has some 50 kB."""
@@ -46,7 +47,7 @@ class PieceSet:
         run_id: The run that began them.
         pools: The pools that they hold, ascending; a section of each piece for each.
         two_passes: How the plan's cells are cut.
-        layers: Names of the further layers, of each of which there is a file beside that of X.
+        arrays: Paths in a chunk of X and of what is beside it, of each of which there is a file.
     """
 
     subset_name: str
@@ -54,11 +55,11 @@ class PieceSet:
     run_id: str
     pools: tuple[int, ...]
     two_passes: TwoPasses
-    layers: tuple[str, ...] = ()
+    arrays: tuple[str, ...] = (X,)
 
-    def path(self, piece: Piece, layer: str = "") -> str:
-        """Where a piece of X, or of a further layer, lies, relative to the destination."""
-        key = f"{piece.key}-{self.layers.index(layer)}" if layer else piece.key
+    def path(self, piece: Piece, array: str = X) -> str:
+        """Where a piece of X, or of another array, lies, relative to the destination."""
+        key = piece.key if array == X else f"{piece.key}-{self.arrays.index(array)}"
         return piece_path(self.subset_name, self.plan_id, self.run_id, key)
 
     def missing(self, store: Store) -> tuple[Piece, ...]:
@@ -68,7 +69,7 @@ class PieceSet:
         return tuple(
             piece
             for piece in self.two_passes.pieces
-            if any(self.path(piece, layer) not in stored for layer in ("", *self.layers))
+            if any(self.path(piece, array) not in stored for array in self.arrays)
         )
 
 
@@ -107,7 +108,7 @@ def begin_pieces(store: Store, plan: ChunkPlan, chunks: Sequence[Chunk], run_id:
         run_id=run_id,
         pools=pools,
         two_passes=plan.two_passes,
-        layers=tuple(header.further_layers),
+        arrays=tuple(header.array_uris),
     )
 
 
@@ -137,11 +138,11 @@ def remove_pieces(store: Store, pieces: PieceSet) -> None:
 
 
 class PieceReader:
-    """Reads the cells of a pool out of all pieces of a set, of one layer."""
+    """Reads the cells of a pool out of all pieces of a set, of one array."""
 
-    def __init__(self, store: Store, pieces: PieceSet, dtype: np.dtype, layer: str = "") -> None:
-        """Reads nothing yet. `dtype` is that of the layer's values, `layer` the name of a further one, "" of X."""
-        self._store, self._pieces, self._layer, self._dtype = store, pieces, layer, dtype
+    def __init__(self, store: Store, pieces: PieceSet, dtype: np.dtype, array: str = X) -> None:
+        """Reads nothing yet. `dtype` is that of the values of `array`, X or another."""
+        self._store, self._pieces, self._array, self._dtype = store, pieces, array, dtype
         self._section_of = {pool: number for number, pool in enumerate(pieces.pools)}
         self._offsets: dict[str, np.ndarray] = {}
 
@@ -167,7 +168,7 @@ class PieceReader:
         return PoolRows([section.rows for section in sections], order, self._dtype)
 
     def _section(self, piece: Piece, number: int) -> Section:
-        path = self._pieces.path(piece, self._layer)
+        path = self._pieces.path(piece, self._array)
         if path not in self._offsets:
             n_offsets = len(self._pieces.pools) + 1
             self._offsets[path] = np.frombuffer(self._store.get_range(path, 0, 8 * n_offsets)[0], "<i8")

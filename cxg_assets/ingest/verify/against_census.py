@@ -20,6 +20,7 @@ from cxg_assets.ingest.plan.chunk_plan import Chunk, ChunkPlan
 from cxg_assets.ingest.selection.categories import categories_of
 from cxg_assets.ingest.storage.feather import FeatherFile, feather_source
 from cxg_assets.ingest.storage.store import Store
+from cxg_assets.ingest.verify.obsm import obsm_differences
 from cxg_assets.ingest.verify.quality import quality_differences
 from cxg_assets.ingest.verify.spots import spot_differences
 
@@ -38,6 +39,7 @@ class CensusCells:
 
     Attributes:
         census: The Census.
+        census_locator: Where it is.
         cells: soma_joinids of the subset, in plan order.
         genes: soma_joinids of its genes, (n_vars,) int64; `PADDED` for those that the Census does not have.
         padded: feature_ids of the latter, in order.
@@ -46,6 +48,7 @@ class CensusCells:
     """
 
     census: Census
+    census_locator: CensusLocator
     cells: FeatherFile
     genes: np.ndarray
     padded: list[str]
@@ -128,6 +131,7 @@ class CensusCells:
         pairs: dict[str, tuple[Any, Any]] = {"X": (adata.X, expected.X)}
         for name, further in header.further_layers.items():
             pairs[f"layers/{name}"] = (adata.layers.get(name), expected.layers[further.layer])
+        yield from obsm_differences(self.census_locator, header.obsm, adata, joinids)
         for name, (mine, theirs) in pairs.items():
             if mine is None:
                 yield f"{name} is not there"
@@ -175,7 +179,7 @@ def open_census_cells(store: Store, plan: ChunkPlan, census: CensusLocator) -> I
         census.open() as opened,
     ):
         joinids, ingest = genes["soma_joinid"].to_numpy(), store.follow_up("ingest", header.subset.name)
-        yield CensusCells(opened, cells, joinids, padded_genes(genes), categories, ingest)
+        yield CensusCells(opened, census, cells, joinids, padded_genes(genes), categories, ingest)
 
 
 def _gene_names(var: "pd.DataFrame", encoding_version: int) -> list[str]:

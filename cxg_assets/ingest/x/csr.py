@@ -37,6 +37,12 @@ class CsrRows:
         first, last = self.indptr[start], self.indptr[stop]
         return CsrRows(self.indptr[start : stop + 1] - first, self.indices[first:last], self.data[first:last])
 
+    def dense(self, n_columns: int, dtype: np.dtype, missing: float) -> np.ndarray:
+        """All rows with all columns, (n_rows, n_columns); `missing` where there is no value."""
+        values = np.full((self.n_rows, n_columns), missing, dtype)
+        values[np.repeat(np.arange(self.n_rows), np.diff(self.indptr)), self.indices] = self.data
+        return values
+
     def cut(self, start: int, stop: int) -> Iterator["CsrRows"]:
         """Rows start … stop-1, in one piece."""
         yield self.rows(start, stop)

@@ -84,6 +84,11 @@ class XReader:
         return self._dtype
 
     @property
+    def n_columns(self) -> int:
+        """Columns of the array, wanted or not."""
+        return len(self._column_of)
+
+    @property
     def share(self) -> float:
         """Share of a row of tiles that a read decodes: less than 1 when few genes are wanted."""
         return self._genes.n_tiles / -(-len(self._column_of) // TILE)

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from cxg_assets.ingest.chunks.encoder import layer_nnz
 from cxg_assets.ingest.chunks.gene_table import is_text
-from cxg_assets.ingest.chunks.h5ad_template import UNS_KEY, codes_in_file, require_values
+from cxg_assets.ingest.chunks.h5ad_template import OBSM, UNS_KEY, codes_in_file, require_values
 from cxg_assets.ingest.chunks.zarr.nodes import (
     NODE,
     Json,
@@ -22,10 +23,12 @@ from cxg_assets.ingest.chunks.zarr.nodes import (
     text_scalar,
     with_consolidated,
 )
+from cxg_assets.ingest.chunks.zarr.rows import RowChunks
 from cxg_assets.ingest.chunks.zarr.shards import ShardedArray
 from cxg_assets.ingest.chunks.zarr.template import ZarrTemplate
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.x.csr import CsrRows
+from cxg_assets.ingest.x_layers import X
 
 ARRAY = {"encoding-type": "array", "encoding-version": "0.2.0"}
 """What AnnData is to make of a dense array."""
@@ -45,27 +48,35 @@ class ZarrEncoder:
         self._template, self._emit_object = template, emit
         self._nodes: dict[str, Json] = {}
         self._objects: dict[str, list[Any]] = {}
-        self._matrices = {
-            name: _Matrix(path, template.dtypes[name], template, self._emit) for name, path in template.matrices.items()
+        self._matrices = {path: _Matrix(path, template, self._emit) for path in template.matrices}
+        self._obsm = {
+            path: RowChunks(array.n_columns, array.dtype, template.compression, template.largest)
+            for path, array in template.further.items()
+            if path.startswith(OBSM)
         }
-        self._layer = ""
+        self._path = X
 
     @property
     def nnz(self) -> int:
         """Non-zeros of X so far."""
-        return self._matrices[""].nnz
+        return self._matrices[X].nnz
 
     @property
     def layer_nnz(self) -> dict[str, int]:
         """Those of each layer beside it, by name."""
-        return {name: matrix.nnz for name, matrix in self._matrices.items() if name}
+        return layer_nnz(self._matrices)
 
-    def append(self, rows: CsrRows, layer: str = "") -> None:
-        """Adds the next rows of X, or of a layer beside it: all of a chunk, then those of the next layer."""
-        if layer != self._layer:
-            self._matrices[self._layer].end()
-            self._layer = layer
-        self._matrices[layer].append(rows)
+    def append(self, rows: CsrRows, path: str = X) -> None:
+        """Adds the next rows of X, or of an array beside it: all of a chunk, then those of the next array."""
+        if path != self._path and self._path in self._matrices:
+            self._matrices[self._path].end()
+        self._path = path
+        if path in self._matrices:
+            self._matrices[path].append(rows)
+            return
+        array = self._template.further[path]
+        for name, data in self._obsm[path].append(rows.dense(array.n_columns, array.dtype, array.missing)):
+            self._emit(f"{path}/{name}", data)
 
     def finish(
         self,
@@ -82,14 +93,15 @@ class ZarrEncoder:
         """
         template = self._template
         shape = {"shape": [obs.num_rows, template.n_vars]}
-        for name, path in template.matrices.items():
-            matrix = self._matrices[name]
+        for path, matrix in self._matrices.items():
             if (n_rows := len(matrix.indptr) - 1) != obs.num_rows:
                 raise CxgError(f"chunk {chunk}: {n_rows} rows of {path} were read for {obs.num_rows} cells")
             self._add_node(path, group_node({**template.attributes[path], **shape}))
             for array, node in matrix.end().items():
                 self._add_node(f"{path}/{array}", node)
             self._add(f"{path}/indptr", number_array(matrix.indptr, template.compression, {}))
+        for path, array in self._obsm.items():
+            self._add(path, array.finish(template.attributes[path]))
         self._fill_obs(obs)
         for name, values in (obsm or {}).items():
             self._add(f"obsm/{name}", number_array(values, template.compression, ARRAY))
@@ -154,7 +166,8 @@ class ZarrEncoder:
 class _Matrix:
     """X or a layer in the making."""
 
-    def __init__(self, path: str, dtype: np.dtype, template: ZarrTemplate, emit: Callable[[str, bytes], None]) -> None:
+    def __init__(self, path: str, template: ZarrTemplate, emit: Callable[[str, bytes], None]) -> None:
+        dtype = template.x_dtype if path == X else template.further[path].dtype
         self._arrays = {
             name: ShardedArray(
                 kind, template.compression, lambda shard, data, name=name: emit(f"{path}/{name}/{shard}", data)

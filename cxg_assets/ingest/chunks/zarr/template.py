@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from cxg_assets.ingest.chunks.h5ad_template import UNS_KEY, Template
+from cxg_assets.ingest.chunks.h5ad_template import UNS_KEY, ArrayInChunk, Template
 from cxg_assets.ingest.chunks.zarr.nodes import (
     NODE,
     Json,
@@ -43,8 +43,10 @@ class ZarrTemplate:
         compression: One of those of the format.
         recoded: As of `Template`.
         index_dtype: Type of X/indices: the least that holds the number of any gene.
-        dtypes: Type of the values of X, of the name "", and of each layer beside it, by name.
-        matrices: As of `Template`.
+        x_dtype: Type of the values of X.
+        further: As of `Template`.
+        matrices: Likewise.
+        largest: Cells of the largest chunk.
     """
 
     nodes: Mapping[str, Json]
@@ -56,12 +58,14 @@ class ZarrTemplate:
     compression: str
     recoded: Mapping[str, np.ndarray]
     index_dtype: np.dtype
-    dtypes: Mapping[str, np.dtype]
-    matrices: Mapping[str, str]
+    x_dtype: np.dtype
+    further: Mapping[str, ArrayInChunk]
+    matrices: tuple[str, ...]
+    largest: int
 
 
-def make_zarr_template(template: Template, compression: str) -> ZarrTemplate:
-    """Encodes what the chunks share, as the template of an h5ad file has it."""
+def make_zarr_template(template: Template, compression: str, largest: int = 1) -> ZarrTemplate:
+    """Encodes what the chunks share, as the template of an h5ad file has it; `largest` is the size of the largest."""
     nodes: dict[str, Json] = {}
     objects: dict[str, bytes] = {}
     attributes: dict[str, Json] = {}
@@ -88,8 +92,8 @@ def make_zarr_template(template: Template, compression: str) -> ZarrTemplate:
         attributes[""] = _attributes(file)
         for path, node in _below(file):
             visit(path, node)
-        values: dict[str, Any] = {name: file[f"{path}/data"] for name, path in template.matrices.items()}
-        dtypes = {name: data.dtype for name, data in values.items()}
+        x: Any = file["X/data"]
+        x_dtype = x.dtype
     objects |= {f"{path}/{NODE}": node_bytes(node) for path, node in nodes.items()}
     return ZarrTemplate(
         nodes=nodes,
@@ -101,8 +105,10 @@ def make_zarr_template(template: Template, compression: str) -> ZarrTemplate:
         compression=compression,
         recoded=template.recoded,
         index_dtype=np.min_scalar_type(max(template.n_vars - 1, 0)) if template.n_vars > 256 else np.dtype(np.uint16),
-        dtypes=dtypes,
+        x_dtype=x_dtype,
+        further=template.further,
         matrices=template.matrices,
+        largest=largest,
     )
 
 
@@ -117,7 +123,7 @@ def _below(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def _is_of_cells(path: str, node: Any) -> bool:
     """Whether a node is filled by each chunk."""
     names = path.split("/")
-    if names[0] == "X" or (names[0] == "layers" and len(names) > 1):
+    if names[0] == "X" or (names[0] in ("layers", "obsm") and len(names) > 1):
         return True
     if names[0] == "obs" and len(names) > 1:
         return names[-1] == "codes" if len(names) == 3 else isinstance(node, h5py.Dataset)

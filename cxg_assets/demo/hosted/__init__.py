@@ -1,0 +1,1 @@
+"""What the Census hosts beside its releases."""
