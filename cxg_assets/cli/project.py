@@ -12,7 +12,7 @@ from cxg_assets import settings
 from cxg_assets.cli.terminal.teller import Teller
 from cxg_assets.components.defs_folder import defs_folder, subset_folders
 from cxg_assets.components.subset_tree import load_component
-from cxg_assets.demo import build_census, build_once
+from cxg_assets.demo import DEMO_SIZE, build_census, build_once
 from cxg_assets.ingest.census.cpu import require_cpu
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.errors import BadInput, shown
@@ -88,7 +88,7 @@ def look_up_release(census: CensusResource, teller: Teller) -> Release:
     if census.is_demo and not path.exists():
         require_cpu()
         with teller.count("building the demo census, once", None, "cells") as count:
-            build_once(path, partial(build_census, on_progress=count.to))
+            build_once(path, partial(build_census, **DEMO_SIZE, on_progress=count.to))
     teller.step("looking up the release of the Census")
     return census.release()
 
