@@ -46,10 +46,10 @@ class SubsetName(click.ParamType):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Names of subsets that begin so; none where they cannot be read."""
-        from cxg_assets.components.defs_folder import defs_folder, subset_folders
+        from cxg_assets.components.defs_folder import defs_folder, subset_folders, subsets_in
 
         try:
-            names = [folder.name for folder in subset_folders(defs_folder())]
+            names = [name for folder in subset_folders(defs_folder()) for name in subsets_in(folder)]
         except (BadInput, OSError):
             return []
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]

@@ -4,13 +4,14 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from dagster import DagsterInstance
 from dagster_aws.s3 import S3Resource
 
 from cxg_assets import settings
 from cxg_assets.cli.terminal.teller import Teller
-from cxg_assets.components.defs_folder import defs_folder, subset_folders
+from cxg_assets.components.defs_folder import defs_folder, subset_folders, subsets_in
 from cxg_assets.components.subset_tree import load_component
 from cxg_assets.demo import DEMO_SIZE, build_census, build_once
 from cxg_assets.ingest.census.cpu import require_cpu
@@ -31,12 +32,21 @@ class Subset:
 
 
 def subset_names() -> list[str]:
-    """Names of the folders in `defs/` that declare a subset, also of those that declare it wrongly.
+    """Names of the subsets that folders in `defs/` declare, also of those that declare it wrongly.
 
     Raises:
         BadInput: The folder cannot be read.
     """
-    return [folder.name for folder in subset_folders(defs_folder())]
+    return list(_folders())
+
+
+def _folders() -> dict[str, Path]:
+    """The folder that declares each subset."""
+    folders: dict[str, Path] = {}
+    for folder in subset_folders(defs_folder()):
+        for name in subsets_in(folder):
+            folders.setdefault(name, folder)
+    return folders
 
 
 def load_subset(name: str) -> Subset:
@@ -45,11 +55,13 @@ def load_subset(name: str) -> Subset:
     Raises:
         BadInput: There is no such subset, or its YAML is wrong; the message names file and line.
     """
-    if name not in subset_names():
-        names = ", ".join(subset_names())
+    folders = _folders()
+    if name not in folders:
+        names = ", ".join(folders)
         raise BadInput(f"there is no subset {shown(name)} in {defs_folder()}; the subsets are: {names}")
-    component = load_component(defs_folder() / name)
-    return Subset(spec=component.spec(), destination=component.destination)
+    component = load_component(folders[name])
+    [spec] = [spec for spec in component.specs() if spec.name == name]
+    return Subset(spec=spec, destination=component.destination)
 
 
 def load_subsets() -> tuple[list[Subset], list[str]]:
@@ -64,7 +76,8 @@ def load_subsets() -> tuple[list[Subset], list[str]]:
         try:
             subsets.append(load_subset(name))
         except BadInput as error:
-            mistakes += str(error).splitlines()
+            # Those of a YAML of several organisms are told once.
+            mistakes += [line for line in str(error).splitlines() if line not in mistakes]
     return subsets, mistakes
 
 

@@ -14,10 +14,11 @@ from pydantic import Field, InstanceOf, WithJsonSchema, field_validator, model_v
 
 from cxg_assets import settings
 from cxg_assets.components.beside_the_yaml import beside_the_yaml
+from cxg_assets.components.defs_folder import name_of_member
 from cxg_assets.components.gene_attributes import Genes, HighlyVariableAttributes
 from cxg_assets.components.parts.choices import SampleAttributes, SplitAttributes
 from cxg_assets.components.quality_attributes import QualityAttributes
-from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.ingest.formats import FORMATS
 from cxg_assets.ingest.sampling import Order
 from cxg_assets.ingest.selection.list_files import read_lists
@@ -52,10 +53,16 @@ class SubsetAttributes(dg.Model, dg.Resolvable):
         "folder.",
         json_schema_extra={"pattern": f"^{NAME_PATTERN}$"},
     )
-    organism: str = Field(
+    organism: str | None = Field(
+        default=None,
         description="Organism as the Census spells it: homo_sapiens, mus_musculus …",
         examples=["homo_sapiens", "mus_musculus"],
         json_schema_extra={"pattern": f"^{NAME_PATTERN}$"},
+    )
+    organisms: list[str] = Field(
+        default=[],
+        description="Instead of organism: several, of which each makes a subset <name>_<organism>.",
+        examples=[["homo_sapiens", "mus_musculus"]],
     )
     modality: Literal["census_data", "census_spatial_sequencing"] = Field(
         default="census_data",
@@ -166,18 +173,30 @@ class SubsetAttributes(dg.Model, dg.Resolvable):
 
     @model_validator(mode="after")
     def _is_a_subset(self) -> "SubsetAttributes":
-        self.spec()
+        self.specs()
         self.owners_and_tags()
         if self.destination:
             StoreLocator(url=self.destination)
         return self
 
-    def spec(self) -> SubsetSpec:
-        """The engine's value.
+    def specs(self) -> list[SubsetSpec]:
+        """The engine's value of each subset that is declared: one, or with `organisms` one of each of them.
 
         Raises:
             BadInput: An attribute has a value that it cannot have.
         """
+        if self.organism is not None and self.organisms:
+            raise BadInput("organisms: give organism or organisms, not both; take one out")
+        if self.organism is not None:
+            return [self._spec(self.name, self.organism)]
+        if not self.organisms:
+            raise BadInput("organism: it is missing; every subset has one, or organisms, a list of several")
+        repeated = [organism for organism in self.organisms if self.organisms.count(organism) > 1]
+        if repeated:
+            raise BadInput(f"organisms: {shown(repeated[0])} is listed twice")
+        return [self._spec(name_of_member(self.name, organism), organism) for organism in self.organisms]
+
+    def _spec(self, name: str, organism: str) -> SubsetSpec:
         layer, further_layers = placed(self.layers) if self.layers else (self.layer, {})
         if self.layers and "layer" in self.model_fields_set:
             raise BadInput("layers: give layer or layers, not both; take one out")
@@ -187,7 +206,9 @@ class SubsetAttributes(dg.Model, dg.Resolvable):
             "value_filter": None if self.value_filter is None else self.value_filter.text,
             "lists": {} if self.value_filter is None else self.value_filter.lists,
             "obs_columns": tuple(self.obs_columns),
-            "genes": None if self.genes is None else self.genes.selection(),
+            "name": name,
+            "organism": organism,
+            "genes": None if self.genes is None else self.genes.selection(organism),
             "quality": None if self.quality is None else self.quality.quality(),
             "sample": None if self.sample is None else self.sample.sample(),
             "split": None if self.split is None else self.split.split(),

@@ -53,13 +53,16 @@ class CensusSubset(SubsetAttributes, dg.Component):
             raise BadInput(f"name: {shown(self.name)} is not the name of its folder; rename one of the two")
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """The definitions of this subset.
+        """The definitions of this subset, or of those of its organisms.
 
         Raises:
             BadInput: The folder of its YAML has another name.
         """
         self.require_name_of(context.path)
-        return subset_definitions(self.spec(), self.destination, self.owners_and_tags(), self.exports)
+        whose, exports = self.owners_and_tags(), self.exports
+        return dg.Definitions.merge(
+            *(subset_definitions(spec, self.destination, whose, exports) for spec in self.specs())
+        )
 
 
 @known_previews()

@@ -57,14 +57,27 @@ def subset_folders(defs_folder: Path) -> list[Path]:
     return [path for path in entries(defs_folder) if _may_be_a_subset(path)]
 
 
+def subsets_in(folder: Path) -> list[str]:
+    """Names of the subsets that a folder declares: its own, or with `organisms` one for each of them.
+
+    Of a YAML that cannot be read it is the folder's name, under which its mistakes are told.
+    """
+    declared = _read(yaml_of(folder))
+    attributes = declared.get("attributes") if isinstance(declared, dict) else None
+    organisms = attributes.get("organisms") if isinstance(attributes, dict) else None
+    if not isinstance(organisms, list) or not organisms:
+        return [folder.name]
+    return [name_of_member(folder.name, str(organism)) for organism in organisms]
+
+
+def name_of_member(name: str, organism: str) -> str:
+    """Name of the subset of one of several organisms."""
+    return f"{name}_{organism}"
+
+
 def is_foreign(file: Path) -> bool:
     """Whether a YAML declares a component of another package; False for what is no readable YAML."""
-    if not file.is_file():
-        return False
-    try:
-        declared: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
-        return False
+    declared = _read(file)
     type_name = declared.get("type") if isinstance(declared, dict) else None
     return isinstance(type_name, str) and not type_name.startswith("cxg_assets.")
 
@@ -96,6 +109,16 @@ def require_readable(path: Path) -> None:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise BadInput(f"{file}:{line}: this is not text in UTF-8; save it as UTF-8") from error
+
+
+def _read(file: Path | None) -> Any:
+    """What a YAML says; None where it cannot be read."""
+    if file is None or not file.is_file():
+        return None
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
+        return None
 
 
 def _require_target(path: Path) -> None:

@@ -79,7 +79,7 @@ class Genes(dg.Model, dg.Resolvable):
     file: Annotated[str | None, dg.Resolver(_gene_file("genes.file"), model_field_type=str)] = Field(
         default=None,
         description="Instead of feature_ids: a text file with a feature_id on each line, or a CSV file with a column "
-        "feature_id, in the folder of the YAML file or below.",
+        "feature_id or one for each organism, in the folder of the YAML file or below.",
         examples=["genes.txt"],
     )
     feature_type: list[str] | str = Field(
@@ -95,8 +95,8 @@ class Genes(dg.Model, dg.Resolvable):
         HighlyVariableAttributes | None, dg.Resolver(_highly_variable, model_field_type=dict[str, Any] | None)
     ] = Field(default=None, description="Only the most variable of the genes that are left.")
 
-    def selection(self) -> GeneSelection:
-        """The engine's value.
+    def selection(self, organism: str) -> GeneSelection:
+        """The engine's value for an organism, whose column is read of a file that has one.
 
         Raises:
             BadInput: Nothing or what excludes each other is given, an id is malformed, a file cannot be read.
@@ -105,10 +105,10 @@ class Genes(dg.Model, dg.Resolvable):
             raise BadInput("genes: feature_ids and file are both given; keep one of the two lists")
         feature_ids = None if self.feature_ids is None else tuple(self.feature_ids)
         if self.file is not None:
-            feature_ids = read_gene_file(Path(self.file))
+            feature_ids = read_gene_file(Path(self.file), organism=organism)
         vocabulary = None
         if self.vocabulary is not None:
-            vocabulary = read_gene_file(Path(self.vocabulary), "genes.vocabulary")
+            vocabulary = read_gene_file(Path(self.vocabulary), "genes.vocabulary", organism)
         variable = self.highly_variable
         return GeneSelection(
             value_filter=self.value_filter,

@@ -253,6 +253,10 @@ def test_an_embedding_that_is_not_hosted_is_refused_before_any_work(
     ("attribute", "says"),
     [
         (
+            "organisms: [mus_musculus]",
+            "organisms: give organism or organisms, not both; take one out",
+        ),
+        (
             "modality: visium",
             "modality: 'visium' is wrong: input should be 'census_data' or 'census_spatial_sequencing'",
         ),
@@ -285,9 +289,9 @@ def test_an_embedding_that_is_not_hosted_is_refused_before_any_work(
         (
             "value_filtr: nnz > 5",
             "there is no attribute 'value_filtr'; did you mean value_filter? a subset can have name, organism, "
-            "modality, value_filter, obs_columns, genes, max_obs, quality, sample, split, order, seed, layer, layers, "
-            "obs_embeddings, obsm_layers, chunk_size, format, compression, genes_text, destination, exports, owners, "
-            "tags",
+            "organisms, modality, value_filter, obs_columns, genes, max_obs, quality, sample, split, order, seed, "
+            "layer, layers, obs_embeddings, obsm_layers, chunk_size, format, compression, genes_text, destination, "
+            "exports, owners, tags",
         ),
     ],
 )

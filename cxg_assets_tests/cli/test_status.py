@@ -10,7 +10,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from cxg_assets.cli.project import dagster_instance, default_store
+from cxg_assets.cli.project import dagster_instance, default_store, load_subset
 from cxg_assets.components.defs_folder import PACKAGE_DEFS
 from cxg_assets.ingest.quantities import size
 from cxg_assets.names import h5ad_chunks_key
@@ -40,6 +40,25 @@ def test_a_finished_subset_shows_its_counts_and_that_this_plan_is_published(
     assert f": {summary['cells_per_second']:,.0f} cells/s, " in speed
     assert published.startswith("  published ")
     assert published.endswith(f": this plan, {summary['n_obs']:,} cells")
+
+
+def test_each_organism_of_one_yaml_is_a_subset(home: Path, defs: Path) -> None:
+    yaml = defs / "immune" / "defs.yaml"
+    yaml.parent.mkdir()
+    yaml.write_text(
+        "type: cxg_assets.CensusSubset\nattributes:\n  name: immune\n  organisms: [homo_sapiens, mus_musculus]\n"
+    )
+    names = ["immune_homo_sapiens", "immune_mus_musculus"]
+    shown = [line.split()[0] for line in cxg_assets("status").stdout.splitlines() if line.startswith("immune")]
+    assert shown[:2] == names
+    assert load_subset(names[1]).spec.organism == "mus_musculus"
+    outcome = cxg_assets("status", "immune")
+    assert outcome.exit_code == 2
+    assert outcome.stderr.endswith(f"there is no subset 'immune' in {defs}; the subsets are: {', '.join(names)}\n")
+
+    yaml.write_text(yaml.read_text() + "  chunk_size: 0\n")
+    outcome = cxg_assets("status")
+    assert outcome.stderr.count(f"{yaml}:5: chunk_size: 0 is not a positive whole number") == 1
 
 
 def test_after_an_edit_of_the_yaml_it_is_told_what_is_unsynced_and_which_attribute_was_edited(

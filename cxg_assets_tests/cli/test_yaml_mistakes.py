@@ -28,7 +28,8 @@ def what_is_said(defs: Path, text: str) -> list[str]:
         (HEAD + "  obs_columns: assay\n", ":5: obs_columns: 'assay' is wrong: input should be a valid list"),
         (HEAD.replace("homo_", "homo "), ":4: organism: 'homo sapiens' is not allowed; use small letters, digits and "
          "underscores, starting with a letter, at most 63"),
-        (HEAD.replace("  organism: homo_sapiens\n", ""), ":2: organism: it is missing; every subset has one"),
+        (HEAD.replace("  organism: homo_sapiens\n", ""), ":2: organism: it is missing; every subset has one, or "
+         "organisms, a list of several"),
         (HEAD + "  genes:\n    value_fliter: nnz > 5\n", ":6: there is no attribute 'genes.value_fliter'; did you mean "
          "value_filter? genes can have vocabulary, absent, value_filter, feature_ids, file, feature_type, measured_in, "
          "highly_variable"),

@@ -18,6 +18,17 @@ from cxg_assets.ingest.spec import DEFAULT_OBS_COLUMNS, SubsetSpec
 from cxg_assets.names import CENSUS_RELEASE, census_index_key, filtered_subset_key
 from cxg_assets.ui.descriptions import OwnersAndTags
 
+FULL_OF_TWO = """\
+type: cxg_assets.CensusSubset
+attributes:
+  name: immune
+  organisms: [homo_sapiens, mus_musculus]
+  value_filter: "tissue_general == 'blood'"
+  obs_columns: [cell_type]
+  genes:
+    GENES
+  chunk_size: 500
+"""
 FULL = """\
 type: cxg_assets.CensusSubset
 attributes:
@@ -58,7 +69,7 @@ attributes:
 
 def test_every_attribute_reaches_the_engine(tree: Callable[..., dg.ComponentTree]) -> None:
     component = tree(lung_t=FULL).load_component("lung_t", CensusSubset)
-    spec = component.spec()
+    spec = component.specs()[0]
 
     assert spec == SubsetSpec(
         name="lung_t",
@@ -99,7 +110,7 @@ def test_every_attribute_reaches_the_engine(tree: Callable[..., dg.ComponentTree
     )
     # Every declared attribute is above, so a newly added one fails here until it is.
     assert component.exports == ["parquet"]
-    others = {"destination", "exports", "owners", "tags", "seed", "layers"}
+    others = {"destination", "exports", "owners", "tags", "seed", "layers", "organisms"}
     assert set(CensusSubset.model_fields) == set(SubsetSpec.__dataclass_fields__) - {"lists", "further_layers"} | others
     assert set(PARTS["genes"].model_fields) == set(GeneSelection.__dataclass_fields__) | {"file"}
     assert set(PARTS["highly_variable"].model_fields) == set(HighlyVariable.__dataclass_fields__)
@@ -134,7 +145,7 @@ def test_a_filter_takes_values_from_a_file_beside_the_yaml(
     file.parent.mkdir()
     file.write_text("# mine\nd2\n\nd1\nd2\n")
 
-    spec = loaded.load_component("lung_t", CensusSubset).spec()
+    spec = loaded.load_component("lung_t", CensusSubset).specs()[0]
 
     assert spec.value_filter == "dataset_id in file('ids/train.txt')"
     assert spec.lists == {"ids/train.txt": value_list(pa.array(["d1", "d2"]))}
@@ -147,14 +158,14 @@ def test_values_that_are_held_out_are_read_from_a_file_beside_the_yaml(
     [yaml] = tmp_path.glob("*/defs/lung_t/defs.yaml")
     yaml.with_name("test.txt").write_text("\ufeff# held out\r\nd1\r\n\r\nd2 and more\r\nd1\r\n", encoding="utf-8")
 
-    split = loaded.load_component("lung_t", CensusSubset).spec().split
+    split = loaded.load_component("lung_t", CensusSubset).specs()[0].split
 
     assert split == Split(by=("dataset_id",), held_out={"test": ("d1", "d2 and more"), "validation": ("d3",)})
 
 
 def test_what_is_left_out_has_the_defaults_of_the_engine(tree: Callable[..., dg.ComponentTree]) -> None:
     yaml = "type: cxg_assets.CensusSubset\nattributes: {name: all_human, organism: homo_sapiens}\n"
-    spec = tree(all_human=yaml).load_component("all_human", CensusSubset).spec()
+    spec = tree(all_human=yaml).load_component("all_human", CensusSubset).specs()[0]
     assert spec == SubsetSpec(name="all_human", organism="homo_sapiens")
     assert spec.obs_columns == DEFAULT_OBS_COLUMNS
 
@@ -166,7 +177,7 @@ def test_a_gene_file_is_found_beside_its_yaml(tree: Callable[..., dg.ComponentTr
     """
     built = tree(few=yaml)
     (built.defs_module_path / "few" / "genes.txt").write_text("# markers\nENSG00000167286  # CD3D\n\nENSG00000090382\n")
-    genes = built.load_component("few", CensusSubset).spec().genes
+    genes = built.load_component("few", CensusSubset).specs()[0].genes
     assert genes == GeneSelection(feature_ids=("ENSG00000167286", "ENSG00000090382"))
 
 
@@ -178,8 +189,29 @@ def test_a_vocabulary_keeps_its_order(tree: Callable[..., dg.ComponentTree]) -> 
     """
     )
     (built.defs_module_path / "few" / "words.txt").write_text("CD3D\nENSG00000090382.2\nABC\n")
-    genes = built.load_component("few", CensusSubset).spec().genes
+    genes = built.load_component("few", CensusSubset).specs()[0].genes
     assert genes == GeneSelection(vocabulary=("CD3D", "ENSG00000090382.2", "ABC"), absent="refuse")
+
+
+def test_one_yaml_of_several_organisms_is_a_subset_of_each(tree: Callable[..., dg.ComponentTree]) -> None:
+    orthologs = "group,mus_musculus,homo_sapiens\na,ENSMUSG00000032094,ENSG00000167286\nb,,ENSG00000090382\n"
+    yaml = FULL_OF_TWO.replace("GENES", "file: orthologs.csv")
+    loaded = tree(immune=yaml)
+    (loaded.defs_module_path / "immune" / "orthologs.csv").write_text(orthologs)
+
+    specs = loaded.load_component("immune", CensusSubset).specs()
+
+    assert [(spec.name, spec.organism) for spec in specs] == [
+        ("immune_homo_sapiens", "homo_sapiens"), ("immune_mus_musculus", "mus_musculus"),
+    ]  # fmt: skip
+    assert [spec.genes and spec.genes.feature_ids for spec in specs] == [
+        ("ENSG00000167286", "ENSG00000090382"), ("ENSMUSG00000032094",),
+    ]  # fmt: skip
+    assert {(spec.value_filter, spec.chunk_size, spec.obs_columns) for spec in specs} == {
+        ("tissue_general == 'blood'", 500, ("cell_type",))
+    }
+    keys = complete(loaded.build_defs()).resolve_asset_graph().get_all_asset_keys()
+    assert {key.path[0] for key in keys if key.path[-1] == "dataset"} == {spec.name for spec in specs}
 
 
 def test_subsets_of_one_organism_share_its_index(tree: Callable[..., dg.ComponentTree]) -> None:
@@ -231,6 +263,6 @@ def test_a_chunk_has_as_many_cells_as_suit_its_format(
     attributes = f"{{name: lung_t, organism: homo_sapiens, format: {chunk_format}}}"
     declared = f"type: cxg_assets.CensusSubset\nattributes: {attributes}\n"
 
-    spec = tree(lung_t=declared).load_component("lung_t", CensusSubset).spec()
+    spec = tree(lung_t=declared).load_component("lung_t", CensusSubset).specs()[0]
 
     assert spec.chunk_size == chunk_size

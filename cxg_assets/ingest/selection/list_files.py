@@ -17,21 +17,24 @@ from cxg_assets.ingest.value_lists import ValueList
 COLUMN = "feature_id"
 """Header of the column that is read, in capitals or not."""
 
+_VOCABULARY = "genes.vocabulary"
 _DELIMITERS = ",;\t"
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 """What spreadsheets begin a "Unicode text" with."""
 
 
-def read_gene_file(path: Path, attribute: str = "genes.file") -> tuple[str, ...]:
+def read_gene_file(path: Path, attribute: str = "genes.file", organism: str = "") -> tuple[str, ...]:
     """Reads feature_ids, or names of genes, from a text file: one a line, blank lines and what follows a `#` left out.
 
     The first line may be the header `feature_id`. Of a file with more columns, separated by commas, semicolons or tabs,
-    that has such a header, the column of that name is read.
+    that has such a header, the column of that name is read; of one with a column for each organism that of `organism`.
+    There a gene may be missing, which is left out: of a vocabulary, whose genes have places, it is refused.
 
     Args:
         path: The file, in UTF-8 with or without a byte order mark, or in UTF-16 with one.
         attribute: What the user calls it, for the message.
+        organism: As the Census spells it.
 
     Raises:
         BadInput: The file cannot be read as text, has no genes, or has a line that is none.
@@ -41,10 +44,17 @@ def read_gene_file(path: Path, attribute: str = "genes.file") -> tuple[str, ...]
         for number, line in enumerate(_text_of(path, attribute).splitlines(), 1)
         if (text := line.split("#", 1)[0].strip())
     ]
-    header = _header(lines[0][1]) if lines else None
+    of_organism = _header(lines[0][1], organism) if lines and organism else None
+    header = of_organism or (_header(lines[0][1], COLUMN) if lines else None)
     delimiter, column = header or ("", 0)
-    lines = lines[0 if header is None else 1 :]
-    genes = [_gene(f"{attribute}: {shown_path(path)}:{number}", line, delimiter, column) for number, line in lines]
+    genes: list[str] = []
+    for number, line in lines[0 if header is None else 1 :]:
+        where = f"{attribute}: {shown_path(path)}:{number}"
+        if of_organism is not None and not _field(line, delimiter, column):
+            if attribute == _VOCABULARY:
+                raise BadInput(f"{where}: no gene of {organism} is there; take the line out")
+            continue
+        genes.append(_gene(where, line, delimiter, column))
     if not genes:
         advice = "leave genes out to keep all genes" if attribute.startswith("genes.") else "write one on each line"
         raise BadInput(f"{attribute}: {shown_path(path)} has no genes; {advice}")
@@ -115,12 +125,12 @@ def _text_of(path: Path, attribute: str) -> str:
         ) from error
 
 
-def _header(line: str) -> tuple[str, int] | None:
-    """Delimiter of a table and number of its column, when its first line names the column; else None."""
+def _header(line: str, column: str) -> tuple[str, int] | None:
+    """Delimiter of a table and number of a column, when its first line names the column; else None."""
     for delimiter in ("", *_DELIMITERS):
         names = [field.lower() for field in _fields(line, delimiter)]
-        if COLUMN in names:
-            return delimiter, names.index(COLUMN)
+        if column in names:
+            return delimiter, names.index(column)
     return None
 
 
@@ -134,9 +144,14 @@ def _fields(line: str, delimiter: str) -> list[str]:
         return [line]
 
 
-def _gene(where: str, line: str, delimiter: str, column: int) -> str:
+def _field(line: str, delimiter: str, column: int) -> str:
+    """One field; empty where the line is shorter."""
     fields = _fields(line, delimiter)
-    gene = fields[column] if column < len(fields) else ""
+    return fields[column] if column < len(fields) else ""
+
+
+def _gene(where: str, line: str, delimiter: str, column: int) -> str:
+    gene = _field(line, delimiter, column)
     if not FEATURE_ID.fullmatch(gene):
         raise BadInput(f"{where}: {shown(gene or line)} is not a feature_id (like ENSG00000081237)")
     return gene

@@ -33,6 +33,19 @@ def test_the_same_genes_are_read_however_they_are_written(
     assert read_gene_file(file) == GENES
 
 
+def test_a_table_with_a_column_for_each_organism_is_read_at_that_of_one(tmp_path: Path) -> None:
+    file = tmp_path / "orthologs.csv"
+    file.write_text("group,mus_musculus,homo_sapiens\n1,ENSMUSG00000032094,ENSG00000167286\n2,,ENSG00000090382\n")
+    assert read_gene_file(file, organism="homo_sapiens") == ("ENSG00000167286", "ENSG00000090382")
+    assert read_gene_file(file, organism="mus_musculus") == ("ENSMUSG00000032094",)
+    assert read_gene_file(file, "genes.vocabulary", "homo_sapiens") == ("ENSG00000167286", "ENSG00000090382")
+    # In a vocabulary each gene has its place, which is that of its orthologues in the other organisms.
+    with pytest.raises(BadInput, match=r"genes.vocabulary: .*:3: no gene of mus_musculus is there; take the line out"):
+        read_gene_file(file, "genes.vocabulary", "mus_musculus")
+    with pytest.raises(BadInput, match=":1: 'group,mus_musculus,homo_sapiens' is not a feature_id"):
+        read_gene_file(file, organism="macaca_mulatta")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
