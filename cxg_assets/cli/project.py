@@ -11,7 +11,7 @@ from dagster_aws.s3 import S3Resource
 
 from cxg_assets import settings
 from cxg_assets.cli.terminal.teller import Teller
-from cxg_assets.components.defs_folder import defs_folder, subset_folders, subsets_in
+from cxg_assets.components.defs_folder import defs_folder, subset_folders, subsets_in, yaml_of
 from cxg_assets.components.subset_tree import load_component
 from cxg_assets.demo import DEMO_SIZE, build_census, build_once
 from cxg_assets.ingest.census.cpu import require_cpu
@@ -60,8 +60,11 @@ def load_subset(name: str) -> Subset:
         names = ", ".join(folders)
         raise BadInput(f"there is no subset {shown(name)} in {defs_folder()}; the subsets are: {names}")
     component = load_component(folders[name])
-    [spec] = [spec for spec in component.specs() if spec.name == name]
-    return Subset(spec=spec, destination=component.destination)
+    specs = {spec.name: spec for spec in component.specs()}
+    if name not in specs:
+        file = yaml_of(folders[name])
+        raise BadInput(f"{file}: organisms: write the list itself; a template hides how the subsets are named")
+    return Subset(spec=specs[name], destination=component.destination)
 
 
 def load_subsets() -> tuple[list[Subset], list[str]]:

@@ -64,7 +64,9 @@ def subsets_in(folder: Path) -> list[str]:
     """
     declared = _read(yaml_of(folder))
     attributes = declared.get("attributes") if isinstance(declared, dict) else None
-    organisms = attributes.get("organisms") if isinstance(attributes, dict) else None
+    if not isinstance(attributes, dict) or "organism" in attributes:
+        return [folder.name]
+    organisms = attributes.get("organisms")
     if not isinstance(organisms, list) or not organisms:
         return [folder.name]
     return [name_of_member(folder.name, str(organism)) for organism in organisms]

@@ -24,6 +24,7 @@ def subset_schema() -> dict[str, Any]:
     for definition in definitions.values():
         _let_in_templates(definition)
     _let_in_templates(attributes)
+    attributes["anyOf"] = [{"required": [name]} for name in ("organism", "organisms")]
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "A subset of the CELLxGENE Census",
