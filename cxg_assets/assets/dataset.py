@@ -5,10 +5,16 @@ from collections.abc import Iterator
 import dagster as dg
 
 from cxg_assets.ingest.census.census import keep_open
+from cxg_assets.ingest.compare.releases import ReleaseChanges
 from cxg_assets.ingest.dataset.publish import publish
+from cxg_assets.ingest.dataset.since_release import changes_since_published
+from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.plan.chunk_plan import load_plan
 from cxg_assets.ingest.plan.plan_mark import marked
 from cxg_assets.ingest.plan.stored import stored_sizes
+from cxg_assets.ingest.selection.subset import Subset
+from cxg_assets.ingest.spec import SubsetSpec
+from cxg_assets.ingest.storage.store import Store
 from cxg_assets.ingest.verify.chunks import verify_chunks
 from cxg_assets.instance.partitions import chunk_record
 from cxg_assets.instance.provenance import latest_data_version, made_from_tags, require_upstream_passed
@@ -26,16 +32,17 @@ from cxg_assets.resources.store import StoreResource
 from cxg_assets.ui.checks import GATE, results
 from cxg_assets.ui.dataset_page import dataset_metadata, label_pictures
 from cxg_assets.ui.pictures import drawn, file_pictures
+from cxg_assets.ui.release_changes import release_changes_metadata
 
 
-def build_dataset(subset: str, destination: str, chunk_format: str) -> dg.AssetsDefinition:
+def build_dataset(spec: SubsetSpec, destination: str) -> dg.AssetsDefinition:
     """The dataset asset.
 
     Args:
-        subset: Name of the subset.
+        spec: The subset.
         destination: URL of its store; empty for the default store.
-        chunk_format: Of its chunks.
     """
+    subset = spec.name
 
     @dg.asset(
         key=dataset_key(subset),
@@ -45,7 +52,7 @@ def build_dataset(subset: str, destination: str, chunk_format: str) -> dg.Assets
         group_name=subset,
         io_manager_key=ASSET_LOADER,
         metadata={DESTINATION: destination} if destination else {},
-        kinds={chunk_format},
+        kinds={spec.format},
     )
     def dataset(
         context: dg.AssetExecutionContext, census: CensusResource, store: StoreResource
@@ -61,10 +68,12 @@ def build_dataset(subset: str, destination: str, chunk_format: str) -> dg.Assets
                 findings = verify_chunks(plan, reports, sizes, opened, locator)
             # Whatever launched this step: nothing is published before these have passed.
             yield from results(dataset_key(subset), GATE, findings, plan_id)
-            published = publish(opened, plan, reports, locator, sizes)
+            since = _since_release(context, spec, plan.header.subset, census, opened, store.locator().open())
+            published = publish(opened, plan, reports, locator, sizes, since)
             pictures = drawn(context.log, lambda: label_pictures(opened, published))
             diagnostics = drawn(context.log, lambda: file_pictures(plan, reports))
             first = opened.uri(plan.header.path(plan.chunks[0]))
+            diagnostics = release_changes_metadata(since) | diagnostics
             metadata = dataset_metadata(opened, published, first, pictures, diagnostics)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(plan_id),
@@ -73,3 +82,19 @@ def build_dataset(subset: str, destination: str, chunk_format: str) -> dg.Assets
         )
 
     return dataset
+
+
+def _since_release(
+    context: dg.AssetExecutionContext,
+    spec: SubsetSpec,
+    subset: Subset,
+    census: CensusResource,
+    destination: Store,
+    index_store: Store,
+) -> ReleaseChanges | None:
+    """What is other since the release of the dataset before; why it is not known does not keep one from publishing."""
+    try:
+        return changes_since_published(spec, subset, census.locator, destination, index_store)
+    except (CxgError, OSError, ValueError) as error:  # also of a damaged index
+        context.log.warning(f"not compared with the release before: {error}; cxg-assets diff {spec.name} compares them")
+        return None

@@ -112,7 +112,7 @@ def subset_definitions(
         build_filtered_subset(spec, destination, _digest(selection)),
         build_chunk_plan(spec, destination, _digest(files)),
         h5ad_chunks,
-        build_dataset(name, destination, spec.format),
+        build_dataset(spec, destination),
         *([build_parquet(name, destination)] if "parquet" in exports else []),
     ]
     job = functools.partial(dg.define_asset_job, executor_def=dg.in_process_executor, tags=of_whom.tags)

@@ -67,7 +67,7 @@ def picture(title: str, counts: Mapping[str, int]) -> dg.MetadataValue:
     def drawn(n: int) -> str:
         return f"![{title}](<data:image/svg+xml,{quote(_svg(*largest(counts, n)), safe=_SAFE)}>)"
 
-    return _longest_shown(drawn, MAX_BARS)
+    return longest_shown(drawn, MAX_BARS)
 
 
 def table(heading: str, counts: Mapping[str, int], n_others: int = 0) -> dg.MetadataValue:
@@ -87,10 +87,10 @@ def table(heading: str, counts: Mapping[str, int], n_others: int = 0) -> dg.Meta
         rows = ((escaped(b.label), f"{b.n_obs:,}", f"{100 * b.n_obs / total:.1f} %") for b in (*alone, *rest))
         return markdown.table((heading, "cells", "share"), rows, numbers=("cells", "share"))
 
-    return _longest_shown(written, MAX_ROWS)
+    return longest_shown(written, MAX_ROWS)
 
 
-def _longest_shown(of: Callable[[int], str], most: int) -> dg.MetadataValue:
+def longest_shown(of: Callable[[int], str], most: int) -> dg.MetadataValue:
     """The Markdown with as many rows as the UI shows without a click."""
     texts = (of(n) for n in range(most, 1, -1))
     return dg.MetadataValue.md(next((text for text in texts if len(text) < SHOWN), of(1)))

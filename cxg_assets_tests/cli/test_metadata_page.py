@@ -32,6 +32,7 @@ OF_A_VOCABULARY = {"n_padded", "padded"}
 OF_CHOICES = OF_A_QUALITY | OF_A_SAMPLE | OF_A_SPLIT | OF_A_VOCABULARY
 OF_ZARR = {"collections"}
 OF_LAYERS = {"further_layers", "obs_embeddings", "obsm_layers"}
+OF_A_NEW_RELEASE = {"since_release", "cells_since_release", "datasets_since_release"}
 OF_SHUFFLED_CELLS = {"datasets_per_512_cells"}
 """There where the YAML has these; `ui/test_choices.py` and `assets/test_zarr.py` look at such subsets."""
 
@@ -75,7 +76,11 @@ def recorded(finished_home: Path) -> dict[str, set[str]]:
             "`<subset>/chunk_plan`": made(chunk_plan_key(SUBSET)) | OF_A_SPLIT | OF_SHUFFLED_CELLS | OF_LAYERS,
             "`<subset>/h5ad_chunks`, a partition": made(h5ad_chunks_key(SUBSET)) | OF_A_STORED_CHUNK | OF_S3,
             "A run over chunks": observed(h5ad_chunks_key(SUBSET)) | OF_A_CLUSTER,
-            "`<subset>/dataset`": made(dataset_key(SUBSET)) | OF_CHOICES - OF_A_VOCABULARY | OF_ZARR | OF_S3,
+            "`<subset>/dataset`": made(dataset_key(SUBSET))
+            | OF_CHOICES - OF_A_VOCABULARY
+            | OF_ZARR
+            | OF_S3
+            | OF_A_NEW_RELEASE,
         }
 
 

@@ -12,6 +12,7 @@ from cxg_assets.ingest.census.repeated_cells import CELL
 from cxg_assets.ingest.compare.cells import COUNTS, Alike, Cells, Seen, compared_columns, texts
 from cxg_assets.ingest.genes.select import select_genes
 from cxg_assets.ingest.layout import index_path
+from cxg_assets.ingest.quantities import counted
 from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.obs_rows import Rows, parse_obs_filter, selected_rows, take_rows
 from cxg_assets.ingest.spec import SubsetSpec
@@ -97,6 +98,17 @@ class ReleaseChanges:
     genes_new: tuple[str, ...]
     genes_gone: tuple[str, ...]
     genes_renamed: int
+
+    @property
+    def in_words(self) -> str:
+        """The figures for a person, of the cells that pass the filter, before sample, quality and max_obs."""
+        n_replaced = sum(dataset.is_replaced for dataset in self.datasets)
+        return (
+            f"since Census build {self.before}: {self.n_new:,} new cells, {self.n_gone:,} gone, {self.n_changed:,} "
+            f"with other labels or counts, of {self.n_before:,} that passed the filter and {self.n_after:,} that pass "
+            f"it now; {counted(n_replaced, 'dataset')} in another version; genes: {len(self.genes_new):,} new, "
+            f"{len(self.genes_gone):,} gone"
+        )
 
 
 @keep_open()

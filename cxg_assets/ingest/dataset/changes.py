@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
+from cxg_assets.ingest.compare.releases import ReleaseChanges
 from cxg_assets.ingest.errors import shown_text
 from cxg_assets.ingest.plan.published import Dataset
 from cxg_assets.ingest.quantities import size
 
 
-def changes(before: Dataset | None, after: Dataset) -> tuple[str, ...]:
-    """The differences, one a line, for a person.
+def changes(before: Dataset | None, after: Dataset, since: ReleaseChanges | None = None) -> tuple[str, ...]:
+    """The differences, one a line, for a person; `since` is what was found to be other in the two releases.
 
     Of a plan that is published once more they are those from the plan before it. The first dataset of a subset has
     none, nor has one that follows a dataset of a version whose `dataset.json` did not tell its settings.
@@ -19,7 +20,8 @@ def changes(before: Dataset | None, after: Dataset) -> tuple[str, ...]:
         return before.changes
     if not before.header.subset.selection.is_complete:
         return ()
-    return (f"since {before.published_at}, plan {before.header.plan_id}", *_differences(before, after))
+    of_release = () if since is None else (since.in_words,)
+    return (f"since {before.published_at}, plan {before.header.plan_id}", *of_release, *_differences(before, after))
 
 
 def _differences(before: Dataset, after: Dataset) -> Iterator[str]:

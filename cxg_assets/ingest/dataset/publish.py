@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.chunks.report import ChunkReport
+from cxg_assets.ingest.compare.releases import ReleaseChanges
 from cxg_assets.ingest.dataset.card import COLUMNS, citations_csv, dataset_card
 from cxg_assets.ingest.dataset.changes import changes
 from cxg_assets.ingest.dataset.manifest import (
@@ -48,6 +49,7 @@ def publish(
     reports: Sequence[ChunkReport],
     census: CensusLocator,
     sizes: Mapping[str, int] | None = None,
+    since: ReleaseChanges | None = None,
 ) -> Dataset:
     """Publishes a plan of which every chunk is stored.
 
@@ -55,7 +57,7 @@ def publish(
     folder, then dataset.json.
     A reader that starts at dataset.json never sees a dataset that is not whole. It takes one report for each chunk; of
     the Census only `census_info/datasets` and the presence matrix of these datasets are read. Without `sizes`
-    (`stored_sizes`) the destination is listed.
+    (`stored_sizes`) the destination is listed. `since` is told on the card: what is other since the release before.
 
     Raises:
         BadInput: The Census is another build now, or the plan does not say what selected its cells; nothing was
@@ -89,7 +91,7 @@ def publish(
         n_labels_left_out={name: len(values) for name, values in categories.items() if len(values) > MAX_LABELS},
         collections={path: checksum(data) for path, data in collections.items()},
     )
-    dataset = replace(dataset, changes=changes(_published_before(store, header.subset.name), dataset))
+    dataset = replace(dataset, changes=changes(_published_before(store, header.subset.name), dataset, since))
     for path, data in collections.items():
         store.put(path, data)
     store.put(dataset.manifest_path, manifest_bytes(manifest))

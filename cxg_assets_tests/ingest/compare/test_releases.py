@@ -15,13 +15,18 @@ import tiledbsoma as soma
 from cxg_assets.ingest.census.release import read_release
 from cxg_assets.ingest.compare.cells import COUNTS, LABELS
 from cxg_assets.ingest.compare.releases import Edition, ReleaseChanges, compare_releases
-from cxg_assets.ingest.errors import BadInput
-from cxg_assets.ingest.layout import index_json_path, index_path
+from cxg_assets.ingest.dataset import since_release
+from cxg_assets.ingest.dataset.publish import publish
+from cxg_assets.ingest.dataset.since_release import changes_since_published
+from cxg_assets.ingest.errors import BadInput, CxgError
+from cxg_assets.ingest.layout import card_path, index_json_path, index_path
 from cxg_assets.ingest.records import encode
 from cxg_assets.ingest.selection.index import make_index
+from cxg_assets.ingest.selection.subset import Subset
 from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets.ingest.storage.feather import write_feather
 from cxg_assets.ingest.storage.store import Store, StoreLocator
+from cxg_assets_tests.conftest import WELL_MEASURED, Ingest
 
 HUMAN = "homo_sapiens"
 CELL = ["dataset_id", "observation_joinid"]
@@ -196,3 +201,33 @@ def test_a_release_that_does_not_tell_cells_is_refused(
 
     with pytest.raises(BadInput, match="obs has no observation_joinid in both releases: cells cannot be told"):
         compare_releases(spec(value_filter=None), old, earlier, store)
+
+
+def test_a_dataset_tells_what_is_other_since_the_release_of_the_one_before(
+    earlier: Edition, later: Edition, store: Store, spec: Callable[..., SubsetSpec], ingest: Ingest, tmp_path: Path
+) -> None:
+    wanted = spec(value_filter=PRIMARY, genes=WELL_MEASURED, chunk_size=5_000)
+    made = ingest(wanted, tmp_path.as_uri())
+    later_subset = replace(made.subset, release=later.index.release)
+
+    def since(subset: Subset, index_store: Store = store) -> ReleaseChanges | None:
+        return changes_since_published(wanted, subset, lambda release: release.locator({}), made.store, index_store)
+
+    assert since(later_subset) is None  # nothing is published
+    publish(made.store, made.plan, made.reports, made.census)
+    assert since(made.subset) is None  # of the same release
+    found = since(later_subset)
+    assert found == compare_releases(wanted, earlier, later, store)
+    assert found is not None
+    assert found.n_new > 0
+    other = ingest(spec(value_filter=PRIMARY, genes=WELL_MEASURED, chunk_size=1_500), tmp_path.as_uri())
+    dataset = publish(other.store, other.plan, other.reports, other.census, since=found)
+    assert found.in_words in dataset.changes
+    card = other.store.get(card_path("blood_normal", other.plan.header.plan_id)).decode()
+    assert f"- since Census build {found.before}: {found.n_new:,} new cells, {found.n_gone:,} gone, " in card
+    with pytest.raises(CxgError, match=r"the index of build .* is not there"):
+        since(later_subset, made.store)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(since_release, "MAX_OBS", 100)
+        with pytest.raises(CxgError, match=f"cells of build {found.before} are more than 100"):
+            since(later_subset)
