@@ -17,7 +17,7 @@ from cxg_assets.ingest.storage.store import Store
 from cxg_assets.names import h5ad_chunks_key
 from cxg_assets.ui import bars
 from cxg_assets.ui.choices import quality_of, sample_of, split_of
-from cxg_assets.ui.markdown import SHOWN, names_and_values
+from cxg_assets.ui.markdown import SHOWN, doi_link, escaped, names_and_values
 from cxg_assets.ui.metadata import Metadata, copy_command, file_metadata, filter_of
 from cxg_assets.ui.schemas import chunk_obs_schema, same_columns
 
@@ -134,12 +134,9 @@ def _citations(store: Store, dataset: Dataset) -> str:
     lines = [f"- CELLxGENE Census: [{_CENSUS.partition('org/')[2]}]({_CENSUS})"]
     last = "\n- all of them: `citations.csv` beside the card"
     for row in _rows(store, dataset):
-        title, doi = (
-            shown_text(row["collection_name"] or row["dataset_title"] or row["dataset_id"]),
-            row["collection_doi"],
-        )
-        link = f"[{doi}](https://doi.org/{doi})" if doi else "no DOI"
-        line = f"- {title}, {row['n_obs']:,} cells: {link}"
+        title = shown_text(row["collection_name"] or row["dataset_title"] or row["dataset_id"])
+        link = doi_link(row["collection_doi"]) if row["collection_doi"] else "no DOI"
+        line = f"- {escaped(title)}, {row['n_obs']:,} cells: {link}"
         if len("\n".join([*lines, line])) + len(last) >= SHOWN:
             break
         lines.append(line)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from urllib.parse import quote
 
 import dagster as dg
 
@@ -27,8 +28,13 @@ def names_and_values(rows: Mapping[str, str]) -> dg.MetadataValue:
 
 
 def escaped(label: str) -> str:
-    """A label as text in a table."""
-    return re.sub(r"([\\`*_\[\]<>|#$])", r"\\\1", label)
+    """A label as one line of text: what the Census says of itself is never a tag, a link, a picture or another row."""
+    return re.sub(r"([\\`*_~\[\]<>|#$&])", r"\\\1", " ".join(label.split()))
+
+
+def doi_link(doi: str) -> str:
+    """A link to what a DOI names, wherever else its text would lead."""
+    return f"[{escaped(doi)}](https://doi.org/{quote(doi)})"
 
 
 def in_groups(digest: str) -> str:

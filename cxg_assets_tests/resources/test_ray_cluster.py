@@ -18,8 +18,20 @@ from cxg_assets.resources.ray_folder import PREFIX, short_folder
 
 pytestmark = pytest.mark.stack
 
+STRANGER = """
+import sys
+from ray._raylet import GcsClient
+from ray.exceptions import AuthenticationError
+
+try:
+    GcsClient(address=sys.argv[1]).internal_kv_keys(b"", namespace=b"fun")
+except AuthenticationError:
+    print("refused")
+"""
+"""A process without the token of a Ray asks it for the names of what it keeps."""
+
 OWN = """
-import json, os, signal
+import json, os, signal, subprocess, sys
 import dagster as dg
 import ray
 from cxg_assets.resources.ray_cluster import RunRay, dashboard_url, leave_ray, worker_runtime_env
@@ -31,6 +43,10 @@ context = RunRay().connect(dg.build_op_context())
 worker = ray.get(ray.remote(lambda: dict(os.environ)).remote())
 seen = {"runtime_env": worker_runtime_env(), "worker": worker, "driver": dict(os.environ)}
 seen |= {"dashboard": dashboard_url(context), "folder": context.address_info["session_dir"]}
+without = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+without["RAY_AUTH_MODE"] = "disabled"
+ask = [sys.executable, "-c", os.environ["STRANGER"], context.address_info["gcs_address"]]
+seen["stranger"] = subprocess.run(ask, env=without, capture_output=True, text=True).stdout
 seen["keeps_on_sigterm"] = signal.getsignal(signal.SIGTERM) is on_sigterm
 print(json.dumps(seen), flush=True)
 input()
@@ -120,12 +136,16 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Running:
     folder = tmp_path_factory.mktemp("own")
     temporary = folder / LONG_NAME
     temporary.mkdir()
-    return run(OWN, folder / "log", OPENBLAS_NUM_THREADS="2", TMPDIR=str(temporary))
+    return run(OWN, folder / "log", OPENBLAS_NUM_THREADS="2", TMPDIR=str(temporary), STRANGER=STRANGER)
 
 
 @pytest.fixture(scope="module")
 def joined(tmp_path_factory: pytest.TempPathFactory) -> Running:
     return run(JOINED, tmp_path_factory.mktemp("joined") / "log")
+
+
+def test_a_process_without_its_token_is_refused(own: Running) -> None:
+    assert own.seen["stranger"] == "refused\n"
 
 
 def test_its_processes_have_the_environment_of_workers_and_the_driver_keeps_its_own(own: Running) -> None:
