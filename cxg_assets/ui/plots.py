@@ -21,6 +21,7 @@ import numpy as np
 from cxg_assets.ingest.chunks.amplification import Decoding
 from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.quantities import byte_unit, size
+from cxg_assets.ui.bars import BLUE, TEXT
 from cxg_assets.ui.markdown import table
 
 if TYPE_CHECKING:
@@ -28,10 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-TEXT = "#777c82"
-"""Grey with a contrast of 4.2 to 1 against white, and as much against the dark theme."""
-
-BLUE, ORANGE, GREEN, PINK, SKY, VERMILION = "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"
+ORANGE, GREEN, PINK, SKY, VERMILION = "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"
 
 WORKER_COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILION)
 """One for each worker that is drawn by itself; the others are drawn together."""

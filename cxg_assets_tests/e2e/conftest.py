@@ -1,6 +1,7 @@
 """A real webserver with its daemon: asked over GraphQL as the UI asks it, and looked at in a real browser.
 
-The tests of this folder run in one process and share two UIs.
+The tests of this folder run in one process and share their UIs, one browser, and what was done in it: the story of a
+subset, each fixture a step that builds on the one before. Steps are those of the pages, in the words of the pages.
 """
 
 import signal
@@ -11,9 +12,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from playwright.sync_api import Error, Page
+from playwright.sync_api import Error, Page, expect
 
 from cxg_assets.instance.opening import DAGSTER_YAML
+from cxg_assets_tests.e2e.own_project import OwnProject, serve_project
+from cxg_assets_tests.e2e.steps import BLOCKED, CHUNKS, RUN_MS, Launched, chunk_file, go_to, launch, open_tab, open_ui
+from cxg_assets_tests.e2e.told import RETRY, TUTORIAL, Told
 from cxg_assets_tests.servers.browser import Browser, open_browser
 from cxg_assets_tests.servers.webserver import Ui, free_port, serve
 
@@ -57,7 +61,19 @@ def narrow_ui(ui_census_uri: str, tmp_path_factory: pytest.TempPathFactory) -> I
         yield served
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
+def own_project(ui_census_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnProject]:
+    with serve_project(tmp_path_factory.mktemp("own"), ui_census_uri) as served:
+        yield served
+
+
+@pytest.fixture(scope="package")
+def told() -> Told:
+    """Which names of the pages were used."""
+    return Told()
+
+
+@pytest.fixture(scope="package")
 def browser(ui: Ui, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A browser on that UI. When a test fails, its page is kept as a picture and as text."""
     with open_browser(ui.server.url) as opened:
@@ -66,6 +82,69 @@ def browser(ui: Ui, request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
             yield opened
         finally:
             del request.config.stash[_SEEN]
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    yield browser.page
+    browser.page.goto("about:blank")  # a page of the UI goes on asking
+
+
+@pytest.fixture(scope="package")
+def prepared(ui: Ui, browser: Browser, told: Told) -> Launched:
+    """Release, index, subset and plan, by the button of the job's page. With the chain off, that is all of the job."""
+    ui.server.stop_sensor("ingest_chain")
+    open_ui(browser.page)
+    go_to(browser.page, told(TUTORIAL, "Jobs"), "blood_normal_ingest")
+    return launch(ui.server, browser.page, told(TUTORIAL, "Materialize all"), watch=True)
+
+
+@pytest.fixture(scope="package")
+def backfill_id(prepared: Launched, browser: Browser, told: Told) -> str:
+    """A backfill of all chunks, by the dialog of the asset's page. Its page is open."""
+    page = browser.page
+    page.goto(f"/assets/{CHUNKS}")
+    page.get_by_role("button", name=told(RETRY, "Materialize")).first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name=told(RETRY, "Failed and missing"), exact=True).click()
+    with page.expect_response(lambda response: "op=LaunchPartitionBackfill" in response.url) as answer:
+        dialog.get_by_role("button", name="Launch backfill").click()
+    backfill_id = answer.value.json()["data"]["launchPartitionBackfill"]["backfillId"]
+    page.goto(f"/runs/b/{backfill_id}")
+    expect(page.get_by_text("100% completed")).to_be_visible(timeout=RUN_MS)
+    return backfill_id
+
+
+@pytest.fixture(scope="package")
+def published(backfill_id: str, ui: Ui, browser: Browser, told: Told) -> Launched:
+    browser.page.goto("/assets/blood_normal/dataset")
+    return launch(ui.server, browser.page, told(RETRY, "Materialize"))
+
+
+@pytest.fixture(scope="package")
+def failed(published: Launched, ui: Ui, browser: Browser, told: Told) -> Launched:
+    """A run over two chunks that were lost, and whose place is taken by folders."""
+    for chunk in BLOCKED:
+        file = chunk_file(ui, chunk)
+        file.unlink()
+        file.mkdir()
+    return make_missing(ui, browser.page, told)
+
+
+@pytest.fixture(scope="package")
+def retried(failed: Launched, ui: Ui, browser: Browser, told: Told) -> Launched:
+    """The same job, when nothing is in the way any more."""
+    for chunk in BLOCKED:
+        chunk_file(ui, chunk).rmdir()
+    return make_missing(ui, browser.page, told)
+
+
+def make_missing(ui: Ui, page: Page, told: Told) -> Launched:
+    """Runs the job for what is missing, as its Launchpad comes."""
+    open_ui(page)
+    go_to(page, told(RETRY, "Jobs"), "blood_normal_missing_chunks")
+    open_tab(page, told(RETRY, "Launchpad"))
+    return launch(ui.server, page, told(RETRY, "Launch Run"))
 
 
 @pytest.hookimpl(wrapper=True)

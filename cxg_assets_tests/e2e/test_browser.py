@@ -1,29 +1,30 @@
 """What somebody sees and clicks in the UI, from the lineage to a failed chunk that is made again.
 
-Each fixture is a step of the same story, done in the browser; the steps build on one another.
+The story is told by the fixtures of `conftest.py`, which build on one another.
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import anndata
 import cellxgene_census
-import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from cxg_assets.ui.checks import ESTIMATE
 from cxg_assets_tests.conftest import BLOOD_NORMAL
+from cxg_assets_tests.e2e.steps import (
+    BLOCKED,
+    CHUNKS,
+    RUN_MS,
+    Launched,
+    chunk_file,
+    has_a_narrow_table,
+    open_partition,
+    value_of,
+)
 from cxg_assets_tests.servers.browser import Browser
 from cxg_assets_tests.servers.webserver import Ui
-
-RUN_MS = 180_000
-"""Bound of a wait for a run or a backfill: the daemon looks every 30 seconds."""
-
-CHUNKS = "blood_normal/h5ad_chunks"
-BLOCKED = ("00000", "00002")
-"""Chunks that are made to fail, with one between them that is not."""
 
 NODES = """
 { assetNodes {
@@ -54,107 +55,6 @@ ARROWS = """names => {
   return [...document.querySelectorAll('path[marker-end]')]
     .map(path => [near(at(path, 0)), near(at(path, path.getTotalLength()))]);
 }"""
-
-
-@dataclass(frozen=True)
-class Launched:
-    """A run that was launched in the browser: its id, and the status that its page came to show."""
-
-    run_id: str
-    status: str
-
-
-def launch(ui: Ui, page: Page, button: str, *, watch: bool = False) -> Launched:
-    """Clicks what launches a run, and looks at the run's page when it has ended or, which takes CPU, until then."""
-    with page.expect_response(lambda response: "op=LaunchPipelineExecution" in response.url) as answer:
-        page.get_by_role("button", name=button).first.click()
-    launched = answer.value.json()["data"]["launchPipelineExecution"]
-    assert launched["__typename"] == "LaunchRunSuccess", launched
-    run_id = launched["run"]["id"]
-    if not watch:
-        page.goto("about:blank")
-        ui.server.wait_for_run(run_id)
-    page.goto(f"/runs/{run_id}")
-    status = page.get_by_text(re.compile("^(Success|Failure|Canceled)$")).first
-    status.wait_for(timeout=RUN_MS)
-    return Launched(run_id, status.inner_text())
-
-
-def make_missing(ui: Ui, page: Page) -> Launched:
-    """Runs the job for what is missing, as its Launchpad comes."""
-    page.goto(ui.server.path_of_job("blood_normal_missing_chunks"))
-    page.get_by_text("Launchpad", exact=True).click()
-    return launch(ui, page, "Launch Run")
-
-
-def value_of(page: Page, label: str) -> Locator:
-    """The value of a row of the metadata table."""
-    return page.locator("tr").filter(has=page.get_by_text(label, exact=True)).locator("td").nth(1)
-
-
-def open_partition(page: Page, chunk: str) -> Locator:
-    """Opens the page of a partition. Returns the tag of its status."""
-    page.goto(f"/assets/{CHUNKS}?view=partitions&partition={chunk}")
-    return page.get_by_text(re.compile("^(Materialized|Failed|Missing)$"))
-
-
-def chunk_file(ui: Ui, chunk: str) -> Path:
-    """Where a chunk lies."""
-    [path] = (ui.home / "store" / "blood_normal").glob(f"*/{chunk}-*.h5ad")
-    return path
-
-
-@pytest.fixture
-def page(browser: Browser) -> Page:
-    return browser.page
-
-
-@pytest.fixture(scope="module")
-def prepared(ui: Ui, browser: Browser) -> Launched:
-    """Release, index, subset and plan, by the button of the job's page. With the chain off, that is all of the job."""
-    ui.server.stop_sensor("ingest_chain")
-    browser.page.goto(ui.server.path_of_job("blood_normal_ingest"))
-    return launch(ui, browser.page, "Materialize", watch=True)
-
-
-@pytest.fixture(scope="module")
-def backfill_id(prepared: Launched, browser: Browser) -> str:
-    """A backfill of all chunks, by the dialog of the asset's page. Its page is open."""
-    page = browser.page
-    page.goto(f"/assets/{CHUNKS}")
-    page.get_by_role("button", name="Materialize").first.click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_role("button", name="All", exact=True).click()
-    with page.expect_response(lambda response: "op=LaunchPartitionBackfill" in response.url) as answer:
-        dialog.get_by_role("button", name="Launch backfill").click()
-    backfill_id = answer.value.json()["data"]["launchPartitionBackfill"]["backfillId"]
-    page.goto(f"/runs/b/{backfill_id}")
-    expect(page.get_by_text("100% completed")).to_be_visible(timeout=RUN_MS)
-    return backfill_id
-
-
-@pytest.fixture(scope="module")
-def published(backfill_id: str, ui: Ui, browser: Browser) -> Launched:
-    browser.page.goto(ui.server.path_of_job("blood_normal_publish"))
-    return launch(ui, browser.page, "Materialize")
-
-
-@pytest.fixture(scope="module")
-def failed(published: Launched, ui: Ui, browser: Browser) -> Launched:
-    """A run over two chunks that were lost, and whose place is taken by folders."""
-    for chunk in BLOCKED:
-        file = chunk_file(ui, chunk)
-        file.unlink()
-        file.mkdir()
-    return make_missing(ui, browser.page)
-
-
-@pytest.fixture(scope="module")
-def retried(failed: Launched, ui: Ui, browser: Browser) -> Launched:
-    """The same job, when nothing is in the way any more."""
-    for chunk in BLOCKED:
-        chunk_file(ui, chunk).rmdir()
-    return make_missing(ui, browser.page)
 
 
 def asset_nodes(ui: Ui) -> list[dict[str, Any]]:
@@ -234,6 +134,13 @@ def test_the_page_of_a_partition_shows_its_file_size_and_throughput(backfill_id:
     expect(value_of(page, "n_obs")).to_have_text(str(anndata.read_h5ad(file).n_obs))
     expect(value_of(page, "uri")).to_have_text(file.as_uri())
     assert float(value_of(page, "cells_per_second").inner_text()) > 0
+
+
+def test_no_long_word_makes_a_table_wider_than_its_place(published: Launched, page: Page) -> None:
+    assets = ("census_release", "homo_sapiens/census_index", "blood_normal/filtered_subset", CHUNKS)
+    for asset in (*assets, "blood_normal/dataset"):
+        page.goto(f"/assets/{asset}")
+        assert has_a_narrow_table(page), asset
 
 
 def test_every_check_is_green(published: Launched, page: Page, ui: Ui) -> None:

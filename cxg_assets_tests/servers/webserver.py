@@ -8,7 +8,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,6 +170,7 @@ def serve(
     pool: str = "local",
     *,
     sigint: signal.Handlers = signal.SIG_DFL,
+    added: Mapping[str, str] = {},
 ) -> Iterator[Ui]:
     """Runs a command that serves the UI, until the block ends; then all its processes have ended too.
 
@@ -181,11 +182,12 @@ def serve(
         pool: What runs the workers of its runs.
         sigint: What it is told to do at SIGINT: a shell that starts something in the background hands down that it is
             ignored.
+        added: More variables of its environment.
     """
     ours = ("CXG_", "DAGSTER_", "RAY_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     environment |= {"CXG_HOME": str(home), "CXG_CENSUS_URI": census_uri, "DAGSTER_HOME": str(home / "dagster")}
-    environment["CXG_POOL"] = pool
+    environment |= {"CXG_POOL": pool, **added}
     log = (home / "server.log").open("wb")
     process = subprocess.Popen(
         command, env=environment, cwd=home, stdout=log, stderr=log, start_new_session=True,
