@@ -16,7 +16,18 @@ from playwright.sync_api import Error, Page, expect
 
 from cxg_assets.instance.opening import DAGSTER_YAML
 from cxg_assets_tests.e2e.own_project import OwnProject, serve_project
-from cxg_assets_tests.e2e.steps import BLOCKED, CHUNKS, RUN_MS, Launched, chunk_file, go_to, launch, open_tab, open_ui
+from cxg_assets_tests.e2e.steps import (
+    BLOCKED,
+    CHUNKS,
+    RUN_MS,
+    Launched,
+    chunk_file,
+    go_to,
+    launch,
+    open_partition,
+    open_tab,
+    open_ui,
+)
 from cxg_assets_tests.e2e.told import RETRY, TUTORIAL, Told
 from cxg_assets_tests.servers.browser import Browser, open_browser
 from cxg_assets_tests.servers.webserver import Ui, free_port, serve
@@ -128,7 +139,12 @@ def failed(published: Launched, ui: Ui, browser: Browser, told: Told) -> Launche
         file = chunk_file(ui, chunk)
         file.unlink()
         file.mkdir()
-    return make_missing(ui, browser.page, told)
+    made = make_missing(ui, browser.page, told)
+    browser.page.goto(f"/assets/{CHUNKS}")
+    open_tab(browser.page, told(RETRY, "Partitions"))
+    expect(browser.page.get_by_text(f"Failed ({len(BLOCKED)})")).to_be_visible()
+    expect(open_partition(browser.page, BLOCKED[0])).to_have_text(told(RETRY, "Materialized"))
+    return made
 
 
 @pytest.fixture(scope="package")

@@ -14,18 +14,15 @@ from playwright.sync_api import Page, expect
 
 from cxg_assets_tests.e2e.own_project import ROOT, OwnProject
 from cxg_assets_tests.e2e.steps import (
-    BLOCKED,
-    CHUNKS,
     Launched,
     go_to,
     launch,
-    open_partition,
     open_tab,
     open_ui,
     press,
     value_of,
 )
-from cxg_assets_tests.e2e.told import PAGES, RETRY, TUTORIAL, Told, names_on
+from cxg_assets_tests.e2e.told import PAGES, TUTORIAL, Told, names_on
 from cxg_assets_tests.servers.webserver import Ui
 
 AUTOMATE, CHOOSE, LOAD = (f"docs/how-to/{name}.md" for name in ("automate", "choose", "load"))
@@ -55,13 +52,6 @@ def test_the_tutorial_leads_to_the_files_their_plots_and_the_checks(
     expect(page.get_by_role("img", name="Cells by cell type")).to_be_visible()
     open_tab(page, told(TUTORIAL, "Checks"))
     expect(page.get_by_text("cells_equal_census", exact=True).first).to_be_visible()
-
-
-def test_failed_chunks_are_where_the_page_says(failed: Launched, page: Page, told: Told) -> None:
-    page.goto(f"/assets/{CHUNKS}")
-    open_tab(page, told(RETRY, "Partitions"))
-    expect(page.get_by_text(f"Failed ({len(BLOCKED)})")).to_be_visible()
-    expect(open_partition(page, BLOCKED[0])).to_have_text(told(RETRY, "Materialized"))
 
 
 def test_the_release_is_observed(published: Launched, ui: Ui, page: Page, told: Told) -> None:
