@@ -108,7 +108,7 @@ def _svg(alone: Sequence[Bar], rest: Sequence[Bar]) -> str:
     end = _round_up(max((bar.n_obs for bar in alone), default=1))
     foot = _ROW * len(alone) + 16 * len(rest)
     labels = "".join(
-        f"<text y='{_ROW * n + 12}'>{html.escape(bar.label, quote=False)} {bar.n_obs:,}</text>"
+        f"<text y='{_ROW * n + 11}'>{html.escape(bar.label, quote=False)} {bar.n_obs:,}</text>"
         for n, bar in enumerate((*alone, *rest))
     )
     lines = "".join(f"M0 {_ROW * n + 18}h{max(round(_WIDTH * bar.n_obs / end), 1)}" for n, bar in enumerate(alone))
