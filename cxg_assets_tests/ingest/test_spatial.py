@@ -12,6 +12,9 @@ import pytest
 import tiledbsoma as soma
 
 from cxg_assets.ingest.chunks.stored_chunk import fetch_chunk
+from cxg_assets.ingest.dataset.card import dataset_card
+from cxg_assets.ingest.dataset.load import load_dataset
+from cxg_assets.ingest.dataset.publish import publish
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.layout import index_path
 from cxg_assets.ingest.sampling import Order, Split
@@ -124,6 +127,18 @@ def test_a_spot_at_another_place_is_found(spots: Ingested, tmp_path: Path) -> No
             "obsm['spatial'] differs from the places of the scenes",
             f"uns['spatial'] tells of scene {scene_id} otherwise than the Census",
         ]
+
+
+def test_what_is_published_of_spots_says_so(spots: Ingested) -> None:
+    dataset = publish(spots.store, spots.plan, spots.reports, spots.census)
+    n_sections = len(spots.subset.scenes)
+    assert n_sections > 1
+    told = f"| Spots | of {n_sections} sections of census_spatial_sequencing; their places are `obsm[\"spatial\"]` |"
+    assert told in dataset_card(spots.plan.header, dataset).decode().splitlines()
+    of_spots = load_dataset(spots.store, spots.spec.name)
+    first = spots.plan.chunks[0]
+    np.testing.assert_array_equal(of_spots.chunk(first.key).obsm["spatial"], spots.read(first).obsm["spatial"])
+    assert of_spots.cells(lazy=False).obs["soma_joinid"].size == spots.subset.n_obs
 
 
 def test_the_index_of_spots_is_another_than_that_of_cells(

@@ -119,6 +119,9 @@ def _elsewhere(dataset: Dataset) -> str:
 def _choices(header: PlanHeader) -> Iterator[tuple[str, str]]:
     """Genes that are padded; what was done with the cells that passed the filter, and what came of it."""
     subset = header.subset
+    if subset.scenes:
+        sections = counted(len(subset.scenes), "section")
+        yield "Spots", f"of {sections} of {subset.selection.modality}; their places are `obsm[\"spatial\"]`"
     if subset.n_padded:
         more = "" if subset.n_padded == len(subset.padded) else " …"
         yield "Not in the Census", f"{counted(subset.n_padded, 'gene')}, zero in X: {', '.join(subset.padded)}{more}"
