@@ -271,6 +271,10 @@ def test_an_embedding_that_is_not_hosted_is_refused_before_any_work(
             "obsm_layers: [scvi]\n  obs_embeddings: [scvi]",
             "obsm_layers: 'scvi' is listed twice for obsm; take one out",
         ),
+        (
+            "obs_embeddings: [scvi]\n  modality: census_spatial_sequencing",
+            "obs_embeddings: the Census hosts none of spots; take them out with modality: census_spatial_sequencing",
+        ),
         ("obs_embeddings: [a/b]", "obs_embeddings: 'a/b' cannot be a name in obsm; take it out"),
         ("format: parquet", "format: 'parquet' is wrong: input should be 'h5ad' or 'zarr'"),
         ("compression: bz2", "compression: 'bz2' is wrong: input should be 'gzip', 'lzf', 'zstd', 'lz4' or 'none'"),

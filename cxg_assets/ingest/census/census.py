@@ -75,11 +75,19 @@ class CensusLocator:
             kept[self, buffer_bytes] = Census(self.uri, self._open_root(buffer_bytes), stays_open=True)
         return kept[self, buffer_bytes]
 
-    def open_x(self, uri: str, *, n_threads: int, buffer_bytes: int, of: str = "X") -> "tiledbsoma.SparseNDArray":
+    def open_x(
+        self,
+        uri: str,
+        *,
+        n_threads: int,
+        buffer_bytes: int,
+        of: str = "X",
+        beside: "tiledbsoma.SparseNDArray | None" = None,
+    ) -> "tiledbsoma.SparseNDArray":
         """Opens an X array by its own URI (`Census.layers`): a third of the requests that the way through groups takes.
 
         TileDB gets so many threads to compute and so many for I/O, and so many bytes for each column of a read. `of`
-        names what it is an array of, for the message.
+        names what it is an array of, for the message. With one that is open `beside` it shares threads and memory.
 
         Raises:
             BadInput: There is no such array.
@@ -92,10 +100,18 @@ class CensusLocator:
         }
         problem = f"the {of} array {uri} cannot be opened"
         advice = "it existed when the subset was made. If the Census was moved or rebuilt, make the subset again"
-        return self._open("SparseNDArray", uri, buffer_bytes, settings, problem, advice)
+        context = None if beside is None else beside.context
+        return self._open("SparseNDArray", uri, buffer_bytes, settings, problem, advice, context)
 
     def _open(
-        self, kind: str, uri: str, buffer_bytes: int, settings: Mapping[str, Any], problem: str, advice: str
+        self,
+        kind: str,
+        uri: str,
+        buffer_bytes: int,
+        settings: Mapping[str, Any],
+        problem: str,
+        advice: str,
+        context: "tiledbsoma.SOMATileDBContext | None" = None,
     ) -> Any:
         """Opens an array or a collection; why it cannot be opened is told between problem and advice."""
         require_cpu()
@@ -106,7 +122,7 @@ class CensusLocator:
         config: dict[str, Any] = {"sm.mem.malloc_trim": "false", **PATIENT, **dict(self.tiledb_config)}
         config |= {"soma.init_buffer_bytes": buffer_bytes, **settings}
         try:
-            context = tiledbsoma.SOMATileDBContext(tiledb_config=config, timestamp=self.timestamp_ms)
+            context = context or tiledbsoma.SOMATileDBContext(tiledb_config=config, timestamp=self.timestamp_ms)
             return getattr(tiledbsoma, kind).open(uri, context=context)
         except (tiledbsoma.SOMAError, ValueError, TypeError) as error:
             told = explain(error) if is_known(error) else f"{problem} ({explain(error)}); {advice}"

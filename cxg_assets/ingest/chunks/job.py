@@ -1,6 +1,7 @@
 """What a worker is told, and what it keeps open for it."""
 
 import contextlib
+import functools
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -100,13 +101,12 @@ def open_job(job: IngestJob, stack: ExitStack) -> Opened:
     with store.local_copy(var_path) as path, FeatherFile(path) as file:
         var = file.read()
     warm_up()
-    arrays = {
-        path: stack.enter_context(
-            job.census.open_x(uri, n_threads=job.n_threads, buffer_bytes=BUFFER_BYTES, of=path.partition("/")[0])
-        )
-        for path, uri in header.array_uris.items()
-    }
-    array = arrays[X]
+    open_array = functools.partial(job.census.open_x, n_threads=job.n_threads, buffer_bytes=BUFFER_BYTES)
+    array = stack.enter_context(open_array(header.x_uri))
+    arrays = {X: array}
+    for path, uri in header.array_uris.items():
+        if path != X:
+            arrays[path] = stack.enter_context(open_array(uri, of=path.partition("/")[0], beside=array))
     if job.x_nnz is not None and array.nnz != job.x_nnz:
         raise BadInput(
             f"census {job.census.uri}: X/{header.layer} has {array.nnz:,} non-zeros, and had {job.x_nnz:,} when "

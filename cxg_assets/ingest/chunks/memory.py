@@ -10,6 +10,7 @@ The estimates are sums of what the engine's own constants allow, 1.2 to 1.5 time
 | 100 | 662 | 982 |
 | 10,000 | 714 | 1,084 |
 | 10,000, storing takes 4 s | 722 | 1,084 |
+| 10,000, with a second layer (2026-11-28) | 974 | 1,266 |
 | 10,000, a random fifth of the cells | 838 | 1,076 |
 | 10,000, not compressed, storing takes 6 s | 1,059 | 1,412 |
 | 20,000 | 786 | 1,174 |
