@@ -181,12 +181,12 @@ def test_a_dataset_keeps_the_figures_of_the_writing_after_such_a_run(stored: Pla
 def test_a_report_comes_back_from_the_metadata_of_a_stored_chunk(known: bool) -> None:
     texts = {"chunk": "00000", "fingerprint": "f", "uri": "file:///c", "sha256": "5", "worker": "here:1"}
     texts["split"] = "test"
-    others = {*texts, "cell_types"}
+    others = {*texts, "cell_types", "layer_nnz"}
     numbers: dict[str, Any] = {field.name: 3 for field in fields(ChunkReport) if field.name not in others}
     numbers |= dict.fromkeys([*SECONDS, "stored_at"], 3.0)
     if not known:
         numbers |= dict.fromkeys(OF_THE_WRITING & numbers.keys(), 0)
-    report = ChunkReport(**texts, **numbers, cell_types={"T cell": 3})
+    report = ChunkReport(**texts, **numbers, cell_types={"T cell": 3}, layer_nnz={"counts": 4})
     event = dg.AssetMaterialization("a", metadata=chunk_metadata(report, already_stored=True))
 
     assert report_from(event.metadata) == report
