@@ -55,7 +55,7 @@ def record_reports(
     )
     def chunks(context: dg.AssetExecutionContext) -> Iterator[dg.Output[None]]:
         # It asks for its plan only when it looks for another.
-        recorder = ChunkRecorder(context, key, None, dict(tags))  # type: ignore[arg-type]
+        recorder = ChunkRecorder(context=context, key=key, plan=None, tags=dict(tags))  # type: ignore[arg-type]
         began, cpu = time.monotonic(), time.process_time()
         for report in reports:
             recorder.record(report)

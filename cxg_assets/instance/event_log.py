@@ -35,7 +35,7 @@ from sqlalchemy.pool import QueuePool
 
 from cxg_assets.instance.databases import EVENTS, make_once
 
-__all__ = ["ReusingSqliteEventLogStorage"]
+__all__ = ["ReusingSqliteEventLogStorage", "planned_partitions", "wipe_partitions"]
 
 MAX_KEPT = 16
 """Databases kept open: three file descriptors each. A run writes to two; the webserver reads many."""
@@ -122,19 +122,9 @@ class ReusingSqliteEventLogStorage(SqliteEventLogStorage):
         return table_name in self._found_tables
 
     def wipe_asset_partitions(self, asset_key: dg.AssetKey, partition_keys: Sequence[str]) -> None:
-        """Forgets all events of some partitions of an asset; the runs' own logs stay. Dagster's class cannot.
-
-        The rows stay, without their asset: SQLite would give the id of a deleted last row to the next event, and
-        whoever reads on from a row goes by its id.
-        """
-        events, tags = SqlEventLogStorageTable, AssetEventTagsTable
+        """Forgets all events of some partitions of an asset; the runs' own logs stay. Dagster's class cannot."""
         with self.index_connection() as connection:
-            for start in range(0, len(partition_keys), WIPED_AT_ONCE):
-                keys = partition_keys[start : start + WIPED_AT_ONCE]
-                theirs = (events.c.asset_key == asset_key.to_string()) & events.c.partition.in_(keys)
-                ids = select(events.c.id).where(theirs)
-                connection.execute(tags.delete().where(tags.c.event_id.in_(ids)))
-                connection.execute(events.update().where(theirs).values(asset_key=None))
+            wipe_partitions(connection, asset_key, partition_keys)
         self.wipe_asset_cached_status(asset_key)
 
     @property
@@ -148,7 +138,7 @@ class ReusingSqliteEventLogStorage(SqliteEventLogStorage):
         What lies there then is what Dagster would have written: it finds out by these rows which partitions are being
         made, and which have failed.
         """
-        planned = _planned_partitions(event)
+        planned = planned_partitions(event)
         if not planned:
             super().store_event(event)
             return
@@ -230,7 +220,21 @@ class ReusingSqliteEventLogStorage(SqliteEventLogStorage):
             kept.engine.dispose()
 
 
-def _planned_partitions(event: dg.EventLogEntry) -> list[dg.EventLogEntry]:
+def wipe_partitions(connection: Connection, asset_key: dg.AssetKey, partition_keys: Sequence[str]) -> None:
+    """Forgets all events of some partitions of an asset, in a transaction.
+
+    The rows stay, without their asset: SQLite would give the id of a deleted last row to the next event, and whoever
+    reads on from a row goes by its id. In PostgreSQL they are also the rows of the run's own log.
+    """
+    events, tags = SqlEventLogStorageTable, AssetEventTagsTable
+    for start in range(0, len(partition_keys), WIPED_AT_ONCE):
+        keys = partition_keys[start : start + WIPED_AT_ONCE]
+        theirs = (events.c.asset_key == asset_key.to_string()) & events.c.partition.in_(keys)
+        connection.execute(tags.delete().where(tags.c.event_id.in_(select(events.c.id).where(theirs))))
+        connection.execute(events.update().where(theirs).values(asset_key=None))
+
+
+def planned_partitions(event: dg.EventLogEntry) -> list[dg.EventLogEntry]:
     """The event for each partition that one event plans together; empty for every other event."""
     dagster_event = event.dagster_event
     if dagster_event is None or not dagster_event.is_asset_materialization_planned:

@@ -49,6 +49,9 @@ _MOVED = "cxg_assets.event_log"
 _EARLIER_EVENT_LOG = f"event_log_storage:\n  module: {_MOVED}\n"
 """How `DAGSTER_YAML` named the event log before it moved."""
 
+_IN_FILES = ("dagster.", "cxg_assets.instance.storages", "cxg_assets.instance.event_log")
+"""Modules of storages in SQLite files, and of Dagster's wrappers of others, which are looked at by themselves."""
+
 TRIES = 4
 """There are three storages that another process may be making tables for."""
 
@@ -95,9 +98,9 @@ def _make_config(folder: Path) -> None:
 
 
 def _is_on_server(ref: InstanceRef) -> bool:
-    """Whether a storage is neither Dagster's own nor ours: it is in a database server, such as PostgreSQL."""
-    storages = (ref.run_storage_data, ref.event_storage_data, ref.schedule_storage_data)
-    return any(data is not None and not data.module_name.startswith(("dagster.", "cxg_assets.")) for data in storages)
+    """Whether a storage is in a database server, such as PostgreSQL, and not in files of Dagster's own or our classes."""
+    storages = (ref.storage_data, ref.run_storage_data, ref.event_storage_data, ref.schedule_storage_data)
+    return any(data is not None and not data.module_name.startswith(_IN_FILES) for data in storages)
 
 
 def _open_on_server(ref: InstanceRef, folder: Path) -> DagsterInstance:

@@ -45,8 +45,12 @@ class Postgres:
 
 
 @contextmanager
-def serve_postgres() -> Iterator[Postgres]:
-    """A server, until the block ends. Without its programs the test fails: nothing is tested then."""
+def serve_postgres(*, durable: bool = False) -> Iterator[Postgres]:
+    """A server, until the block ends. Without its programs the test fails: nothing is tested then.
+
+    Args:
+        durable: Wait for the disk at each commit.
+    """
     found = sorted(INSTALLED.glob("*/bin"), key=lambda path: int(path.parent.name))
     if not found:
         pytest.fail(f"there is no PostgreSQL in {INSTALLED}: apt-get install postgresql (see .ci/run)", pytrace=False)
@@ -62,7 +66,9 @@ def serve_postgres() -> Iterator[Postgres]:
         made = [found[-1] / "initdb", "-D", folder / "data", "--no-sync", *access]
         subprocess.run(made, check=True, stdout=subprocess.DEVNULL, cwd=folder, **who)
         server = Postgres(free_port(), found[-1])
-        command = ["-D", folder / "data", "-h", "127.0.0.1", "-p", str(server.port), "-k", folder, "-F"]
+        command = ["-D", folder / "data", "-h", "127.0.0.1", "-p", str(server.port), "-k", folder]
+        if not durable:
+            command.append("-F")
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen([found[-1] / "postgres", *command], stdout=log, stderr=log, cwd=folder, **who)
         try:

@@ -1,0 +1,1 @@
+"""Dagster's records in PostgreSQL, with connections that stay open."""
