@@ -98,7 +98,7 @@ def _make_config(folder: Path) -> None:
 
 
 def _is_on_server(ref: InstanceRef) -> bool:
-    """Whether a storage is in a database server, such as PostgreSQL, and not in files of Dagster's own or our classes."""
+    """Whether a storage is in a database server, such as PostgreSQL, and not in files of Dagster's classes or ours."""
     storages = (ref.storage_data, ref.run_storage_data, ref.event_storage_data, ref.schedule_storage_data)
     return any(data is not None and not data.module_name.startswith(_IN_FILES) for data in storages)
 

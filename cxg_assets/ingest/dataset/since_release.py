@@ -51,7 +51,8 @@ def changes_since_published(
         if (n_obs := _at_most(one, index)) > MAX_OBS:
             raise CxgError(f"{counted(n_obs, 'cell')} of build {one.release.build} are more than {MAX_OBS:,}")
         editions.append(Edition(index=index, census=locate(one.release)))
-    return compare_releases(spec, *editions, index_store)
+    first, second = editions
+    return compare_releases(spec, first, second, index_store)
 
 
 def _at_most(subset: Subset, index: CensusIndex) -> int:
