@@ -47,6 +47,11 @@ def parquet_key(subset: str) -> dg.AssetKey:
     return dg.AssetKey([subset, "parquet"])
 
 
+def corpus_key(name: str) -> dg.AssetKey:
+    """The datasets of several organisms as one, by the name of their YAML."""
+    return dg.AssetKey([name, "corpus"])
+
+
 def chunk_partitions(subset: str) -> dg.DynamicPartitionsDefinition:
     """The partitions of `h5ad_chunks`: the chunk keys of the current plan."""
     return dg.DynamicPartitionsDefinition(name=f"{subset}_chunks")

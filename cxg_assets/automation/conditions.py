@@ -65,9 +65,9 @@ def observed_daily() -> dg.AutomationCondition:
     return _When.on_cron(DAILY)
 
 
-def follows(upstream: dg.AssetKey) -> dg.AutomationCondition:
-    """For an asset that is made from another: when that one has a new data version, or its own YAML was edited."""
-    other_data = _When.any_deps_match(_When.data_version_changed()).allow(dg.AssetSelection.assets(upstream))
+def follows(*upstream: dg.AssetKey) -> dg.AutomationCondition:
+    """For an asset that is made from others: when one has a new data version, or its own YAML was edited."""
+    other_data = _When.any_deps_match(_When.data_version_changed()).allow(dg.AssetSelection.assets(*upstream))
     return _when(other_data | _When.code_version_changed())
 
 

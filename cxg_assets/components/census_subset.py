@@ -3,17 +3,18 @@
 import functools
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import dagster as dg
 
 from cxg_assets.assets.chunk_plan import build_chunk_plan
+from cxg_assets.assets.corpus import build_corpus
 from cxg_assets.assets.dataset import build_dataset
 from cxg_assets.assets.filtered_subset import build_filtered_subset
 from cxg_assets.assets.h5ad_chunks import build_h5ad_chunks
 from cxg_assets.assets.parquet import build_parquet
-from cxg_assets.automation.conditions import of_subset, with_conditions
+from cxg_assets.automation.conditions import follows, of_subset, with_conditions
 from cxg_assets.checks.check import build_subset_checks
 from cxg_assets.components import known_previews
 from cxg_assets.components.attributes import SubsetAttributes
@@ -30,6 +31,7 @@ from cxg_assets.names import (
     CENSUS_RELEASE,
     census_index_key,
     chunk_plan_key,
+    corpus_key,
     dataset_key,
     filtered_subset_key,
     ingest_job_name,
@@ -59,10 +61,11 @@ class CensusSubset(SubsetAttributes, dg.Component):
             BadInput: The folder of its YAML has another name.
         """
         self.require_name_of(context.path)
-        whose, exports = self.owners_and_tags(), self.exports
-        return dg.Definitions.merge(
-            *(subset_definitions(spec, self.destination, whose, exports) for spec in self.specs())
-        )
+        whose, exports, specs = self.owners_and_tags(), self.exports, self.specs()
+        of_each = (subset_definitions(spec, self.destination, whose, exports) for spec in specs)
+        subsets = [spec.name for spec in specs]
+        of_all = [corpus_definitions(self.name, subsets, self.destination, whose)] if self.organisms else []
+        return dg.Definitions.merge(*of_each, *of_all)
 
 
 @known_previews()
@@ -135,6 +138,25 @@ def subset_definitions(
         asset_checks=build_subset_checks(spec, destination),
         jobs=[ingest, missing_chunks, publish],
     )
+
+
+def corpus_definitions(
+    name: str, subsets: Sequence[str], destination: str, owners_and_tags: OwnersAndTags
+) -> dg.Definitions:
+    """What the subsets of one YAML have besides their own.
+
+    Args:
+        name: Of the YAML.
+        subsets: Names of its subsets.
+        destination: URL of their store; empty for the default store.
+        owners_and_tags: Of the assets.
+    """
+    follows_all = {corpus_key(name): follows(*map(dataset_key, subsets))}
+    [corpus] = with_conditions([build_corpus(name, subsets, destination)], follows_all)
+    owned = corpus.map_asset_specs(
+        lambda spec: spec.merge_attributes(owners=owners_and_tags.owners, tags=owners_and_tags.tags)
+    )
+    return dg.Definitions(assets=dg.with_source_code_references([owned]))
 
 
 def _genes(genes: GeneSelection) -> list[object]:

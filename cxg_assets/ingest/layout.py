@@ -15,6 +15,7 @@
     <subset>/<plan id>/pieces-<run id>/                of fully shuffled cells, until their chunks are stored
     <subset>/<plan id>/writing-<run id>.json           while a run writes chunks of the plan or publishes it
     <subset>/dataset.json                              points to the plan that is published
+    <corpus>/README.md, corpus.json                    names the datasets of several organisms of one YAML
 
 Folder names hold a digest of what made them, so a change of inputs never writes over files that somebody reads. A JSON
 file is written after the files it tells of: where it is, they are whole.
@@ -167,6 +168,16 @@ def piece_path(subset_name: str, plan_id: str, run_id: str, piece: str) -> str:
 def is_mark(path: str) -> bool:
     """Whether a path is that of a run's mark."""
     return _MARK.fullmatch(path) is not None
+
+
+def corpus_path(name: str) -> str:
+    """Names the datasets of a corpus."""
+    return f"{name}/corpus.json"
+
+
+def corpus_card_path(name: str) -> str:
+    """The card of a corpus."""
+    return f"{name}/README.md"
 
 
 def dataset_path(subset_name: str) -> str:

@@ -11,6 +11,7 @@ from pydantic_core import from_json, to_json
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.chunks.amplification import Decoding
 from cxg_assets.ingest.chunks.report import ChunkReport, RunSummary, report_fields
+from cxg_assets.ingest.dataset.corpus import Corpus
 from cxg_assets.ingest.export.parquet import ParquetExport
 from cxg_assets.ingest.formats import H5AD
 from cxg_assets.ingest.plan.chunk_plan import BESIDE_X, ChunkPlan
@@ -22,7 +23,7 @@ from cxg_assets.ingest.selection.subset import PLANNING_COLUMNS, Subset, subset_
 from cxg_assets.names import census_index_key, filtered_subset_key
 from cxg_assets.ui import bars
 from cxg_assets.ui.choices import padded_of, quality_of, sample_of, split_of
-from cxg_assets.ui.markdown import in_groups, names_and_values
+from cxg_assets.ui.markdown import in_groups, names_and_values, table
 from cxg_assets.ui.schemas import (
     chunk_table_lineage,
     chunk_table_schema,
@@ -241,6 +242,18 @@ def export_metadata(exported: ParquetExport, uri: str) -> Metadata:
     """Of `parquet`."""
     told = {"dagster/row_count": exported.n_obs, "dagster/uri": uri, **storage_metadata(uri)}
     return told | _fields(exported, "plan_id", "n_obs", "n_files", "n_written", "n_bytes")
+
+
+def corpus_metadata(corpus: Corpus, uri: str) -> Metadata:
+    """Of `corpus`."""
+    headings = ("dataset", "organism", "cells", "genes", "files", "size")
+    rows = (
+        (one.subset, one.organism, f"{one.n_obs:,}", f"{one.n_vars:,}", f"{one.n_chunks:,}", size(one.n_bytes))
+        for one in corpus.members
+    )
+    told: Metadata = {"datasets": dg.MetadataValue.md(table(headings, rows, numbers=headings[2:]))}
+    told |= {"census_build": corpus.build, "published_at": corpus.published_at, "n_obs": corpus.n_obs}
+    return told | {"n_bytes": sum(one.n_bytes for one in corpus.members), "dagster/uri": uri, **storage_metadata(uri)}
 
 
 def file_metadata(

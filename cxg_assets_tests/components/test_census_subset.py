@@ -15,7 +15,7 @@ from cxg_assets.ingest.gene_selection import GeneSelection, HighlyVariable
 from cxg_assets.ingest.metrics import Outliers, Quality, QualityColumn
 from cxg_assets.ingest.sampling import Order, Sample, Split
 from cxg_assets.ingest.spec import DEFAULT_OBS_COLUMNS, SubsetSpec
-from cxg_assets.names import CENSUS_RELEASE, census_index_key, filtered_subset_key
+from cxg_assets.names import CENSUS_RELEASE, census_index_key, corpus_key, filtered_subset_key
 from cxg_assets.ui.descriptions import OwnersAndTags
 
 FULL_OF_TWO = """\
@@ -212,6 +212,7 @@ def test_one_yaml_of_several_organisms_is_a_subset_of_each(tree: Callable[..., d
     }
     keys = complete(loaded.build_defs()).resolve_asset_graph().get_all_asset_keys()
     assert {key.path[0] for key in keys if key.path[-1] == "dataset"} == {spec.name for spec in specs}
+    assert corpus_key("immune") in keys
 
 
 def test_subsets_of_one_organism_share_its_index(tree: Callable[..., dg.ComponentTree]) -> None:
