@@ -16,6 +16,7 @@ from cxg_assets.demo.plan import OrganismPlan, plan_organism
 from cxg_assets.demo.size import Size
 from cxg_assets.demo.studies import ontology_ids, organisms, spatial_organisms
 from cxg_assets.demo.tables import write_table
+from cxg_assets.ingest.census.soma_context import soma_context
 
 BUILD_DATE = "2025-01-01"
 """Fixed, so that equal arguments give equal censuses. No real release has this date."""
@@ -63,7 +64,7 @@ def write_census(
         n_done += n_cells
         on_progress(n_done, n_total)
 
-    context = soma.SOMATileDBContext(tiledb_config=WRITER_CONFIG)
+    context = soma_context(WRITER_CONFIG)
     with (
         soma.Collection.create(folder.as_posix(), context=context) as census,
         ThreadPoolExecutor(os.cpu_count()) as threads,

@@ -6,6 +6,7 @@ The numbers are made up: a point for each dataset, and each cell near that of it
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ import tiledbsoma as soma
 from cxg_assets.demo.layout import TILE_EXTENT
 from cxg_assets.demo.plan import OrganismPlan
 from cxg_assets.demo.tables import open_for_writing
+
+if TYPE_CHECKING:
+    from cxg_assets.ingest.census.soma_context import SomaContext
 
 FOLDER = "embeddings"
 """Inside the census's folder; no member of its collection."""
@@ -43,7 +47,7 @@ _STORAGE = {
 _ROWS_PER_WRITE = 1 << 17
 
 
-def write_embeddings(folder: Path, plan: OrganismPlan, build: str, context: soma.SOMATileDBContext) -> None:
+def write_embeddings(folder: Path, plan: OrganismPlan, build: str, context: "SomaContext") -> None:
     """Writes `contributions.json`, the manifest, and below `soma/<build>/` an array for each embedding.
 
     Args:
@@ -79,7 +83,7 @@ def _write(
     number: int,
     n_features: int,
     about: Mapping[str, object],
-    context: soma.SOMATileDBContext,
+    context: "SomaContext",
 ) -> None:
     created = soma.SparseNDArray.create(
         path.as_posix(), type=pa.float32(), shape=(plan.n_obs, n_features), platform_config=_STORAGE, context=context

@@ -15,12 +15,15 @@ import pyarrow as pa
 
 from cxg_assets.ingest.census.cpu import require_cpu
 from cxg_assets.ingest.census.embeddings_place import EmbeddingsPlace
+from cxg_assets.ingest.census.soma_context import soma_context
 from cxg_assets.ingest.errors import BadInput, CxgError, Unreachable, shown, shown_path
 from cxg_assets.ingest.spec import CENSUS_DATA, modality_and_organism
 from cxg_assets.ingest.storage.s3_errors import explain, is_known, is_transient
 
 if TYPE_CHECKING:
     import tiledbsoma
+
+    from cxg_assets.ingest.census.soma_context import SomaContext
 
 MEASUREMENT = "RNA"
 PRESENCE = "feature_dataset_presence_matrix"
@@ -111,7 +114,7 @@ class CensusLocator:
         settings: Mapping[str, Any],
         problem: str,
         advice: str,
-        context: "tiledbsoma.SOMATileDBContext | None" = None,
+        context: "SomaContext | None" = None,
     ) -> Any:
         """Opens an array or a collection; why it cannot be opened is told between problem and advice."""
         require_cpu()
@@ -122,7 +125,7 @@ class CensusLocator:
         config: dict[str, Any] = {"sm.mem.malloc_trim": "false", **PATIENT, **dict(self.tiledb_config)}
         config |= {"soma.init_buffer_bytes": buffer_bytes, **settings}
         try:
-            context = context or tiledbsoma.SOMATileDBContext(tiledb_config=config, timestamp=self.timestamp_ms)
+            context = context or soma_context(config, self.timestamp_ms)
             return getattr(tiledbsoma, kind).open(uri, context=context)
         except (tiledbsoma.SOMAError, ValueError, TypeError) as error:
             told = explain(error) if is_known(error) else f"{problem} ({explain(error)}); {advice}"

@@ -16,7 +16,7 @@ from cxg_assets.ingest.census.census import IO_THREADS, Census
 from cxg_assets.ingest.errors import CxgError, shown_path
 
 if TYPE_CHECKING:
-    import tiledbsoma
+    from cxg_assets.ingest.census.soma_context import SomaContext
 
 N_AXES = 2
 
@@ -105,7 +105,7 @@ def read_spots(census: Census, experiment: str, joinids: np.ndarray) -> Spots:
     return Spots(places, scenes)
 
 
-def _read_scene(uri: str, context: "tiledbsoma.SOMATileDBContext") -> tuple[Scene, np.ndarray, np.ndarray]:
+def _read_scene(uri: str, context: "SomaContext") -> tuple[Scene, np.ndarray, np.ndarray]:
     """A scene, the soma_joinids of its spots, (n,) int64, and where they lie, (n, n_axes) float64."""
     import tiledbsoma
 
