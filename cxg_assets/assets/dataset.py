@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from cxg_assets.ingest.census.census import keep_open
-from cxg_assets.ingest.compare.releases import ReleaseChanges
+from cxg_assets.ingest.compare.changes import ReleaseChanges
 from cxg_assets.ingest.dataset.publish import publish
 from cxg_assets.ingest.dataset.since_release import changes_since_published
 from cxg_assets.ingest.errors import CxgError

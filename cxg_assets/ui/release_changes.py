@@ -1,6 +1,6 @@
 """What is other in a dataset since the release before, for its page: a picture and a table."""
 
-from cxg_assets.ingest.compare.releases import ReleaseChanges
+from cxg_assets.ingest.compare.changes import ReleaseChanges
 from cxg_assets.ui import bars
 from cxg_assets.ui.markdown import escaped, table
 from cxg_assets.ui.metadata import Metadata

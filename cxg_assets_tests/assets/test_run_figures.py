@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from cxg_assets.ingest.quantities import duration, size
-from cxg_assets.names import h5ad_chunks_key
+from cxg_assets.names import chunk_plan_key, dataset_key, filtered_subset_key, h5ad_chunks_key
 from cxg_assets.ui.metadata import report_from
 from cxg_assets_tests.platforms import Platform
 
@@ -180,6 +180,17 @@ def test_a_dataset_shows_its_cells_without_a_click_and_in_the_order_in_which_peo
     counts = finished.obs["cell_type"].value_counts()
     first = str(finished.dataset["cell_types"].value).splitlines()[2]
     assert f" | {counts.iloc[0]} | {100 * counts.iloc[0] / len(finished.obs):.1f} % |" in first
+
+
+def test_no_word_but_a_path_makes_the_table_of_a_page_wider_than_its_place(finished: Finished) -> None:
+    """The UI breaks values at blanks and hyphens; there is room for some 45 characters (docs/architecture.md)."""
+    for asset in (filtered_subset_key, chunk_plan_key, dataset_key):
+        [record] = finished.platform.instance.fetch_materializations(asset("blood_normal"), limit=1).records
+        assert record.asset_materialization is not None
+        for key, value in record.asset_materialization.metadata.items():
+            if isinstance(value, dg.TextMetadataValue | dg.PathMetadataValue):
+                words = re.split(r"[\s-]", str(value.value))
+                assert max(len(word) for word in words if "/" not in word) <= 45, (asset, key)
 
 
 def test_the_lines_that_load_a_dataset_can_be_run(finished: Finished) -> None:

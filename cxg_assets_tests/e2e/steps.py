@@ -79,13 +79,6 @@ def open_partition(page: Page, chunk: str) -> Locator:
     return page.get_by_text(re.compile("^(Materialized|Failed|Missing)$"))
 
 
-def has_a_narrow_table(page: Page) -> bool:
-    """Whether the table of metadata is no wider than its place."""
-    table = page.locator("table").filter(has=page.get_by_text("Value", exact=True)).first
-    expect(table).to_be_visible()
-    return table.evaluate("table => table.parentElement.scrollWidth <= table.parentElement.clientWidth + 1")
-
-
 def chunk_file(ui: Ui, chunk: str) -> Path:
     """Where a chunk lies."""
     [path] = (ui.home / "store" / "blood_normal").glob(f"*/{chunk}-*.h5ad")

@@ -19,7 +19,6 @@ from cxg_assets_tests.e2e.steps import (
     RUN_MS,
     Launched,
     chunk_file,
-    has_a_narrow_table,
     open_partition,
     value_of,
 )
@@ -134,12 +133,6 @@ def test_the_page_of_a_partition_shows_its_file_size_and_throughput(backfill_id:
     expect(value_of(page, "n_obs")).to_have_text(str(anndata.read_h5ad(file).n_obs))
     expect(value_of(page, "uri")).to_have_text(file.as_uri())
     assert float(value_of(page, "cells_per_second").inner_text()) > 0
-
-
-def test_no_digest_and_no_line_to_copy_makes_a_table_wider_than_its_place(published: Launched, page: Page) -> None:
-    for asset in ("blood_normal/filtered_subset", "blood_normal/dataset"):
-        page.goto(f"/assets/{asset}")
-        assert has_a_narrow_table(page), asset
 
 
 def test_every_check_is_green(published: Launched, page: Page, ui: Ui) -> None:

@@ -18,7 +18,7 @@ from cxg_assets.ingest.dataset.publish import publish
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.layout import index_path
 from cxg_assets.ingest.sampling import Order, Split
-from cxg_assets.ingest.selection.label_check import newest_index
+from cxg_assets.ingest.selection.index import load_index
 from cxg_assets.ingest.spec import SPATIAL, SubsetSpec, experiment_name
 from cxg_assets.ingest.storage.store import Store
 from cxg_assets.ingest.verify.against_census import open_census_cells
@@ -146,8 +146,8 @@ def test_the_index_of_spots_is_another_than_that_of_cells(
 ) -> None:
     both = [index_path(release.version, experiment) for experiment in (HUMAN, experiment_name(HUMAN, SPATIAL))]
     assert set(both) <= set(index_store.sizes("index"))
-    newest = [newest_index(index_store, experiment) for experiment in (HUMAN, experiment_name(HUMAN, SPATIAL))]
-    assert [index and index.n_obs for index in newest] == [blood.subset.n_obs_before, N_SPOTS]
+    indexes = [load_index(index_store, release.version, one) for one in (HUMAN, experiment_name(HUMAN, SPATIAL))]
+    assert [index.n_obs for index in indexes] == [blood.subset.n_obs_before, N_SPOTS]
 
 
 def test_modality_is_told_and_tells_subsets_apart(spots: Ingested) -> None:

@@ -125,7 +125,8 @@ class StrictS3:
 
     def requests(self, *methods: str) -> list[Asked]:
         """What it was asked since then, in order; only with these methods, if any are given."""
-        found = [Asked(**json.loads(line)) for line in (self.folder / "requests").read_text().splitlines()]
+        *lines, _being_written = (self.folder / "requests").read_text().split("\n")
+        found = [Asked(**json.loads(line)) for line in lines]
         return [asked for asked in found if not methods or asked.method in methods]
 
     def settings(self, key: Key | None = Key(), **changes: Any) -> S3Settings:

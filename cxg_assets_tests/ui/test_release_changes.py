@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from cxg_assets.ingest.compare.releases import DatasetChange, ReleaseChanges
+from cxg_assets.ingest.compare.changes import DatasetChange, ReleaseChanges
 from cxg_assets.ui.markdown import SHOWN
 from cxg_assets.ui.release_changes import release_changes_metadata
 

@@ -10,7 +10,8 @@ from cxg_assets.cli.terminal.teller import Teller
 from cxg_assets.cli.terminal.telling import telling
 from cxg_assets.cli.warn import warn
 from cxg_assets.ingest.census.release import Release
-from cxg_assets.ingest.compare.releases import Edition, ReleaseChanges, compare_releases
+from cxg_assets.ingest.compare.changes import ReleaseChanges
+from cxg_assets.ingest.compare.releases import Edition, compare_releases
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.spec import SubsetSpec

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from cxg_assets.ingest.compare.releases import ReleaseChanges
+from cxg_assets.ingest.compare.changes import ReleaseChanges
 from cxg_assets.ingest.errors import shown_text
 from cxg_assets.ingest.plan.published import Dataset
 from cxg_assets.ingest.quantities import size

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.chunks.report import ChunkReport
-from cxg_assets.ingest.compare.releases import ReleaseChanges
+from cxg_assets.ingest.compare.changes import ReleaseChanges
 from cxg_assets.ingest.dataset.card import COLUMNS, citations_csv, dataset_card
 from cxg_assets.ingest.dataset.changes import changes
 from cxg_assets.ingest.dataset.manifest import (

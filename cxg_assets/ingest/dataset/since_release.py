@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from cxg_assets.ingest.census.census import CensusLocator
 from cxg_assets.ingest.census.release import Release
-from cxg_assets.ingest.compare.releases import Edition, ReleaseChanges, compare_releases
+from cxg_assets.ingest.compare.changes import ReleaseChanges
 from cxg_assets.ingest.errors import CxgError
 from cxg_assets.ingest.plan.published import read_dataset
 from cxg_assets.ingest.quantities import counted
@@ -42,6 +42,8 @@ def changes_since_published(
         return None
     if before.release.version == subset.release.version:
         return None
+    from cxg_assets.ingest.compare.releases import Edition, compare_releases  # numba
+
     editions: list[Edition] = []
     for one in (before, subset):
         try:

@@ -14,7 +14,8 @@ import tiledbsoma as soma
 
 from cxg_assets.ingest.census.release import read_release
 from cxg_assets.ingest.compare.cells import COUNTS, LABELS
-from cxg_assets.ingest.compare.releases import Edition, ReleaseChanges, compare_releases
+from cxg_assets.ingest.compare.changes import ReleaseChanges
+from cxg_assets.ingest.compare.releases import Edition, compare_releases
 from cxg_assets.ingest.dataset import since_release
 from cxg_assets.ingest.dataset.publish import publish
 from cxg_assets.ingest.dataset.since_release import changes_since_published
