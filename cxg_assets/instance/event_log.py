@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import dagster as dg
 from dagster import DagsterInstance
 from dagster._core.events import AssetMaterializationPlannedData
-from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log import SqlEventLogStorage, SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import AssetEventTagsTable, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._serdes import ConfigurableClassData
@@ -35,7 +35,7 @@ from sqlalchemy.pool import QueuePool
 
 from cxg_assets.instance.databases import EVENTS, make_once
 
-__all__ = ["ReusingSqliteEventLogStorage", "planned_partitions", "wipe_partitions"]
+__all__ = ["ManyPartitions", "ReusingSqliteEventLogStorage", "planned_partitions"]
 
 MAX_KEPT = 16
 """Databases kept open: three file descriptors each. A run writes to two; the webserver reads many."""
@@ -54,7 +54,39 @@ class _Kept(NamedTuple):
     file: tuple[int, int] | None
 
 
-class ReusingSqliteEventLogStorage(SqliteEventLogStorage):
+class ManyPartitions(SqlEventLogStorage):
+    """What an event log of ours adds to one of Dagster's, for SQLite or PostgreSQL: many partitions at once."""
+
+    _found_tables: set[str]
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether there is a table; Dagster asks for every event. Tables come with a migration and never go."""
+        if table_name not in self._found_tables and super().has_table(table_name):
+            self._found_tables.add(table_name)
+        return table_name in self._found_tables
+
+    def wipe_asset_partitions(self, asset_key: dg.AssetKey, partition_keys: Sequence[str]) -> None:
+        """Forgets all events of some partitions of an asset; the runs' own logs stay. Dagster's classes cannot.
+
+        The rows stay, without their asset: SQLite would give the id of a deleted last row to the next event, and
+        whoever reads on from a row goes by its id. In PostgreSQL they are also the rows of the run's own log.
+        """
+        events, tags = SqlEventLogStorageTable, AssetEventTagsTable
+        with self.index_transaction() as connection:
+            for start in range(0, len(partition_keys), WIPED_AT_ONCE):
+                keys = partition_keys[start : start + WIPED_AT_ONCE]
+                theirs = (events.c.asset_key == asset_key.to_string()) & events.c.partition.in_(keys)
+                connection.execute(tags.delete().where(tags.c.event_id.in_(select(events.c.id).where(theirs))))
+                connection.execute(events.update().where(theirs).values(asset_key=None))
+        self.wipe_asset_cached_status(asset_key)
+
+    @property
+    def supports_partition_subset_in_asset_materialization_planned_events(self) -> bool:
+        """Yes: Dagster hands over one event for all partitions that a run plans, and `store_event` takes it apart."""
+        return True
+
+
+class ReusingSqliteEventLogStorage(ManyPartitions, SqliteEventLogStorage):
     """`SqliteEventLogStorage` with one open connection a database, for at most `MAX_KEPT` databases.
 
     In `dagster.yaml`, without a `base_dir` for where a default instance has its events:
@@ -114,23 +146,6 @@ class ReusingSqliteEventLogStorage(SqliteEventLogStorage):
     def index_connection(self) -> AbstractContextManager[Connection]:
         """A connection in a transaction to what is known across runs, as Dagster's."""
         return self._connection(INDEX_SHARD_NAME, super().index_connection)
-
-    def has_table(self, table_name: str) -> bool:
-        """Whether the index has a table; Dagster asks for every event. Tables come with a migration and never go."""
-        if table_name not in self._found_tables and super().has_table(table_name):
-            self._found_tables.add(table_name)
-        return table_name in self._found_tables
-
-    def wipe_asset_partitions(self, asset_key: dg.AssetKey, partition_keys: Sequence[str]) -> None:
-        """Forgets all events of some partitions of an asset; the runs' own logs stay. Dagster's class cannot."""
-        with self.index_connection() as connection:
-            wipe_partitions(connection, asset_key, partition_keys)
-        self.wipe_asset_cached_status(asset_key)
-
-    @property
-    def supports_partition_subset_in_asset_materialization_planned_events(self) -> bool:
-        """Yes: Dagster hands over one event for all partitions that a run plans, and `store_event` takes it apart."""
-        return True
 
     def store_event(self, event: dg.EventLogEntry) -> None:
         """Stores an event; one that plans many partitions as an event for each, in one transaction a database.
@@ -218,20 +233,6 @@ class ReusingSqliteEventLogStorage(SqliteEventLogStorage):
         kept = self._kept.pop(shard, None)
         if kept is not None:
             kept.engine.dispose()
-
-
-def wipe_partitions(connection: Connection, asset_key: dg.AssetKey, partition_keys: Sequence[str]) -> None:
-    """Forgets all events of some partitions of an asset, in a transaction.
-
-    The rows stay, without their asset: SQLite would give the id of a deleted last row to the next event, and whoever
-    reads on from a row goes by its id. In PostgreSQL they are also the rows of the run's own log.
-    """
-    events, tags = SqlEventLogStorageTable, AssetEventTagsTable
-    for start in range(0, len(partition_keys), WIPED_AT_ONCE):
-        keys = partition_keys[start : start + WIPED_AT_ONCE]
-        theirs = (events.c.asset_key == asset_key.to_string()) & events.c.partition.in_(keys)
-        connection.execute(tags.delete().where(tags.c.event_id.in_(select(events.c.id).where(theirs))))
-        connection.execute(events.update().where(theirs).values(asset_key=None))
 
 
 def planned_partitions(event: dg.EventLogEntry) -> list[dg.EventLogEntry]:

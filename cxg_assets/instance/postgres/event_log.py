@@ -8,7 +8,7 @@ Rows are as Dagster writes them: either class reads what the other wrote. Of wha
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -19,7 +19,7 @@ from dagster_postgres import PostgresEventLogStorage
 from dagster_postgres.utils import create_pg_engine, get_token_provider_from_config, pg_url_from_config
 from sqlalchemy import Connection
 
-from cxg_assets.instance.event_log import planned_partitions, wipe_partitions
+from cxg_assets.instance.event_log import ManyPartitions, planned_partitions
 
 MAX_CONNECTIONS = 20
 """Of one process. One stays open; more are for threads that write at the same time, and close after it."""
@@ -28,7 +28,7 @@ RENEWED_SECONDS = 600
 """A connection is replaced when it is older: proxies and firewalls forget those that nobody uses."""
 
 
-class ReusingPostgresEventLogStorage(PostgresEventLogStorage):
+class ReusingPostgresEventLogStorage(ManyPartitions, PostgresEventLogStorage):
     """`PostgresEventLogStorage` with a pool of connections.
 
     - Each is tried before it is used, and replaced if the server was restarted.
@@ -68,23 +68,6 @@ class ReusingPostgresEventLogStorage(PostgresEventLogStorage):
             inst_data,
             get_token_provider_from_config(config_value),
         )
-
-    def has_table(self, table_name: str) -> bool:
-        """Whether there is a table; Dagster asks for every event. Tables come with a migration and never go."""
-        if table_name not in self._found_tables and super().has_table(table_name):
-            self._found_tables.add(table_name)
-        return table_name in self._found_tables
-
-    def wipe_asset_partitions(self, asset_key: dg.AssetKey, partition_keys: Sequence[str]) -> None:
-        """Forgets all events of some partitions of an asset; the runs' own logs stay. Dagster's class cannot."""
-        with self.index_transaction() as connection:
-            wipe_partitions(connection, asset_key, partition_keys)
-        self.wipe_asset_cached_status(asset_key)
-
-    @property
-    def supports_partition_subset_in_asset_materialization_planned_events(self) -> bool:
-        """Yes: Dagster hands over one event for all partitions that a run plans, and `store_event` takes it apart."""
-        return True
 
     def store_event(self, event: dg.EventLogEntry) -> None:
         """Stores an event; one that plans many partitions as an event for each, in one transaction."""
