@@ -24,12 +24,13 @@ print(run_until_asked([sys.executable, "-c", sys.argv[1]], os.environ), flush=Tr
 
 SLEEPS = "import time; print('started', flush=True); time.sleep(600)"
 
-STUBBORN = f"""
+STUBBORN = """
 import signal, subprocess, sys, time
 signal.signal(signal.SIGINT, signal.SIG_IGN)
-orphan = {SLEEPS!r}
+orphan = "import time; time.sleep(600)"
 parent = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.argv[1]], start_new_session=True)"
 subprocess.run([sys.executable, "-c", parent, orphan])
+print("started", flush=True)
 time.sleep(600)
 """
 """Ignores SIGINT, as does a process that it leaves behind: without a parent, in a session of its own."""
