@@ -14,7 +14,7 @@ ENCODING_VERSION = 5
 """Version of the chunk format. Raise it with every change of `encoder.py`, `h5ad_template.py`, `gene_table.py` or
 `hdf5_arrays.py` that changes the bytes of a chunk."""
 
-ZARR_ENCODING_VERSION = 1
+ZARR_ENCODING_VERSION = 2
 """The same of `chunks/zarr`: of how zarr writes what h5ad files have as well."""
 
 

@@ -8,18 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from cxg_assets.ingest.chunks.zarr import INNER, SHARD
 from cxg_assets.ingest.chunks.zarr.encoder import TOLD
 from cxg_assets.ingest.chunks.zarr.nodes import Json, unpack_numbers, unpack_texts
-from cxg_assets.ingest.chunks.zarr.shards import INDEX_BYTES, unpack_index
+from cxg_assets.ingest.chunks.zarr.shards import index_bytes, unpack_index
 from cxg_assets.ingest.errors import BadInput, CxgError, shown
 from cxg_assets.ingest.plan.chunk_plan import Chunk, PlanHeader
 from cxg_assets.ingest.storage.store import StoreLocator
 from cxg_assets.training.h5ad.object_bytes import ObjectBytes, Range
 from cxg_assets.training.row_source import ChunkIndex, Rows
-
-PER_SHARD = SHARD // INNER
-"""Blocks of a shard."""
 
 MARKER_BYTES = 1 << 20
 """More than a marker has: 50 KB for some ten columns."""
@@ -31,10 +27,14 @@ class _Array:
 
     Attributes:
         node: What unpacks a block.
+        block: Values of a block.
+        per_shard: Blocks of a shard.
         places: (n_blocks, 2) int64, place and size of each block in its shard.
     """
 
     node: Json
+    block: int
+    per_shard: int
     places: np.ndarray
 
 
@@ -93,9 +93,8 @@ class ChunkFolders:
     def fetch(self, rows: Rows) -> list[dict[int, memoryview]]:
         """See `RowSource`. Gives the blocks by number: of data, and of indices."""
         with self._named(rows.index.chunk):
-            numbers = _wanted(rows)
             return [
-                self._blocks(rows.index.chunk, name, array, numbers)
+                self._blocks(rows.index.chunk, name, array, _wanted(rows, array.block))
                 for name, array in zip(("data", "indices"), rows.index.places, strict=True)
             ]
 
@@ -107,9 +106,9 @@ class ChunkFolders:
             for number, packed in blocks.items():
                 with self._named(rows.index.chunk):
                     values = unpack_numbers(array.node, packed)
-                    if len(values) != INNER:
+                    if len(values) != array.block:
                         raise ValueError(f"block {number:,} of X has {len(values):,} values")
-                place_values(values, number * INNER, rows.starts, rows.stops, rows.places, target)
+                place_values(values, number * array.block, rows.starts, rows.stops, rows.places, target)
         # lz4 has no checksum, and compiled loops go where a column says.
         with self._named(rows.index.chunk):
             if not are_columns(rows.starts, rows.stops, rows.places, indices, self._header.subset.n_vars):
@@ -133,19 +132,20 @@ class ChunkFolders:
     def _array(self, chunk: Chunk, name: str, nodes: dict[str, Json], sizes: dict[str, int]) -> _Array:
         node = nodes[f"X/{name}"]
         [sharding] = (codec["configuration"] for codec in node["codecs"])
-        n_blocks, indexes = -(-node["shape"][0] // INNER), [np.empty((0, 2), np.uint64)]
-        for shard in range(-(-n_blocks // PER_SHARD)):
+        [block], [shard_size] = sharding["chunk_shape"], node["chunk_grid"]["configuration"]["chunk_shape"]
+        n_blocks, per_shard, indexes = -(-node["shape"][0] // block), shard_size // block, [np.empty((0, 2), np.uint64)]
+        for shard in range(-(-n_blocks // per_shard)):
             n_bytes = sizes[f"X/{name}/c/{shard}"]
             source = self._object(chunk, f"X/{name}/c/{shard}")
-            indexes.append(unpack_index(source.read(n_bytes - INDEX_BYTES, n_bytes)))
+            indexes.append(unpack_index(source.read(n_bytes - index_bytes(per_shard), n_bytes), per_shard))
         places = np.concatenate(indexes)[:n_blocks].astype(np.int64)
-        return _Array({"data_type": node["data_type"], "codecs": sharding["codecs"]}, places)
+        return _Array({"data_type": node["data_type"], "codecs": sharding["codecs"]}, block, per_shard, places)
 
     def _blocks(self, chunk: Chunk, name: str, array: _Array, numbers: list[int]) -> dict[int, memoryview]:
         """Blocks of an array by number; what follows each other in a shard is got together."""
         blocks: dict[int, memoryview] = {}
-        for shard in sorted({number // PER_SHARD for number in numbers}):
-            here = [number for number in numbers if number // PER_SHARD == shard]
+        for shard in sorted({number // array.per_shard for number in numbers}):
+            here = [number for number in numbers if number // array.per_shard == shard]
             ranges: list[Range] = []
             for place, n_bytes in array.places[here].tolist():
                 if ranges and ranges[-1][1] == place:
@@ -182,10 +182,10 @@ class ChunkFolders:
             raise CxgError(f"chunk {chunk.key}: {uri} is damaged ({problem}); {self._repair} makes it again") from error
 
 
-def _wanted(rows: Rows) -> list[int]:
-    """The numbers of the blocks that rows lie in, ascending."""
+def _wanted(rows: Rows, block: int) -> list[int]:
+    """The numbers of the blocks of so many values that rows lie in, ascending."""
     has_values = rows.stops > rows.starts
-    firsts, lasts = rows.starts[has_values] // INNER, (rows.stops[has_values] - 1) // INNER
+    firsts, lasts = rows.starts[has_values] // block, (rows.stops[has_values] - 1) // block
     if not len(firsts):
         return []
     marks = np.zeros(int(lasts.max()) - int(firsts[0]) + 2, np.int64)

@@ -84,13 +84,14 @@ class ShardedArray:
         self._n_shards += 1
 
 
-INDEX_BYTES = SHARD // INNER * 16 + 4
-"""Of the index at the end of a shard, with its checksum."""
+def index_bytes(n_chunks: int) -> int:
+    """Size of the index at the end of a shard of so many chunks, with its checksum."""
+    return n_chunks * 16 + 4
 
 
-def unpack_index(packed: bytes) -> np.ndarray:
-    """Place and size in a shard of each of its chunks, (n, 2) uint64; ValueError where it is damaged."""
+def unpack_index(packed: bytes, n_chunks: int) -> np.ndarray:
+    """Place and size in a shard of each of its chunks, (n_chunks, 2) uint64; ValueError where it is damaged."""
     index, checksum = packed[:-4], packed[-4:]
-    if len(packed) != INDEX_BYTES or crc32c(index) != int.from_bytes(checksum, "little"):
+    if len(packed) != index_bytes(n_chunks) or crc32c(index) != int.from_bytes(checksum, "little"):
         raise ValueError("its index is damaged")
     return np.frombuffer(index, "<u8").reshape(-1, 2)
