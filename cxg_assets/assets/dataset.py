@@ -31,6 +31,7 @@ from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
 from cxg_assets.ui.checks import GATE, results
 from cxg_assets.ui.dataset_page import dataset_metadata, label_pictures
+from cxg_assets.ui.metadata import costs_metadata
 from cxg_assets.ui.pictures import drawn, file_pictures
 from cxg_assets.ui.release_changes import release_changes_metadata
 
@@ -73,7 +74,7 @@ def build_dataset(spec: SubsetSpec, destination: str) -> dg.AssetsDefinition:
             pictures = drawn(context.log, lambda: label_pictures(opened, published))
             diagnostics = drawn(context.log, lambda: file_pictures(plan, reports))
             first = opened.uri(plan.header.path(plan.chunks[0]))
-            diagnostics = release_changes_metadata(since) | diagnostics
+            diagnostics = release_changes_metadata(since) | costs_metadata(reports) | diagnostics
             metadata = dataset_metadata(opened, published, first, pictures, diagnostics)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(plan_id),

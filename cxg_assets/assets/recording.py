@@ -9,13 +9,13 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 import dagster as dg
 
 from cxg_assets.assets.first_pass import run_first_pass
-from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport, PieceReport, RunSummary
+from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport, Costs, PieceReport, RunSummary
 from cxg_assets.ingest.chunks.stored_chunk import read_report
 from cxg_assets.ingest.chunks.worker import IngestJob
 from cxg_assets.ingest.errors import Unreachable
@@ -152,7 +152,8 @@ def make_chunks(
     reports: list[ChunkReport] = []
     failures: list[ChunkFailure] = []
     n_workers = n_retries = n_deaths = 0
-    seconds = 0.0
+    seconds, cpu_began = 0.0, time.process_time()
+    of_first_pass = Costs()
     more: Metadata = {}
     if missing:
         job = replace(_prove(context, job), pieces=begin_pieces(store, plan, missing, context.run_id))
@@ -163,7 +164,7 @@ def make_chunks(
                 context.log.info(f"Ray dashboard: {pool.dashboard_url}")
                 more["ray_dashboard"] = dg.MetadataValue.url(pool.dashboard_url)
             if job.pieces is not None:
-                run_first_pass(context, pool, job.pieces, store)
+                of_first_pass = run_first_pass(context, pool, job.pieces, store)
             progress, began_at = Progress(len(missing), sum(chunk.n_obs for chunk in missing)), time.time()
             for result in pool.run(plan_spans(missing, pool.n_workers)):
                 if isinstance(result, ChunkFailure):
@@ -196,6 +197,8 @@ def make_chunks(
         retries=n_retries,
         workers_lost=n_deaths,
         launches=context.retry_number + 1,
+        driver_cpu_seconds=round(time.process_time() - cpu_began, 3),
+        **asdict(Costs.of((of_first_pass, *reports))),
     )
     recorder.observe(summary, more)
     context.log.info(closing_line(summary))

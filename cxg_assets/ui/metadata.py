@@ -10,7 +10,7 @@ from pydantic_core import from_json, to_json
 
 from cxg_assets.ingest.census.release import Release
 from cxg_assets.ingest.chunks.amplification import Decoding
-from cxg_assets.ingest.chunks.report import ChunkReport, RunSummary, report_fields
+from cxg_assets.ingest.chunks.report import ChunkReport, Costs, RunSummary, report_fields
 from cxg_assets.ingest.dataset.corpus import Corpus
 from cxg_assets.ingest.export.parquet import ParquetExport
 from cxg_assets.ingest.formats import H5AD
@@ -47,7 +47,10 @@ _OF_A_RELEASE = {
 }
 """What the fields of a release are called in metadata."""
 
-_OF_THE_WRITING = ("read_seconds", "encode_seconds", "upload_seconds", "nnz_decoded")
+COSTS = tuple(field.name for field in fields(Costs))
+"""Of a chunk, a run and a dataset: what it took."""
+
+_OF_THE_WRITING = ("read_seconds", "encode_seconds", "upload_seconds", "nnz_decoded", *COSTS)
 """Fields of a chunk's report that people compare where they are known, and that tell of the run that wrote it."""
 
 WHEN_WRITTEN = "figures_when_written"
@@ -225,9 +228,24 @@ def summary_metadata(summary: RunSummary) -> Metadata:
             "Size": f"{size(summary.total_bytes)}, {size(summary.mean_file_bytes)} a file on average",
             "Workers": f"{summary.workers:,}, {summary.workers_lost:,} lost, "
             f"{counted(summary.retries, 'chunk')} tried again",
+            "Took": costs_in_words(summary),
         }
     names = (*(field.name for field in fields(summary)), "mean_file_bytes", "cells_per_second", "hours_per_million_obs")
     return {"summary": names_and_values(rows), **_fields(summary, *names)}
+
+
+def costs_in_words(costs: Costs) -> str:
+    """What something took, in one line."""
+    return (
+        f"{costs.cpu_seconds:,.1f} s of CPU in workers, {size(costs.bytes_read)} read in "
+        f"{counted(round(costs.read_requests), 'request')}, {counted(costs.write_requests, 'request')} to write"
+    )
+
+
+def costs_metadata(reports: Sequence[ChunkReport]) -> Metadata:
+    """What all chunks took together that are known to have been written by a worker that told; nothing for none."""
+    told = [report for report in reports if report.cpu_seconds]
+    return {"n_chunks_told": len(told), **_fields(Costs.of(told), *COSTS)} if told else {}
 
 
 def decoding_metadata(decoding: Decoding) -> Metadata:

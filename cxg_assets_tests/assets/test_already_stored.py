@@ -1,6 +1,6 @@
 """A run over chunks that are stored already says that it wrote nothing, and tells no old figure as a new one."""
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 
 from cxg_assets.assets import h5ad_chunks
 from cxg_assets.assets.recording import ChunkRecorder
-from cxg_assets.ingest.chunks.report import ChunkReport, RunSummary
+from cxg_assets.ingest.chunks.report import ChunkReport, Costs, RunSummary
 from cxg_assets.names import h5ad_chunks_key
 from cxg_assets.resources.workers import LaunchError
 from cxg_assets.ui.metadata import chunk_metadata, report_from
@@ -18,7 +18,7 @@ from cxg_assets_tests.platforms import Platform
 
 KEYS = [f"{n:05d}" for n in range(6)]
 SECONDS = {"read_seconds", "encode_seconds", "upload_seconds"}
-OF_THE_WRITING = {"cells_per_second", "nnz_decoded"} | SECONDS
+OF_THE_WRITING = {"cells_per_second", "nnz_decoded", *asdict(Costs())} | SECONDS
 """What a page that shows a new time must not show beside it."""
 
 
@@ -183,7 +183,7 @@ def test_a_report_comes_back_from_the_metadata_of_a_stored_chunk(known: bool) ->
     texts["split"] = "test"
     others = {*texts, "cell_types", "layer_nnz"}
     numbers: dict[str, Any] = {field.name: 3 for field in fields(ChunkReport) if field.name not in others}
-    numbers |= dict.fromkeys([*SECONDS, "stored_at"], 3.0)
+    numbers |= dict.fromkeys([*SECONDS, "stored_at", "cpu_seconds", "read_requests"], 3.0)
     if not known:
         numbers |= dict.fromkeys(OF_THE_WRITING & numbers.keys(), 0)
     report = ChunkReport(**texts, **numbers, cell_types={"T cell": 3}, layer_nnz={"counts": 4})

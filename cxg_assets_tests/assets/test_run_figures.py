@@ -20,7 +20,7 @@ from cxg_assets_tests.platforms import Platform
 
 FIGURES = {
     "n_obs", "n_bytes", "bytes_per_cell", "nnz", "cells_per_second", "nnz_decoded", "read_seconds", "encode_seconds",
-    "upload_seconds",
+    "upload_seconds", "cpu_seconds", "bytes_read", "read_requests", "write_requests",
 }  # fmt: skip
 """Of a chunk that was written in the run."""
 
@@ -113,12 +113,12 @@ def test_what_nobody_knows_of_a_chunk_is_left_out_of_its_figures(tmp_path: Path,
         dataset = dict(other.dataset_events()[0].metadata)
 
     assert len(events) == 6
-    unknown = {"read_seconds", "encode_seconds", "upload_seconds", "nnz_decoded", "cells_per_second"}
+    unknown = FIGURES - {"n_obs", "n_bytes", "bytes_per_cell", "nnz"}
     assert not any(unknown & set(event.metadata) for event in events)
     report = report_from(events[0].metadata)
     assert (report.read_seconds, report.attempt) == (0.0, 0)
     assert {"file_sizes", "cells_by_cell_type"} <= set(dataset)
-    assert not {"decoded_cells", "amplification"} & set(dataset)
+    assert not {"decoded_cells", "amplification", "cpu_seconds"} & set(dataset)
 
 
 def test_the_table_of_a_run_says_what_the_files_say(finished: Finished) -> None:
@@ -144,6 +144,18 @@ def test_a_run_carries_its_pictures_and_what_was_decoded(finished: Finished) -> 
     assert finished.run["nnz_decoded"].value == decoded
     assert finished.run["amplification"].value == pytest.approx(decoded / sum(c.nnz for c in plan.chunks))
     assert finished.run["amplification"].value > 1  # type: ignore[operator]
+
+
+def test_a_run_and_a_dataset_tell_what_all_chunks_took(finished: Finished) -> None:
+    reports = [report_from(metadata) for metadata in finished.chunks.values()]
+    for told in (finished.run, finished.dataset):
+        assert told["cpu_seconds"].value == pytest.approx(sum(report.cpu_seconds for report in reports), abs=0.001)
+        assert told["bytes_read"].value == sum(report.bytes_read for report in reports) > 0
+        assert told["read_requests"].value == pytest.approx(sum(report.read_requests for report in reports), abs=0.1)
+        assert told["write_requests"].value == 6
+    assert finished.run["driver_cpu_seconds"].value > 0  # type: ignore[operator]
+    n_read = round(float(str(finished.run["read_requests"].value)))
+    assert table(finished.run["summary"])["Took"].endswith(f" read in {n_read} requests, 6 requests to write")
 
 
 def test_a_run_that_makes_nothing_has_no_pictures(finished: Finished) -> None:

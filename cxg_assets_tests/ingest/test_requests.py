@@ -1,5 +1,6 @@
 """Over S3 a Census is opened once, nothing is asked for twice, and workers look at X alone."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -93,3 +94,7 @@ def test_workers_need_nothing_but_x(in_s3: CountedCensus, spec: Callable[..., Su
     requests = in_s3.requests()
     assert requests.total() > 0
     assert [request for request in requests if " census_data/homo_sapiens/ms/RNA/X/raw/" not in request] == []
+    # What the reports tell: each GET of values, and the small reads by which a fragment is met for the first time.
+    n_told = sum(result.read_requests for result in results if isinstance(result, ChunkReport))
+    n_values = sum(n for request, n in requests.items() if re.search(r"/(a0|d0|d1)\.tdb", request))
+    assert n_values < n_told <= n_values + 12 * N_FRAGMENTS + 0.1

@@ -11,6 +11,7 @@ from cxg_assets.ingest.pools.packed_rows import pack
 from cxg_assets.ingest.pools.pieces import PieceReader
 from cxg_assets.ingest.pools.pool_rows import PoolBlock, PoolRows, tile_blocks
 from cxg_assets.ingest.x.blocks import Block, plan_blocks
+from cxg_assets.ingest.x.costs import OtherThreads, ReadCounters, counters
 from cxg_assets.ingest.x.csr import CsrRows
 from cxg_assets.ingest.x.reader import XReader
 
@@ -22,14 +23,45 @@ class _ReadBlock:
     Attributes:
         rows: Its rows.
         seconds: How long that took.
-        retries: How often S3 asked to slow down, and how often the block was begun anew.
-        nnz_decoded: Non-zeros that TileDB decoded for it.
+        retries: How often it was begun anew.
+        counted: What was counted meanwhile.
     """
 
     rows: CsrRows | PoolRows
     seconds: float
     retries: int
-    nnz_decoded: int
+    counted: ReadCounters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """What the rows taken so far took; each row has an even share of its block's.
+
+    Attributes:
+        seconds: Spent reading.
+        retries: How often requests were repeated because S3 asked to slow down, and blocks were begun anew; of the
+            blocks that rows were taken from so far. What else TileDB repeats quietly it does not tell.
+        cpu_seconds: CPU of all threads but the one that takes and those that store, from the block before to the one of
+            the rows.
+        nnz_decoded: Non-zeros that TileDB decoded for them.
+        bytes_read: Bytes that were read, packed; of pieces those of the pieces.
+        requests: Requests for them.
+    """
+
+    seconds: float = 0.0
+    retries: int = 0
+    cpu_seconds: float = 0.0
+    nnz_decoded: float = 0.0
+    bytes_read: float = 0.0
+    requests: float = 0.0
+
+    def __add__(self, more: "Taken") -> "Taken":
+        """Both."""
+        return Taken(**{name: value + getattr(more, name) for name, value in vars(self).items()})
+
+    def __sub__(self, before: "Taken") -> "Taken":
+        """What was taken since."""
+        return Taken(**{name: value - getattr(before, name) for name, value in vars(self).items()})
 
 
 class LayerFeeds:
@@ -55,22 +87,12 @@ class LayerFeeds:
                 yield path, rows
 
     @property
-    def read_seconds(self) -> float:
-        """As of `RowFeed`, of all layers."""
-        return sum(feed.read_seconds for feed in self._feeds.values())
-
-    @property
-    def read_retries(self) -> int:
-        """Likewise."""
-        return sum(feed.read_retries for feed in self._feeds.values())
-
-    @property
-    def nnz_decoded(self) -> float:
-        """Likewise."""
-        return sum(feed.nnz_decoded for feed in self._feeds.values())
+    def taken(self) -> "Taken":
+        """What the rows taken so far took, of all layers."""
+        return sum((feed.taken for feed in self._feeds.values()), Taken())
 
     def close(self) -> None:
-        """Waits for the reads under way and drops them."""
+        """Waits for a read under way and drops it."""
         for feed in self._feeds.values():
             feed.close()
 
@@ -79,10 +101,7 @@ class RowFeed:
     """Rows of X in the order that is asked for.
 
     Attributes:
-        read_seconds: Spent reading the rows taken so far: each has an even share of its block's time.
-        read_retries: How often requests were repeated because S3 asked to slow down, and blocks were begun anew; of
-            the blocks that rows were taken from so far. What else TileDB repeats quietly it does not tell.
-        nnz_decoded: Non-zeros that TileDB decoded for the rows taken so far: each has an even share of its block's.
+        taken: What the rows taken so far took.
     """
 
     def __init__(
@@ -91,6 +110,7 @@ class RowFeed:
         joinids: np.ndarray,
         nnz: np.ndarray,
         thread: ThreadPoolExecutor,
+        others: OtherThreads,
         pools: Iterator[PoolBlock] | None = None,
         pieces: PieceReader | None = None,
     ) -> None:
@@ -101,13 +121,14 @@ class RowFeed:
             joinids: (n_rows,) int64 soma_joinids.
             nnz: (n_rows,) expected non-zeros of each row.
             thread: Reads; one block at a time.
+            others: Of the thread that takes, which all feeds of the same cells share.
             pools: Blocks of shuffled cells that are in memory together; None where joinids are in order.
             pieces: What the first of two passes has made of the cells; None where one pass reads X.
         """
-        self.read_seconds = 0.0
-        self.read_retries = 0
-        self.nnz_decoded = 0.0
+        self.taken = Taken()
         self._x = x
+        self._others = others
+        self._block_cpu = 0.0
         self._joinids, self._nnz = joinids, nnz
         self._blocks = plan_blocks(joinids, nnz) if pools is None else pools
         self._pieces = pieces
@@ -137,15 +158,22 @@ class RowFeed:
                 self._block = self._next.result()
                 self._next = None
                 self._used = 0
-                self.read_retries += self._block.retries
+                self._block_cpu = self._others.lap()
+                self.taken += Taken(retries=self._block.retries + self._block.counted.slow_downs)
             rows = self._block.rows
             is_enough = n_rows <= rows.n_rows - self._used
             (then if is_enough and then is not None else self).read_ahead()
             start, stop = self._used, min(self._used + n_rows, rows.n_rows)
             n_rows -= stop - start
             share = (stop - start) / rows.n_rows
-            self.read_seconds += self._block.seconds * share
-            self.nnz_decoded += self._block.nnz_decoded * share
+            counted = self._block.counted
+            self.taken += Taken(
+                seconds=self._block.seconds * share,
+                cpu_seconds=self._block_cpu * share,
+                nnz_decoded=counted.nnz_decoded * share,
+                bytes_read=counted.bytes_read * share,
+                requests=counted.requests * share,
+            )
             self._used = stop
             if stop == rows.n_rows:
                 self._block = None
@@ -163,15 +191,13 @@ class RowFeed:
         return self._thread.submit(self._read_block, block)
 
     def _read_block(self, block: Block) -> _ReadBlock:
-        began, before = time.perf_counter(), self._x.counters
+        began, before = time.perf_counter(), self._counted()
         rows, retries = self._read(block)
-        after = self._x.counters
-        return _ReadBlock(
-            rows=rows,
-            seconds=time.perf_counter() - began,
-            retries=retries + after.slow_downs - before.slow_downs,
-            nnz_decoded=after.nnz_decoded - before.nnz_decoded,
-        )
+        seconds = time.perf_counter() - began
+        return _ReadBlock(rows=rows, seconds=seconds, retries=retries, counted=self._counted() - before)
+
+    def _counted(self) -> ReadCounters:
+        return counters() if self._pieces is None else self._pieces.counted
 
     def _read(self, block: Block) -> tuple[CsrRows | PoolRows, int]:
         """Rows, and how often reading them was begun anew."""

@@ -7,22 +7,20 @@ import contextlib
 import os
 import socket
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
-
-import pyarrow as pa
 
 from cxg_assets.ingest.census.tiles import cell_nnz
 from cxg_assets.ingest.chunks.encoder import ChunkEncoder
 from cxg_assets.ingest.chunks.first_pass import make_piece
 from cxg_assets.ingest.chunks.h5ad_template import Template
 from cxg_assets.ingest.chunks.job import N_UPLOADS, IngestJob, Opened, open_job
-from cxg_assets.ingest.chunks.report import N_CELL_TYPES, ChunkFailure, ChunkReport, PieceReport, Result
-from cxg_assets.ingest.chunks.row_feed import LayerFeeds, RowFeed
+from cxg_assets.ingest.chunks.report import ChunkFailure, ChunkReport, PieceReport, Result, count_cell_types
+from cxg_assets.ingest.chunks.row_feed import LayerFeeds, RowFeed, Taken
 from cxg_assets.ingest.chunks.stored_chunk import read_report, report_on
 from cxg_assets.ingest.errors import CxgError, Unreachable
 from cxg_assets.ingest.plan.chunk_plan import Chunk
@@ -31,13 +29,11 @@ from cxg_assets.ingest.plan.spans import Span
 from cxg_assets.ingest.pools.pool_rows import pool_blocks
 from cxg_assets.ingest.selection.places import obsm_of
 from cxg_assets.ingest.storage.placing import FilePlace, FolderPlace, Place
+from cxg_assets.ingest.x.costs import OtherThreads
 from cxg_assets.ingest.x.csr import warm_up
 
 if TYPE_CHECKING:
     from cxg_assets.ingest.chunks.zarr.encoder import ZarrEncoder
-
-CELL_TYPE = "cell_type"
-"""Column of obs whose labels are counted."""
 
 
 def import_ahead() -> None:
@@ -104,12 +100,14 @@ class Worker:
         assert self._job.pieces is not None  # such a span comes with such a job only
         try:
             with _short_of_memory():
-                n_retries = make_piece(self._job, self._open(), self._job.pieces, piece)
+                n_retries, costs = make_piece(self._job, self._open(), self._job.pieces, piece)
         except (Unreachable, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it was, it is this piece's result
             return self._failure(piece.key, attempt, error)
-        return PieceReport(chunk=piece.key, n_obs=piece.n_obs, retries=n_retries, worker=self._name, attempt=attempt)
+        return PieceReport(
+            chunk=piece.key, n_obs=piece.n_obs, retries=n_retries, worker=self._name, attempt=attempt, **asdict(costs)
+        )
 
     def _run_pass(self, chunks: Sequence[Chunk], attempt: int) -> Iterator[ChunkReport | ChunkFailure]:
         """One pass over the Census, up to the first chunk that cannot be read or encoded.
@@ -119,7 +117,8 @@ class Worker:
         uploads: deque[Future[ChunkReport | ChunkFailure]] = deque()
         failure: ChunkFailure | None = None
         end: Unreachable | MemoryError | None = None
-        with contextlib.closing(self._make(chunks)) as made, _waiting_for(uploads):
+        others = OtherThreads()
+        with contextlib.closing(self._make(chunks, others)) as made, _waiting_for(uploads):
             try:
                 for chunk in chunks:
                     try:
@@ -132,7 +131,7 @@ class Worker:
                         break
                     if len(uploads) == N_UPLOADS:
                         yield uploads.popleft().result()
-                    uploads.append(self._open().uploading.submit(self._store_chunk, chunk, attempt, encoded))
+                    uploads.append(self._open().uploading.submit(self._store_chunk, chunk, attempt, encoded, others))
                     while uploads and uploads[0].done():
                         yield uploads.popleft().result()
             except (Unreachable, MemoryError) as error:
@@ -148,7 +147,7 @@ class Worker:
         if failure is not None and len(chunks) == 1:
             yield failure
 
-    def _make(self, chunks: Sequence[Chunk]) -> Generator["_Encoded", None, None]:
+    def _make(self, chunks: Sequence[Chunk], others: OtherThreads) -> Generator["_Encoded", None, None]:
         """Reads and encodes chunks in order; each is yielded when it is whole."""
         opened = self._open()
         obs = opened.obs.pieces([(chunk.row_start, chunk.row_stop) for chunk in chunks])
@@ -156,12 +155,13 @@ class Worker:
         rows = LayerFeeds()
         for path, reader in opened.readers.items():
             expected, pools = opened.expected_nnz(path, nnz), pool_blocks(chunks, pool_obs)
-            rows.add(path, RowFeed(reader, joinids, expected, opened.reading, pools, opened.pieces.get(path)))
+            pieces = opened.pieces.get(path)
+            rows.add(path, RowFeed(reader, joinids, expected, opened.reading, others, pools, pieces))
         with contextlib.closing(rows):
             start = 0
             for chunk in chunks:
-                encode_seconds = 0.0
-                read_before, retries_before, decoded_before = rows.read_seconds, rows.read_retries, rows.nnz_decoded
+                encode_seconds, cpu_began = 0.0, time.thread_time()
+                before = rows.taken
                 encoder, place = self._begin(chunk)
                 with contextlib.closing(encoder):
                     for path, piece in rows.take(chunk.n_obs):
@@ -173,16 +173,15 @@ class Worker:
                     last = encoder.finish(of_chunk, chunk.key, chunk.fingerprint, chunk.split, obsm_of(of_chunk))
                     encode_seconds += time.perf_counter() - began
                 start += chunk.n_obs
+                taken = rows.taken - before
                 yield _Encoded(
                     last=last,
                     place=place,
                     nnz=encoder.nnz,
                     layer_nnz=encoder.layer_nnz,
-                    read_seconds=rows.read_seconds - read_before,
+                    taken=replace(taken, cpu_seconds=taken.cpu_seconds + time.thread_time() - cpu_began),
                     encode_seconds=encode_seconds,
-                    read_retries=rows.read_retries - retries_before,
-                    nnz_decoded=round(rows.nnz_decoded - decoded_before),
-                    cell_types=_cell_types(of_chunk),
+                    cell_types=count_cell_types(of_chunk),
                 )
 
     def _begin(self, chunk: Chunk) -> "tuple[ChunkEncoder | ZarrEncoder, Place]":
@@ -199,8 +198,17 @@ class Worker:
         folder = FolderPlace(opened.store, path, marker, chunk.fingerprint, replace=job.replace, threads=opened.objects)
         return ZarrEncoder(opened.template, folder.add), folder
 
-    def _store_chunk(self, chunk: Chunk, attempt: int, encoded: "_Encoded") -> ChunkReport | ChunkFailure:
-        """Stores one chunk."""
+    def _store_chunk(
+        self, chunk: Chunk, attempt: int, encoded: "_Encoded", others: OtherThreads
+    ) -> ChunkReport | ChunkFailure:
+        """Stores one chunk, and adds the CPU of that to what it took."""
+        with others.left_out() as cpu_seconds:
+            report = self._stored(chunk, attempt, encoded)
+        if isinstance(report, ChunkFailure):
+            return report
+        return replace(report, cpu_seconds=round(report.cpu_seconds + cpu_seconds[0], 4))
+
+    def _stored(self, chunk: Chunk, attempt: int, encoded: "_Encoded") -> ChunkReport | ChunkFailure:
         header = self._job.header
         store = self._open().store
         began = time.perf_counter()
@@ -222,12 +230,16 @@ class Worker:
             layer_nnz=encoded.layer_nnz,
             worker=self._name,
             attempt=attempt,
-            read_seconds=round(encoded.read_seconds, 4),
+            cpu_seconds=encoded.taken.cpu_seconds,
+            bytes_read=round(encoded.taken.bytes_read),
+            read_requests=round(encoded.taken.requests, 3),
+            write_requests=encoded.place.n_requests(encoded.last) + stored.retries,
+            read_seconds=round(encoded.taken.seconds, 4),
             encode_seconds=round(encoded.encode_seconds, 4),
             upload_seconds=round(seconds, 4),
-            read_retries=encoded.read_retries,
+            read_retries=encoded.taken.retries,
             upload_retries=stored.retries,
-            nnz_decoded=encoded.nnz_decoded,
+            nnz_decoded=round(encoded.taken.nnz_decoded),
             cell_types=encoded.cell_types,
             stored_at=stored_at,
         )
@@ -257,19 +269,9 @@ class _Encoded:
     place: Place
     nnz: int
     layer_nnz: Mapping[str, int]
-    read_seconds: float
+    taken: Taken
     encode_seconds: float
-    read_retries: int
-    nnz_decoded: int
     cell_types: Mapping[str, int]
-
-
-def _cell_types(obs: pa.Table) -> dict[str, int]:
-    """The most frequent cell types of a chunk, most cells first; none where obs does not tell."""
-    if CELL_TYPE not in obs.column_names:
-        return {}
-    counts = Counter({str(item["values"]): item["counts"] for item in obs[CELL_TYPE].value_counts().to_pylist()})
-    return dict(counts.most_common(N_CELL_TYPES))
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ that failed or was killed has left, the next takes up.
 import contextlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from cxg_assets.ingest.pools.pool_rows import PoolRows
 from cxg_assets.ingest.records import decode, encode
 from cxg_assets.ingest.storage.local import Listed
 from cxg_assets.ingest.storage.store import Store
+from cxg_assets.ingest.x.costs import ReadCounters
 from cxg_assets.ingest.x_layers import X
 
 N_REQUESTS = 16
@@ -145,6 +146,8 @@ class PieceReader:
         self._store, self._pieces, self._array, self._dtype = store, pieces, array, dtype
         self._section_of = {pool: number for number, pool in enumerate(pieces.pools)}
         self._offsets: dict[str, np.ndarray] = {}
+        self.counted = ReadCounters()
+        """What was read of pieces so far."""
 
     def read(self, pool: int, joinids: np.ndarray) -> PoolRows:
         """Cells of a pool.
@@ -157,15 +160,26 @@ class PieceReader:
             CxgError: A piece is damaged, or lacks a cell.
             FileNotFoundError: A piece is not there.
         """
-        number = self._section_of[pool]
+        number, n_known = self._section_of[pool], len(self._offsets)
         with ThreadPoolExecutor(N_REQUESTS) as threads:
             sections = list(threads.map(lambda piece: self._section(piece, number), self._pieces.two_passes.pieces))
+        self._count(number, n_new=len(self._offsets) - n_known)
         found = np.concatenate([section.joinids for section in sections])
         order = np.minimum(np.searchsorted(found, joinids), len(found) - 1)
         if not len(found) or not np.array_equal(found[order], joinids):
             folder = self._store.uri(self._pieces.path(self._pieces.two_passes.pieces[0]).rpartition("/")[0])
             raise CxgError(f"{folder} lacks cells of pool {pool}; delete the folder and run again")
         return PoolRows([section.rows for section in sections], order, self._dtype)
+
+    def _count(self, number: int, n_new: int) -> None:
+        """Adds one section of each piece, and the offsets of so many pieces, which are read once."""
+        of_sections = sum(int(offsets[number + 1] - offsets[number]) for offsets in self._offsets.values())
+        of_offsets = n_new * 8 * (len(self._pieces.pools) + 1)
+        self.counted = replace(
+            self.counted,
+            bytes_read=self.counted.bytes_read + of_sections + of_offsets,
+            requests=self.counted.requests + len(self._offsets) + n_new,
+        )
 
     def _section(self, piece: Piece, number: int) -> Section:
         path = self._pieces.path(piece, self._array)

@@ -7,6 +7,7 @@ from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
 from typing import Protocol
 
+from cxg_assets.ingest.storage.s3_store import n_requests
 from cxg_assets.ingest.storage.store import Store, Stored
 
 IN_FLIGHT_BYTES = 64 * 2**20
@@ -47,6 +48,10 @@ class Place(Protocol):
         """Size and checksum of the whole."""
         ...
 
+    def n_requests(self, last: bytes) -> int:
+        """Requests that store the whole, if none is repeated."""
+        ...
+
 
 @dataclass(frozen=True)
 class FilePlace:
@@ -71,6 +76,10 @@ class FilePlace:
     def measure(self, last: bytes) -> Measure:
         """Of the object."""
         return Measure(len(last), checksum(last))
+
+    def n_requests(self, last: bytes) -> int:
+        """Of the object."""
+        return n_requests(len(last))
 
 
 class FolderPlace:
@@ -118,6 +127,10 @@ class FolderPlace:
         told = {**self._told, self._marker: (len(last), checksum(last))}
         checksums = {name: sha256 for name, (_, sha256) in told.items()}
         return Measure(sum(n_bytes for n_bytes, _ in told.values()), folder_checksum(checksums))
+
+    def n_requests(self, last: bytes) -> int:
+        """Of all objects."""
+        return n_requests(len(last)) + sum(n_requests(n_bytes) for n_bytes, _ in self._told.values())
 
     def _put(self, name: str, data: bytes) -> int:
         """Stores an object; returns how often a request was repeated."""

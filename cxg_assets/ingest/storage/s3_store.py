@@ -43,6 +43,11 @@ def s3_store(url: str, settings: S3Settings, patience: Patience, max_retries: in
     return S3Store(parts.netloc, prefix=parts.path.strip("/") or None, **options)
 
 
+def n_requests(n_bytes: int) -> int:
+    """Requests that store an object of so many bytes, if none is repeated: one, or one for each part and two more."""
+    return 1 if n_bytes <= MULTIPART_BYTES else 2 + -(-n_bytes // PART_BYTES)
+
+
 def put_object(
     store: Any, patient: Any, path: str, data: bytes | memoryview | Path, attributes: dict[str, str] | None
 ) -> None:

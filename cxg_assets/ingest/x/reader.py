@@ -27,19 +27,6 @@ PATIENCE = Patience(limit_seconds=120.0)
 """For one block, on top of TileDB's own retries of each request."""
 
 
-@dataclass(frozen=True)
-class ReadCounters:
-    """What TileDB counts in this process, from its start.
-
-    Attributes:
-        slow_downs: How often S3 has asked to slow down (503), and TileDB has repeated the request.
-        nnz_decoded: Non-zeros of the tiles that were decoded.
-    """
-
-    slow_downs: int
-    nnz_decoded: int
-
-
 class XReader:
     """One layer of one organism, open for the life of a worker.
 
@@ -63,20 +50,7 @@ class XReader:
         columns = np.flatnonzero(gene_joinids >= 0)
         self._column_of[gene_joinids[columns]] = columns.astype(np.int32)
         self._genes = _coordinates(np.sort(gene_joinids[columns]))
-        tiledbsoma.tiledbsoma_stats_enable()  # for `counters`; costs nothing that can be measured
-
-    @property
-    def counters(self) -> ReadCounters:
-        """What TileDB has counted so far: all that this process reads, which in a worker is X alone."""
-        import tiledbsoma
-
-        groups = [group.get("counters", {}) for group in tiledbsoma.tiledbsoma_stats_as_py()]
-
-        def total(name: str) -> int:
-            return sum(int(group.get(name, 0)) for group in groups)
-
-        # A cell of a TileDB array is a value: here, a non-zero.
-        return ReadCounters(total("Context.VFS.S3.vfs_s3_slow_down_retries"), total("Context.Query.Reader.cell_num"))
+        tiledbsoma.tiledbsoma_stats_enable()  # for `costs.counters`; costs nothing that can be measured
 
     @property
     def dtype(self) -> np.dtype:

@@ -1,10 +1,12 @@
 """The report of a chunk that is stored is read back from its file, and from no other file."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 
+from cxg_assets.ingest.chunks.report import Costs
 from cxg_assets.ingest.chunks.stored_chunk import read_report
 from cxg_assets.ingest.dataset.publish import publish
 from cxg_assets.ingest.errors import CxgError
@@ -12,7 +14,8 @@ from cxg_assets.ingest.spec import SubsetSpec
 from cxg_assets_tests.conftest import BLOOD_NORMAL, Bucket, Ingest
 from cxg_assets_tests.ingested import Ingested
 
-UNKNOWN = {
+UNKNOWN: dict[str, Any] = {
+    **asdict(Costs()),
     "read_seconds": 0.0,
     "encode_seconds": 0.0,
     "upload_seconds": 0.0,
