@@ -6,6 +6,7 @@ import dagster as dg
 
 from cxg_assets.ingest.census.census import keep_open
 from cxg_assets.ingest.compare.changes import ReleaseChanges
+from cxg_assets.ingest.dataset.estimate import estimate_planned
 from cxg_assets.ingest.dataset.publish import publish
 from cxg_assets.ingest.dataset.since_release import changes_since_published
 from cxg_assets.ingest.errors import CxgError
@@ -30,7 +31,7 @@ from cxg_assets.names import (
 from cxg_assets.resources.census import CensusResource
 from cxg_assets.resources.store import StoreResource
 from cxg_assets.ui.checks import GATE, results
-from cxg_assets.ui.dataset_page import dataset_metadata, label_pictures
+from cxg_assets.ui.dataset_page import dataset_metadata, estimate_metadata, label_pictures
 from cxg_assets.ui.metadata import costs_metadata
 from cxg_assets.ui.pictures import drawn, file_pictures
 from cxg_assets.ui.release_changes import release_changes_metadata
@@ -74,7 +75,13 @@ def build_dataset(spec: SubsetSpec, destination: str) -> dg.AssetsDefinition:
             pictures = drawn(context.log, lambda: label_pictures(opened, published))
             diagnostics = drawn(context.log, lambda: file_pictures(plan, reports))
             first = opened.uri(plan.header.path(plan.chunks[0]))
-            diagnostics = release_changes_metadata(since) | costs_metadata(reports) | diagnostics
+            estimated = drawn(
+                context.log,
+                lambda: estimate_metadata(
+                    estimate_planned(plan, spec, store.locator().open(), opened, locator), plan, reports
+                ),
+            )
+            diagnostics = release_changes_metadata(since) | costs_metadata(reports) | estimated | diagnostics
             metadata = dataset_metadata(opened, published, first, pictures, diagnostics)
         yield dg.MaterializeResult(
             data_version=dg.DataVersion(plan_id),

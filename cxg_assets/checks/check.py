@@ -123,6 +123,10 @@ def _estimate(spec: SubsetSpec, release: Release, index_store: Store, census: Ce
         "n_files": found.n_files,
         "n_bytes": found.n_bytes,
         "worker_minutes": round(found.worker_seconds / 60, 2),
+        "cpu_seconds": found.cpu_seconds,
+        "bytes_read": found.bytes_read,
+        "read_requests": found.read_requests,
+        "write_requests": found.write_requests,
     }
     return Finding(where="subset", what=f"{spec.name} would be {counted(found.n_obs, 'cell')}", facts=facts)
 

@@ -5,11 +5,13 @@ from typing import Any
 
 import dagster as dg
 
+from cxg_assets.ingest.chunks.report import ChunkReport, Costs
 from cxg_assets.ingest.dataset.card import read_citations
+from cxg_assets.ingest.dataset.estimating.costs import CostEstimate
 from cxg_assets.ingest.errors import shown_text
 from cxg_assets.ingest.formats import H5AD
 from cxg_assets.ingest.layout import citations_path, dataset_path, subset_obs_path
-from cxg_assets.ingest.plan.chunk_plan import BESIDE_X
+from cxg_assets.ingest.plan.chunk_plan import BESIDE_X, ChunkPlan
 from cxg_assets.ingest.plan.published import Dataset
 from cxg_assets.ingest.quantities import counted, size
 from cxg_assets.ingest.storage.feather import count_labels, feather_source
@@ -17,7 +19,7 @@ from cxg_assets.ingest.storage.store import Store
 from cxg_assets.names import h5ad_chunks_key
 from cxg_assets.ui import bars
 from cxg_assets.ui.choices import quality_of, sample_of, split_of
-from cxg_assets.ui.markdown import SHOWN, doi_link, escaped, names_and_values
+from cxg_assets.ui.markdown import SHOWN, doi_link, escaped, names_and_values, table
 from cxg_assets.ui.metadata import Metadata, copy_command, file_metadata, filter_of
 from cxg_assets.ui.schemas import chunk_obs_schema, same_columns
 
@@ -92,6 +94,22 @@ def label_pictures(store: Store, dataset: Dataset) -> Metadata:
         found[f"cells_by_{column}"] = bars.picture(f"Cells by {noun}", counts[column])
         found[_TABLES[column]] = bars.table(noun, counts[column])
     return found
+
+
+def estimate_metadata(estimated: CostEstimate, plan: ChunkPlan, reports: Sequence[ChunkReport]) -> Metadata:
+    """What the chunks were estimated to take, beside what they took; nothing where some do not tell."""
+    told = [report for report in reports if report.cpu_seconds]
+    if len(told) < len(plan.chunks):
+        return {}
+    took, n_bytes = Costs.of(told), sum(report.n_bytes for report in told)
+    rows = [
+        ("CPU of workers", *(f"{costs.cpu_seconds:,.1f} s" for costs in (estimated.chunks, took))),
+        ("read", size(estimated.chunks.bytes_read), size(took.bytes_read)),
+        ("requests to read", *(f"{costs.read_requests:,.0f}" for costs in (estimated.chunks, took))),
+        ("requests to write", *(f"{costs.write_requests:,}" for costs in (estimated.chunks, took))),
+        ("size", size(estimated.n_bytes), size(n_bytes)),
+    ]
+    return {"estimate": dg.MetadataValue.md(table(("", "estimate", "took"), rows, numbers=("estimate", "took")))}
 
 
 def _summary(dataset: Dataset) -> dg.MetadataValue:

@@ -90,11 +90,11 @@ def count(spec: SubsetSpec, census: CensusResource, *, workers: int | None = Non
         check_subset(spec, locator)
         index = prepare_index(locator, release, spec.experiment, store, teller)
         teller.step("selecting cells and genes")
-        found = estimate(spec, index, store, locator, warn)
+        n_workers = workers or os.cpu_count() or 1
+        found = estimate(spec, index, store, locator, warn, n_workers)
     if as_json:
         click.echo(to_json(found).decode())
         return
-    n_workers = workers or os.cpu_count() or 1
     distinct = ", ".join(f"{number:,} {_PLURALS[name]}" for name, number in found.n_distinct.items())
     click.echo(f"{spec.name}: {counted(found.n_obs, 'cell')} of {spec.experiment}, {counted(found.n_vars, 'gene')}")
     click.echo(f"  of {distinct}; Census build {release.build}")
@@ -102,6 +102,9 @@ def count(spec: SubsetSpec, census: CensusResource, *, workers: int | None = Non
         click.echo(f"  {part}: {counted(n_obs, 'cell')}, {100 * n_obs / found.n_obs:.1f} %")
     if spec.quality is not None:
         click.echo("  before quality, which leaves out some of them: it is known when X/raw of all was read")
-    made = f"{counted(found.n_files, 'file')}, {size(found.n_bytes)} without obs"
+    made = f"{counted(found.n_files, 'file')}, {size(found.n_bytes)}"
     took = f"{duration(found.worker_seconds / n_workers)} with {counted(n_workers, 'worker')} here"
     click.echo(f"  about {made}, {took} once they have started")
+    reads = f"{size(found.bytes_read)} read in {counted(round(found.read_requests), 'request')}"
+    writes = f"{counted(found.write_requests, 'request')} to write"
+    click.echo(f"  about {duration(found.cpu_seconds)} of CPU, {reads}, {writes}")

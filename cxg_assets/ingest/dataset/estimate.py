@@ -1,28 +1,26 @@
 """What a subset would be, asked of the census index before anything is made of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import pyarrow as pa
 
 from cxg_assets.ingest.census.census import CensusLocator
-from cxg_assets.ingest.census.tiles import cell_nnz
-from cxg_assets.ingest.chunks.memory import file_bytes
+from cxg_assets.ingest.census.tiles import n_fragments
+from cxg_assets.ingest.dataset.estimating.costs import CostEstimate, estimate_costs
+from cxg_assets.ingest.dataset.estimating.reading import GeneShares, nnz_of_tiles
 from cxg_assets.ingest.embeddings.obsm import find_obsm
-from cxg_assets.ingest.layout import index_path
+from cxg_assets.ingest.layout import index_path, subset_obs_path, subset_var_path
+from cxg_assets.ingest.plan.chunk_plan import ChunkPlan
 from cxg_assets.ingest.selection.index import CensusIndex
-from cxg_assets.ingest.selection.subset import write_subset
+from cxg_assets.ingest.selection.subset import Subset, write_subset
 from cxg_assets.ingest.spec import SubsetSpec
-from cxg_assets.ingest.storage.feather import FeatherFile, count_labels, feather_source
+from cxg_assets.ingest.storage.feather import FeatherFile, FeatherSource, count_labels, feather_source
 from cxg_assets.ingest.storage.scratch import scratch_folder
 from cxg_assets.ingest.storage.store import Store
 
 COUNTED = ("donor_id", "dataset_id", "cell_type")
 """obs columns whose distinct values are counted, as far as obs has them."""
-
-NNZ_PER_SECOND = 20_000_000
-"""Non-zeros that a worker with a core of its own writes: 23M measured on 442,368 cells on this machine's disk, with
-2 workers on 2 cores (docs/performance.md). Scattered cells and slow networks take longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +33,13 @@ class Estimate:
         n_distinct: Distinct values of each of `COUNTED`.
         parts: Cells of each part of the split; empty without one.
         n_files: h5ad files.
-        n_bytes: Bytes of them, about; obs, which is small beside X of all genes, is not counted.
-        worker_seconds: Seconds that one worker takes for them, about; so many workers divide them.
+        n_bytes: Bytes of them, about.
+        worker_seconds: Seconds that one worker with a core of its own takes for them, about; so many workers divide
+            them. Slow networks take longer.
+        cpu_seconds: CPU of all workers, as in `Costs`, and likewise what follows; a first pass is in them.
+        bytes_read: Bytes read of the Census, and of the pieces of a first pass.
+        read_requests: Requests for them.
+        write_requests: Requests that store files.
     """
 
     n_obs: int
@@ -46,6 +49,10 @@ class Estimate:
     n_files: int
     n_bytes: int
     worker_seconds: float
+    cpu_seconds: float
+    bytes_read: int
+    read_requests: float
+    write_requests: int
 
 
 def estimate(
@@ -54,6 +61,7 @@ def estimate(
     index_store: Store,
     census: CensusLocator,
     warn: Callable[[str], None] | None = None,
+    n_workers: int = 1,
 ) -> Estimate:
     """Filters, samples and splits a subset as `make_subset` does, in temporary files, and counts.
 
@@ -65,6 +73,7 @@ def estimate(
         index_store: Where the index is.
         census: Where the release is; read as `make_subset` reads it.
         warn: Told of what `make_subset` warns of.
+        n_workers: Workers that will share the work.
 
     Raises:
         BadInput: The spec does not fit this Census, or selects nothing.
@@ -78,28 +87,66 @@ def estimate(
         asked = replace(spec, obs_columns=columns, quality=None)
         subset = write_subset(asked, index, source, var, layers, obs, genes, warn, census)
         n_distinct = {name: len(values) for name, values in count_labels(obs, columns).items()}
-        with FeatherFile(obs) as cells, FeatherFile(genes) as kept:
-            nnz = sum(int(cell_nnz(batch).sum()) for batch in cells.batches())
-            nnz = round(nnz * _share(kept.read(), var))
-    n_files, n_layers = subset.n_chunks(spec.chunk_size), 1 + len(spec.further_layers)
-    found = find_obsm(census, spec.experiment, spec.obs_embeddings, spec.obsm_layers)
-    n_obsm = subset.n_obs * sum(array.n_features for array in found.values())
-    of_genes = file_bytes(0, subset.n_vars, spec.compression, spec.genes_text, spec.format)
+        costs = _costs(spec, subset, source, obs, genes, census, var, n_workers)
     return Estimate(
         n_obs=subset.n_obs,
         n_vars=subset.n_vars,
         n_distinct=n_distinct,
         parts=dict(subset.parts),
-        n_files=n_files,
-        n_bytes=file_bytes(nnz, 0, spec.compression, chunk_format=spec.format, n_layers=n_layers, n_obsm=n_obsm)
-        + n_files * of_genes,
-        worker_seconds=round((nnz * n_layers + n_obsm) / NNZ_PER_SECOND, 1),
+        n_files=subset.n_chunks(spec.chunk_size),
+        n_bytes=costs.n_bytes,
+        worker_seconds=round(costs.all.cpu_seconds, 1),
+        **asdict(costs.all),
     )
 
 
-def _share(kept: pa.Table, var: pa.Table) -> float:
-    """About which share of the non-zeros the kept genes have: as in the whole Census where var tells, or by number."""
-    if "nnz" not in var.schema.names:
-        return kept.num_rows / var.num_rows
-    total = int(var["nnz"].to_numpy().sum())
-    return int(kept["nnz"].to_numpy().sum()) / total if total else 1.0
+def estimate_planned(
+    plan: ChunkPlan, spec: SubsetSpec, index_store: Store, store: Store, census: CensusLocator
+) -> CostEstimate:
+    """What the chunks of a plan take, from its subset's files, which are read, as it is told before there are any.
+
+    Args:
+        plan: The plan; how its files are written is taken from it.
+        spec: The subset.
+        index_store: Where the census index is.
+        store: The destination.
+        census: Where the release is.
+    """
+    header = plan.header
+    names = ("chunk_size", "format", "compression", "genes_text", "order")
+    planned = replace(spec, **{name: getattr(header, name) for name in names})
+    obs, genes = (
+        feather_source(store, path(spec.name, header.subset.fingerprint)) for path in (subset_obs_path, subset_var_path)
+    )
+    with census.open() as opened:
+        var = opened.var(spec.experiment)
+    index = feather_source(index_store, index_path(header.subset.release.version, spec.experiment))
+    return _costs(planned, header.subset, index, obs, genes, census, var)
+
+
+def _costs(
+    spec: SubsetSpec,
+    subset: Subset,
+    index: FeatherSource,
+    obs: FeatherSource,
+    genes: FeatherSource,
+    census: CensusLocator,
+    var: pa.Table,
+    n_workers: int = 1,
+) -> CostEstimate:
+    found = find_obsm(census, spec.experiment, spec.obs_embeddings, spec.obsm_layers)
+    with FeatherFile(genes, columns=("soma_joinid",)) as kept:
+        shares = GeneShares.of(kept.read(), var)
+    return estimate_costs(
+        spec,
+        obs,
+        subset.parts,
+        nnz_all=nnz_of_tiles(index, subset.n_obs_before),
+        n_obs_census=subset.n_obs_before,
+        n_vars=subset.n_vars,
+        n_vars_census=var.num_rows,
+        genes=shares,
+        n_features=[array.n_features for array in found.values()],
+        n_fragments=n_fragments(subset.layers[spec.layer]),
+        n_workers=n_workers,
+    )

@@ -33,6 +33,12 @@ class Span:
     attempt: int = 1
 
 
+def n_spans(nnz: int, n_workers: int, budget: int = SPAN_NNZ) -> int:
+    """How many spans so many non-zeros are cut into, where there are as many chunks."""
+    n_useful = max(n_workers, min(n_workers * SPANS_PER_WORKER, nnz // SHORT_SPAN_NNZ))
+    return max(n_useful, -(-nnz // budget))
+
+
 def plan_spans(chunks: Sequence[Chunk], n_workers: int, budget: int = SPAN_NNZ) -> list[Span]:
     """Cuts chunks into spans of about equal work.
 
@@ -49,13 +55,12 @@ def plan_spans(chunks: Sequence[Chunk], n_workers: int, budget: int = SPAN_NNZ) 
     together = itertools.groupby(chunks, key=lambda chunk: chunk.key if chunk.pool is None else chunk.pool)
     pools = [list(pool) for _, pool in together]
     total = sum(chunk.nnz for chunk in chunks)
-    n_useful = max(n_workers, min(n_workers * SPANS_PER_WORKER, total // SHORT_SPAN_NNZ))
-    n_spans = max(n_useful, -(-total // budget))
+    number = n_spans(total, n_workers, budget)
     taken: dict[int, list[Chunk]] = {}
     nnz = 0
     for pool in pools:
         of_pool = sum(chunk.nnz for chunk in pool)
         # The span in whose even share of the work the middle of the chunk, or of the pool, lies.
-        taken.setdefault((2 * nnz + of_pool) * n_spans // max(2 * total, 1), []).extend(pool)
+        taken.setdefault((2 * nnz + of_pool) * number // max(2 * total, 1), []).extend(pool)
         nnz += of_pool
     return [Span(tuple(span)) for span in taken.values()]
