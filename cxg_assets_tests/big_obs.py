@@ -67,7 +67,7 @@ def write_big_index(path: Path, n_obs: int, seed: int = 0) -> None:
                 columns[name] = pa.DictionaryArray.from_arrays(codes, labels[term])
             yield pa.RecordBatch.from_arrays([columns[name] for name in OBS_COLUMNS], schema=schema)
 
-    cells = RepeatedCells(n_obs, schema)
+    cells = RepeatedCells(schema)
     write_feather(path, cells.seen(batches()), schema, note=cells.note)
 
 

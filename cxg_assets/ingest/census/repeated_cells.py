@@ -5,10 +5,9 @@ In the file, as what was found is true of these rows only: whoever writes others
 
 from collections.abc import Iterable, Iterator, Mapping
 
-import numpy as np
 import pyarrow as pa
 
-from cxg_assets.ingest.census.distinct import n_repeated, sort_cells
+from cxg_assets.ingest.census.many_hashes import ManyHashes
 from cxg_assets.ingest.census.row_hashes import hash_rows
 
 CELL = ("dataset_id", "observation_joinid")
@@ -18,31 +17,29 @@ _N_REPEATED = "n_repeated_cells"
 
 
 class RepeatedCells:
-    """Counts cells whose `CELL` is that of another. Memory: 8 bytes a cell."""
+    """Counts cells whose `CELL` is that of another; their hashes go to a temporary file when they are many."""
 
-    def __init__(self, n_obs: int, schema: pa.Schema) -> None:
-        """Nothing was seen yet, of n_obs cells at most of an obs with this schema."""
+    def __init__(self, schema: pa.Schema) -> None:
+        """Nothing was seen yet of an obs with this schema."""
         self._has_cells = set(CELL) <= set(schema.names)
-        self._hashes = np.empty(n_obs if self._has_cells else 0, np.uint64)
-        self._n_seen = 0
+        self._hashes = ManyHashes()
 
     def seen(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Hands on batches of obs, and takes note of their cells."""
         for batch in batches:
             if self._has_cells:
-                # More cells than were counted are an error that `write_index` tells.
-                hashes = hash_rows([batch[name] for name in CELL])[: len(self._hashes) - self._n_seen]
-                self._hashes[self._n_seen : self._n_seen + len(hashes)] = hashes
-                self._n_seen += len(hashes)
+                self._hashes.add(hash_rows([batch[name] for name in CELL]))
             yield batch
 
     def count(self) -> int | None:
         """How many were seen; None where obs does not tell cells. To be asked for once, at the end."""
         if not self._has_cells:
             return None
-        hashes = self._hashes[: self._n_seen]
-        sort_cells(hashes)
-        return n_repeated(hashes)
+        return self._hashes.n_repeated()
+
+    def close(self) -> None:
+        """Removes what was written."""
+        self._hashes.close()
 
     def note(self) -> dict[str, str]:
         """What an index says of it; nothing where obs does not tell cells."""

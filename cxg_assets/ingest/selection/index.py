@@ -1,5 +1,6 @@
 """The census index: all obs metadata of one experiment of a release, as one feather file."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -48,7 +49,7 @@ def write_index(
 ) -> CensusIndex:
     """Streams obs from the Census to a feather file, in soma_joinid order.
 
-    Memory: a few batches, and 8 bytes a cell to see whether one is there twice.
+    Memory: a few batches. To see whether a cell is there twice takes 8 bytes of temporary disk each.
 
     Dictionary columns stay dictionaries with all their categories, plain text stays plain text (older builds). The file
     says itself how many cells it has twice.
@@ -58,10 +59,10 @@ def write_index(
         CxgError: obs came back with another number of rows than the Census counts.
     """
     obs = census.obs(experiment)
-    cells = RepeatedCells(obs.count, obs.schema)
-    batches = cells.seen(census.obs_batches(experiment))
-    told = batches if on_rows is None else _told(batches, obs.count, on_rows)
-    n_obs = write_feather(path, told, obs.schema, note=cells.note)
+    with contextlib.closing(RepeatedCells(obs.schema)) as cells:
+        batches = cells.seen(census.obs_batches(experiment))
+        told = batches if on_rows is None else _told(batches, obs.count, on_rows)
+        n_obs = write_feather(path, told, obs.schema, note=cells.note)
     if n_obs != obs.count:
         raise CxgError(f"{experiment} obs of {census.uri} counts {obs.count:,} cells, but {n_obs:,} were read")
     return CensusIndex(

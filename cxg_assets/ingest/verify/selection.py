@@ -1,13 +1,15 @@
 """Compares census index and filtered subset with what they were made from: rows, and the cells that were asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from cxg_assets.ingest.census.census import CensusLocator
-from cxg_assets.ingest.census.distinct import is_in_order, n_repeated, sort_cells
+from cxg_assets.ingest.census.distinct import is_in_order, n_repeated
+from cxg_assets.ingest.census.many_hashes import ManyHashes
 from cxg_assets.ingest.census.repeated_cells import CELL, has_none
 from cxg_assets.ingest.census.row_hashes import hash_rows
 from cxg_assets.ingest.errors import CxgError
@@ -22,7 +24,10 @@ from cxg_assets.ingest.storage.store import Store
 from cxg_assets.ingest.verify.split import verify_split
 
 PRIMARY = "is_primary_data"
-BATCHES_AT_ONCE = 64
+AT_ONCE = 1 << 20
+"""Cells of a subset that are looked up at once: 8 MiB of joinids."""
+
+BATCHES_AT_ONCE = 32
 """Batches of an index whose joinids are looked at before what else is needed of them is fetched, several at once."""
 
 AGAIN = "materialize filtered_subset again"
@@ -74,7 +79,7 @@ def verify_index(index: CensusIndex, store: Store, census: CensusLocator) -> Fin
 def verify_subset(subset: Subset, name: str, store: Store, index: CensusIndex, index_store: Store) -> SubsetFindings:
     """Compares the cells of a subset's obs file with the index; it is judged by the filter that selected it.
 
-    Memory: 17 bytes a cell of the subset and a batch of the index, decoded. Of an index in S3 all joinids are fetched,
+    Memory: `AT_ONCE` cells and a few batches of the index, decoded. Of an index in S3 all joinids are fetched,
     and of what else is looked at the batches with a cell of the subset; what tells cells apart only where the index
     has one twice.
 
@@ -83,8 +88,6 @@ def verify_subset(subset: Subset, name: str, store: Store, index: CensusIndex, i
         CxgError: The subset's obs file cannot be read.
     """
     obs_path = subset_obs_path(name, subset.fingerprint)
-    joinids = read_joinids(store, obs_path)
-    sort_cells(joinids)
     source = feather_source(index_store, index_path(index.release.version, index.organism))
     with FeatherFile(source) as opened:
         names = set(opened.schema.names)
@@ -92,19 +95,22 @@ def verify_subset(subset: Subset, name: str, store: Store, index: CensusIndex, i
         # read.
         is_known = has_none(opened.note)
     columns = [name for name in (PRIMARY, *(() if is_known else CELL)) if name in names]
-    n_unknown, n_not_primary, n_same_cell = _look_up(joinids, source, columns)
+    try:
+        found = _look_up(_slices(store, obs_path), source, columns)
+    except _NotInOrder:
+        joinids = np.concatenate(list(joinid_batches(store, obs_path)))
+        joinids.sort()
+        found = _look_up([joinids], source, columns)
     return SubsetFindings(
-        contents=_contents(subset, len(joinids), n_unknown),
-        primary=_primary(subset.selection.value_filter, n_not_primary if PRIMARY in names else None),
-        duplicates=_duplicates(joinids, n_same_cell if names.issuperset(CELL) else None),
+        contents=_contents(subset, found.n_obs, found.n_unknown),
+        primary=_primary(subset.selection.value_filter, found.n_not_primary if PRIMARY in names else None),
+        duplicates=_duplicates(found, names.issuperset(CELL)),
         split=verify_split(subset, feather_source(store, obs_path)),
     )
 
 
-def read_joinids(store: Store, path: str) -> np.ndarray:
-    """soma_joinids of a feather file of the store, (n_obs,) int64, in its order; the array is the caller's to change.
-
-    Batch by batch, since all at once would be there twice: in Arrow's memory, and in one piece.
+def joinid_batches(store: Store, path: str) -> Iterator[np.ndarray]:
+    """soma_joinids of a feather file of the store, in its order, a batch at a time: each (n,) int64, n above 0.
 
     Raises:
         FileNotFoundError: It is not there.
@@ -113,14 +119,31 @@ def read_joinids(store: Store, path: str) -> np.ndarray:
     source = feather_source(store, path)
     try:
         with FeatherFile(source, columns=("soma_joinid",)) as opened:
-            joinids = np.empty(opened.n_rows, np.int64)
-            n_obs = 0
             for batch in opened.batches():
-                joinids[n_obs : n_obs + batch.num_rows] = batch["soma_joinid"].to_numpy()
-                n_obs += batch.num_rows
-            return joinids
+                if batch.num_rows:
+                    yield batch["soma_joinid"].to_numpy()
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise CxgError(f"{store.uri(path)} is damaged ({error}); {AGAIN}") from error
+
+
+def _slices(store: Store, path: str) -> Iterator[np.ndarray]:
+    """The same in order, `AT_ONCE` at a time; all at once where the file is in no order."""
+    held: list[np.ndarray] = []
+    last = -1
+    for joinids in joinid_batches(store, path):
+        if last > joinids[0] or not is_in_order(joinids):
+            raise _NotInOrder
+        last = int(joinids[-1])
+        held.append(joinids)
+        if sum(map(len, held)) >= AT_ONCE:
+            yield np.concatenate(held)
+            held = []
+    if held:
+        yield np.concatenate(held)
+
+
+class _NotInOrder(Exception):
+    """A subset's joinids are not, as in every one that `write_subset` wrote."""
 
 
 def asks_for_primary(value_filter: str | None) -> bool:
@@ -138,49 +161,79 @@ def _demands_primary(node: Node) -> bool:
     return any(demands) if node.joiner == "and" else all(demands)
 
 
-def _look_up(joinids: np.ndarray, index: FeatherSource, columns: list[str]) -> tuple[int, int, int]:
+@dataclass(kw_only=True)
+class _LookedUp:
+    """What was found of a subset's cells in an index.
+
+    Attributes:
+        n_obs: Cells.
+        n_same_joinid: Those with the joinid of another.
+        n_unknown: Those that the index does not have.
+        n_not_primary: Those that it has and that are not primary.
+        n_same_cell: Those whose `CELL` is another's too.
+    """
+
+    n_obs: int = 0
+    n_same_joinid: int = 0
+    n_unknown: int = 0
+    n_not_primary: int = 0
+    n_same_cell: int = 0
+
+
+def _look_up(slices: Iterable[np.ndarray], index: FeatherSource, columns: list[str]) -> _LookedUp:
     """Finds cells in an index, batch by batch; batches without one of them are not decoded but for their joinids.
 
-    Joinids are (n_obs,) int64 in order; columns are what the index has of `PRIMARY` and `CELL`, as far as it is looked
-    up. Memory: 9 bytes a cell and a batch.
-
-    Returns:
-        Cells that it does not have; cells that it has and that are not primary; cells whose `CELL` is another's too.
+    Each slice has (n,) int64 joinids in order, from those of the one before on; columns are what the index has of
+    `PRIMARY` and `CELL`, as far as it is looked up.
     """
-    is_found = np.zeros(len(joinids), np.bool_)
-    hashes = np.empty(len(joinids) if set(CELL) <= set(columns) else 0, np.uint64)
-    n_not_primary = n_hashes = 0
-    with FeatherFile(index, columns=("soma_joinid",)) as places, FeatherFile(index, columns=columns) as looked_up:
-        for rows, whole in _hits(joinids, is_found, places, looked_up):
-            if not columns:
-                continue
-            batch = whole.take(pa.array(rows))
-            if PRIMARY in columns:
-                n_not_primary += len(rows) - int(np.sum(batch[PRIMARY].to_numpy(zero_copy_only=False).astype(bool)))
-            if len(hashes):
-                hashes[n_hashes : n_hashes + len(rows)] = hash_rows([batch[name] for name in CELL])
-                n_hashes += len(rows)
-    hashes = hashes[:n_hashes]
-    sort_cells(hashes)
-    return len(joinids) - int(np.count_nonzero(is_found)), n_not_primary, n_repeated(hashes)
+    found = _LookedUp()
+    first, last = 0, -1
+    with (
+        ManyHashes() as hashes,
+        FeatherFile(index, columns=("soma_joinid",)) as places,
+        FeatherFile(index, columns=columns) as looked_up,
+    ):
+        for joinids in slices:
+            found.n_obs += len(joinids)
+            found.n_same_joinid += n_repeated(joinids) + int(last == joinids[0])
+            last = int(joinids[-1])
+            is_found = np.zeros(len(joinids), np.bool_)
+            for number, rows, whole in _hits(joinids, is_found, places, looked_up, first):
+                first = number
+                if not columns:
+                    continue
+                batch = whole.take(pa.array(rows))
+                if PRIMARY in columns:
+                    is_primary = batch[PRIMARY].to_numpy(zero_copy_only=False).astype(bool)
+                    found.n_not_primary += len(rows) - int(np.sum(is_primary))
+                if set(CELL) <= set(columns):
+                    hashes.add(hash_rows([batch[name] for name in CELL]))
+            found.n_unknown += len(joinids) - int(np.count_nonzero(is_found))
+        found.n_same_cell = hashes.n_repeated()
+    return found
 
 
 def _hits(
-    joinids: np.ndarray, is_found: np.ndarray, places: FeatherFile, looked_up: FeatherFile
-) -> Iterator[tuple[np.ndarray, pa.RecordBatch]]:
-    """For each batch of an index (`places`: its joinids) that has any of the cells, their rows and what is looked up.
+    joinids: np.ndarray, is_found: np.ndarray, places: FeatherFile, looked_up: FeatherFile, start: int
+) -> Iterator[tuple[int, np.ndarray, pa.RecordBatch]]:
+    """For each batch of an index (`places`: its joinids) with any of the cells: its number, their rows, what is wanted.
 
-    Writes (n_obs,) bool `is_found`.
+    Begins with batch `start`, and ends behind the last of the cells. Writes (n_obs,) bool `is_found`.
     """
-    for first in range(0, places.n_batches, BATCHES_AT_ONCE):
+    is_behind = False
+    for first in range(start, places.n_batches, BATCHES_AT_ONCE):
         numbers = range(first, min(first + BATCHES_AT_ONCE, places.n_batches))
-        found = {
-            number: _rows_of(joinids, batch["soma_joinid"].to_numpy(), is_found)
-            for number, batch in zip(numbers, places.batches(numbers), strict=True)
-        }
+        found: dict[int, np.ndarray] = {}
+        for number, batch in zip(numbers, places.batches(numbers), strict=False):  # it may end before
+            known = batch["soma_joinid"].to_numpy()
+            if is_behind := bool(len(known)) and known[0] > joinids[-1]:
+                break
+            found[number] = _rows_of(joinids, known, is_found)
         hits = [number for number, rows in found.items() if len(rows)]
         for number, batch in zip(hits, looked_up.batches(hits), strict=True):
-            yield found[number], batch
+            yield number, found[number], batch
+        if is_behind:
+            return
 
 
 def _rows_of(joinids: np.ndarray, known: np.ndarray, is_found: np.ndarray) -> np.ndarray:
@@ -230,16 +283,18 @@ def _primary(value_filter: str | None, n_not_primary: int | None) -> Finding:
     return Finding.of([others if is_asked and n_not_primary else ""], AGAIN, facts | {"n_not_primary": n_not_primary})
 
 
-def _duplicates(joinids: np.ndarray, n_cells: int | None) -> Finding:
-    n_joinids = n_repeated(joinids)
-    facts: dict[str, Fact] = {"n_obs": len(joinids), "n_same_soma_joinid": n_joinids}
-    if n_cells is None:
-        facts |= {"not_looked_at": f"obs of this build has no {' and '.join(CELL)}"}
+def _duplicates(found: _LookedUp, has_cells: bool) -> Finding:
+    n_joinids = found.n_same_joinid
+    facts: dict[str, Fact] = {"n_obs": found.n_obs, "n_same_soma_joinid": n_joinids}
+    if has_cells:
+        facts |= {"n_same_observation_joinid_in_dataset": found.n_same_cell}
     else:
-        facts |= {"n_same_observation_joinid_in_dataset": n_cells}
+        facts |= {"not_looked_at": f"obs of this build has no {' and '.join(CELL)}"}
     wrong = [
         f"{counted(n_joinids, 'cell')} with the soma_joinid of another" if n_joinids else "",
-        f"{counted(n_cells, 'cell')} with dataset_id and observation_joinid of another" if n_cells else "",
+        f"{counted(found.n_same_cell, 'cell')} with dataset_id and observation_joinid of another"
+        if found.n_same_cell
+        else "",
     ]
     advice = "look at them in the census index; exclude their datasets by dataset_id, or ask for primary cells only"
     return Finding.of(wrong, advice, facts)

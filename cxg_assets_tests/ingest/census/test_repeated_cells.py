@@ -17,7 +17,7 @@ from cxg_assets.ingest.storage.store import Store
 
 def count(cells: pd.DataFrame, batch_size: int = 1_000) -> int | None:
     table = pa.Table.from_pandas(cells, preserve_index=False)
-    seen = RepeatedCells(len(cells), table.schema)
+    seen = RepeatedCells(table.schema)
     batches = list(seen.seen(table.to_batches(max_chunksize=batch_size)))
     assert pa.Table.from_batches(batches).equals(table)  # what passes by is handed on as it is
     return seen.count()

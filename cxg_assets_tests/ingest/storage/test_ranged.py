@@ -16,7 +16,7 @@ from cxg_assets.ingest.selection.index import CensusIndex
 from cxg_assets.ingest.selection.subset import Subset, write_subset
 from cxg_assets.ingest.storage.feather import ROWS_PER_BATCH, FeatherFile, FeatherSource, feather_source, write_feather
 from cxg_assets.ingest.storage.store import Store
-from cxg_assets.ingest.verify.selection import read_joinids, verify_subset
+from cxg_assets.ingest.verify.selection import joinid_batches, verify_subset
 from cxg_assets_tests.big_obs import write_big_index
 from cxg_assets_tests.ingest.plan.test_chunk_plan import LAYERS, RELEASE, SPEC
 from cxg_assets_tests.servers.strict_s3 import ONCE, QUICKLY, Failure, Rules, StrictS3
@@ -169,7 +169,7 @@ def test_a_plan_and_a_column_read_what_they_need_of_a_subset(
 
     assert sum(chunk.nnz for chunk in plan.chunks) == int(local["nnz"].to_numpy().sum())
     assert cell_types.equals(local.select(["cell_type"]))
-    assert np.array_equal(read_joinids(store, obs_path), local["soma_joinid"].to_numpy())
+    assert np.array_equal(np.concatenate(list(joinid_batches(store, obs_path))), local["soma_joinid"].to_numpy())
     assert load_table(store, obs_path).equals(local)
     assert of_plan <= 0.65 * n_bytes
     assert of_column <= 0.35 * n_bytes
@@ -247,7 +247,7 @@ def test_what_is_not_there_and_what_is_no_feather_file_are_told(server: StrictS3
     for content in (b"ARROW1", bytes(100), b"x" * 100_000):
         store.put("damaged", content)
         with pytest.raises(CxgError, match=f"{store.uri('damaged')} is damaged"):
-            read_joinids(store, "damaged")
+            list(joinid_batches(store, "damaged"))
     store.put("empty", b"")
     with pytest.raises(CxgError, match=f"cannot read {store.uri('empty')}: "):
-        read_joinids(store, "empty")
+        list(joinid_batches(store, "empty"))
