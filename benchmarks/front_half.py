@@ -12,6 +12,7 @@ ten minutes the first time, most of it to build the census, which is kept. Print
 import argparse
 import json
 import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from benchmarks.__main__ import demo_census, say
@@ -20,8 +21,11 @@ from benchmarks.machine import describe_machine
 from benchmarks.measure import Finished, run_program
 from benchmarks.obs_only_census import kept
 
+EVERY_CELL = "soma_joinid >= 0"
 VALUE_FILTER = "tissue_general in ['blood', 'lung', 'colon'] and is_primary_data == True"
 N_DEMO_OBS = 10_000
+HEADINGS = """| obs rows | step | seconds | CPU seconds | peak, MiB | others' cores | |
+| ---: | --- | ---: | ---: | ---: | ---: | --- |"""
 CHECKS = ("check-subset", "check-plan")
 
 
@@ -34,35 +38,44 @@ def main() -> None:
     machine = describe_machine(N_DEMO_OBS, 1)
     demo = demo_census(options.cache, N_DEMO_OBS)
     print(json.dumps({name: machine[name] for name in ("date", "commit", "cpu", "load at the start", "dagster")}))
-    print("| obs rows | step | seconds | CPU seconds | peak, MiB | others' cores | |")
-    print("| ---: | --- | ---: | ---: | ---: | ---: | --- |")
+    print(HEADINGS)
     for n_obs in options.n_obs:
         census = kept(demo, n_obs, say)
         with tempfile.TemporaryDirectory(prefix="front-", dir=options.cache) as folder:
-            for line in measure(census, Path(folder), n_obs):
-                print(line, flush=True)
+            for told in in_lines(n_obs, measure(census, Path(folder), n_obs)):
+                print(told, flush=True)
 
 
-def measure(census: Path, folder: Path, n_obs: int) -> list[str]:
-    """Runs every step once, one after the other. Returns the lines of the table.
+def measure(
+    census: Path, folder: Path, n_obs: int, value_filter: str = VALUE_FILTER, steps: Iterable[str] = STEPS
+) -> dict[str, Finished]:
+    """Runs steps once, one after the other.
 
     Args:
         census: The census.
-        folder: Where the store and the Dagster instance go.
+        folder: Where the store and the Dagster instance go, or are.
         n_obs: Its rows of obs.
+        value_filter: Which cells are selected.
+        steps: Which; what the others have left may lie in the folder.
     """
     finished: dict[str, Finished] = {}
-    for step in STEPS:
+    for step in steps:
         result_file = folder / f"{step}.json"
         arguments = ["-m", "benchmarks.front_steps", step, "--census-uri", census, "--folder", folder]
-        arguments += ["--value-filter", VALUE_FILTER, "--json", result_file]
+        arguments += ["--value-filter", value_filter, "--json", result_file]
         finished[step] = run_program(arguments, result_file)
         say(f"{n_obs:,} rows: {step}: {finished[step].result}")
-    lines = [_line(n_obs, step, [one]) for step, one in finished.items()]
-    return [*lines, _line(n_obs, "both checks", [finished[step] for step in CHECKS])]
+    return finished
 
 
-def _line(n_obs: int, step: str, finished: list[Finished]) -> str:
+def in_lines(n_obs: int, finished: Mapping[str, Finished]) -> list[str]:
+    """The lines of a table."""
+    lines = [line(n_obs, step, [one]) for step, one in finished.items()]
+    checks = [finished[step] for step in CHECKS if step in finished]
+    return [*lines, line(n_obs, "both checks", checks)] if checks else lines
+
+
+def line(n_obs: int, step: str, finished: list[Finished]) -> str:
     """One line: seconds of all, and the highest of their peaks."""
     said = {name: value for one in finished for name, value in one.result.items()}
     seconds, cpu = (sum(one.result[name] for one in finished) for name in ("seconds", "cpu_seconds"))

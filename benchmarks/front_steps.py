@@ -2,6 +2,8 @@
 
     python -m benchmarks.front_steps STEP --census-uri CENSUS --folder FOLDER --value-filter FILTER --json RESULT
 
+The Dagster instance is that of FOLDER/home/dagster; a `dagster.yaml` that lies there says which database it has.
+
 A step reads what the ones before it left in the folder's store and Dagster instance. It does what the asset, the check
 or the command does, without Dagster around it where Dagster has no part in it. Chunks are not made: their reports are
 made up, and files of a few bytes lie in their places.
@@ -13,6 +15,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,7 @@ from cxg_assets.ingest.chunks.report import ChunkReport
 from cxg_assets.ingest.finding import Finding
 from cxg_assets.ingest.plan.chunk_plan import ChunkPlan, load_plan
 from cxg_assets.ingest.plan.making import store_plan
+from cxg_assets.ingest.plan.spans import plan_spans
 from cxg_assets.ingest.plan.stored import stored_sizes
 from cxg_assets.ingest.selection.index import CensusIndex, load_index, make_index
 from cxg_assets.ingest.selection.subset import Subset, load_subset, make_subset
@@ -31,9 +35,13 @@ from cxg_assets.ingest.verify.plan import verify_plan
 from cxg_assets.ingest.verify.selection import verify_subset
 
 ORGANISM = "homo_sapiens"
-NAME = "benchmark"
+NAME = "blood_normal"
+"""A subset of the package, so that its UI shows what was recorded."""
+
 CHUNK_SIZE = 10_000
 CONTENT = b"a chunk"
+N_WORKERS = 64
+"""Workers that spans are planned for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +122,15 @@ def check_plan(front: Front) -> dict[str, Any]:
     return {"wrong": _wrong(verify_plan(front.plan, front.store))}
 
 
+def spans(front: Front) -> dict[str, Any]:
+    """Reads the plan, and gives its chunks to workers that only report: nothing is made."""
+    made = front.plan
+    began, cpu = time.monotonic(), time.process_time()
+    planned = plan_spans(made.chunks, N_WORKERS)
+    n_reported = sum(len([chunk.key for chunk in span.chunks]) for span in planned)
+    return {**_spent(began, cpu), "n_spans": len(planned), "n_chunks": n_reported}
+
+
 def register(front: Front) -> dict[str, Any]:
     """Registers the partitions."""
     from cxg_assets.cli.project import dagster_instance
@@ -133,8 +150,7 @@ def record(front: Front) -> dict[str, Any]:
     from cxg_assets.names import chunk_plan_key
 
     made = front.plan
-    for chunk in made.chunks:
-        front.store.put_chunk(made.path(chunk), CONTENT, chunk.fingerprint)
+    _put_chunks(front, made)
     tags = made_from_tags(front.release, {chunk_plan_key(NAME): made.header.plan_id}) | {IS_USER_PROVIDED_TAG: "true"}
     with dagster_instance() as instance:
         recorded = record_reports(instance, NAME, _reports(front, made), tags)
@@ -142,6 +158,8 @@ def record(front: Front) -> dict[str, Any]:
         "seconds": recorded.create_seconds + recorded.seconds,
         "cpu_seconds": recorded.create_cpu_seconds + recorded.cpu_seconds,
         "create_seconds": recorded.create_seconds,
+        "chunks_per_second": len(made.chunks) / recorded.seconds,
+        "run_id": recorded.run_id,
     }
 
 
@@ -161,17 +179,59 @@ def publish(front: Front) -> dict[str, Any]:
         return {**_spent(began, cpu), "read_back_seconds": read_back, "n_chunks": published.n_chunks}
 
 
+def replan(front: Front) -> dict[str, Any]:
+    """Plans anew with chunks half as large, registers their partitions, and publishes the new dataset."""
+    from cxg_assets.cli.project import dagster_instance
+    from cxg_assets.ingest.dataset.publish import publish as publish_dataset
+    from cxg_assets.instance.partitions import register_partitions
+
+    made = store_plan(replace(front.spec, chunk_size=CHUNK_SIZE // 2), front.subset, front.store)
+    _put_chunks(front, made)
+    with dagster_instance() as instance:
+        began, cpu = time.monotonic(), time.process_time()
+        register_partitions(instance, made, front.store)
+        registered = _spent(began, cpu)
+    sizes = stored_sizes(front.store, made)
+    publish_dataset(front.store, made, _reports(front, made), front.release.locator({}), sizes)
+    return {"n_chunks": len(made.chunks), "register_seconds": registered["seconds"]}
+
+
+def fewer(front: Front) -> dict[str, Any]:
+    """Registers the partitions of the first plan again: half of them go."""
+    return {**register(front), "n_chunks": len(front.plan.chunks)}
+
+
+def prune(front: Front) -> dict[str, Any]:
+    """Removes the plan that is not published any more, with its chunks."""
+    from cxg_assets.ingest.dataset.inventory import take_inventory
+    from cxg_assets.ingest.dataset.prune import prune as remove
+
+    inventory = take_inventory(front.store, NAME, 0, older_than=timedelta(0))
+    left = remove(front.store, inventory)
+    return {"n_plans": sum(entry.kind == "plan" for entry in inventory.going), "n_left": len(left)}
+
+
 STEPS: dict[str, Callable[[Front], dict[str, Any]]] = {
     "index": index,
     "filter": select,
     "check-subset": check_subset,
     "plan": plan,
     "check-plan": check_plan,
+    "spans": spans,
     "register": register,
     "record": record,
     "publish": publish,
+    "replan": replan,
+    "fewer": fewer,
+    "prune": prune,
 }
 """In the order in which they follow each other."""
+
+
+def _put_chunks(front: Front, made: ChunkPlan) -> None:
+    """Puts a file of a few bytes in the place of each chunk."""
+    for chunk in made.chunks:
+        front.store.put_chunk(made.path(chunk), CONTENT, chunk.fingerprint)
 
 
 def _reports(front: Front, made: ChunkPlan) -> list[ChunkReport]:

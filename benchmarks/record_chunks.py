@@ -25,9 +25,17 @@ def settings(storage: str, server: Postgres, database: str) -> dict[str, Any]:
         return {}
     if storage == "sqlite, ours":
         return yaml.safe_load(DAGSTER_YAML)
-    url = {"postgres_url": server.url(database)}
-    ours = {"module": "cxg_assets.instance.postgres.storage", "class": "ReusingPostgresStorage", "config": url}
-    return {"storage": {"postgres": url} if storage == "postgresql, Dagster's" else {"custom": ours}}
+    url = server.url(database)
+    if storage == "postgresql, Dagster's":
+        return {"storage": {"postgres": {"postgres_url": url}}}
+    return postgres_settings(url)
+
+
+def postgres_settings(url: str) -> dict[str, Any]:
+    """What the `dagster.yaml` says of our storage in a PostgreSQL database."""
+    config = {"postgres_url": url}
+    ours = {"module": "cxg_assets.instance.postgres.storage", "class": "ReusingPostgresStorage", "config": config}
+    return {"storage": {"custom": ours}, "telemetry": {"enabled": False}, "nux": {"enabled": False}}
 
 
 STORAGES = ("sqlite, Dagster's", "sqlite, ours", "postgresql, Dagster's", "postgresql, ours")

@@ -7,6 +7,13 @@ Run it from the repository's root, in an environment with `pip install -e ".[tes
 The partitions are those of `blood_normal`, on a Dagster instance as the command makes it, and their materializations
 are recorded as a run records them, from reports that are made up. With `--chromium` (and `pip install playwright`) the
 pages are loaded in that browser too. Prints a table in Markdown.
+
+    python -m benchmarks.scale --n-obs 6310000 63100000 --database postgres
+
+does all but the chunks at the size of the Census, on that database: index, filter, checks, plan, partitions, spans,
+the record of every chunk, publishing, a backfill of all, the pages' queries, a new plan, and pruning of the old one.
+Each step is a process of its own. The censuses are built once (`--cache`, 3 GB and some minutes for 63.1 million rows);
+a run takes as much disk again.
 """
 
 import argparse
@@ -20,14 +27,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import yaml
 from dagster import DagsterInstance
 
+from benchmarks.__main__ import demo_census, say
+from benchmarks.front_half import EVERY_CELL, HEADINGS, N_DEMO_OBS, in_lines, measure
+from benchmarks.front_steps import STEPS
 from benchmarks.machine import describe_machine
+from benchmarks.obs_only_census import kept
+from benchmarks.record_chunks import postgres_settings
 from benchmarks.recorded import made_up, record_reports
 from cxg_assets.instance.provenance import IS_USER_PROVIDED_TAG
 from cxg_assets.names import chunk_partitions, h5ad_chunks_key
+from cxg_assets_tests.servers.postgres import serve_postgres
 from cxg_assets_tests.servers.webserver import Webserver, free_port, serve, wait_until
 
+BEFORE_UI = ("index", "filter", "check-subset", "plan", "check-plan", "spans", "register", "record", "publish")
 SUBSET = "blood_normal"
 KEY = h5ad_chunks_key(SUBSET)
 SECONDS = 600
@@ -54,7 +69,13 @@ def main() -> None:
     parser.add_argument("--n-chunks", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--chromium", default="")
+    parser.add_argument("--n-obs", type=int, nargs="+", default=[], help="rows of obs of a census, one size or several")
+    parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
+    parser.add_argument("--cache", type=Path, default=Path("/tmp/cxg-benchmarks"), help="folder of the censuses, kept")
     options = parser.parse_args()
+    if options.n_obs:
+        measure_census(options.n_obs, options.database, options.cache, options.rounds)
+        return
     rows: list[tuple[str, list[float], str]] = []
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"CXG_HOME": folder, "DAGSTER_HOME": f"{folder}/dagster"}
@@ -74,6 +95,43 @@ def main() -> None:
     print("| what | median | least to most | |\n| --- | --- | --- | --- |")
     for what, seconds, note in rows:
         print(f"| {what} | {statistics.median(seconds):.2f} s | {min(seconds):.2f} to {max(seconds):.2f} | {note} |")
+
+
+def measure_census(sizes: list[int], database: str, cache: Path, rounds: int) -> None:
+    """Measures all steps on censuses of these sizes, and prints."""
+    demo = demo_census(cache, N_DEMO_OBS)
+    machine = describe_machine(N_DEMO_OBS, 1)
+    told = {name: machine[name] for name in ("date", "commit", "cpu", "load at the start", "dagster")}
+    print(json.dumps({**told, "database": database}), flush=True)
+    print(HEADINGS, flush=True)
+    for n_obs in sizes:
+        census = kept(demo, n_obs, say)
+        with tempfile.TemporaryDirectory(prefix="scale-", dir=cache) as name, database_of(Path(name), database):
+            folder = Path(name)
+            finished = measure(census, folder, n_obs, EVERY_CELL, BEFORE_UI)
+            print("\n".join(in_lines(n_obs, finished)), flush=True)
+            rows: list[tuple[str, list[float], str]] = []
+            with served(str(folder / "home")) as server:
+                ask(server, finished["record"].result["run_id"], rounds, rows)
+                launch(server, rows)
+            for what, seconds, note in rows:
+                print(f"| {n_obs:,} | {what} | {statistics.median(seconds):.2f} | | | | {note} |", flush=True)
+            finished = measure(census, folder, n_obs, EVERY_CELL, (step for step in STEPS if step not in BEFORE_UI))
+            print("\n".join(in_lines(n_obs, finished)), flush=True)
+
+
+@contextmanager
+def database_of(folder: Path, database: str) -> Iterator[None]:
+    """The Dagster instance of a folder has that database, until the block ends."""
+    home = folder / "home" / "dagster"
+    home.mkdir(parents=True)
+    if database == "sqlite":  # as the command makes it
+        yield
+        return
+    with serve_postgres(durable=True) as server:
+        server.create("scale")
+        (home / "dagster.yaml").write_text(yaml.safe_dump(postgres_settings(server.url("scale"))))
+        yield
 
 
 def record_all(instance: DagsterInstance, keys: list[str], rows: list[tuple[str, list[float], str]]) -> str:
