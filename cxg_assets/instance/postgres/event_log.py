@@ -20,15 +20,13 @@ from dagster_postgres.utils import create_pg_engine, get_token_provider_from_con
 from sqlalchemy import Connection
 
 from cxg_assets.instance.event_log import ManyPartitions, planned_partitions
+from cxg_assets.instance.postgres.webserver import RENEWED_SECONDS, TriedConnections
 
 MAX_CONNECTIONS = 20
 """Of one process. One stays open; more are for threads that write at the same time, and close after it."""
 
-RENEWED_SECONDS = 600
-"""A connection is replaced when it is older: proxies and firewalls forget those that nobody uses."""
 
-
-class ReusingPostgresEventLogStorage(ManyPartitions, PostgresEventLogStorage):
+class ReusingPostgresEventLogStorage(ManyPartitions, TriedConnections, PostgresEventLogStorage):
     """`PostgresEventLogStorage` with a pool of connections.
 
     - Each is tried before it is used, and replaced if the server was restarted.

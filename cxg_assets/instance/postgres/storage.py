@@ -1,14 +1,17 @@
-"""Dagster's PostgreSQL storage, with our event log in it."""
+"""Dagster's PostgreSQL storage, with our event log in it, and connections that outlive a restart of the server."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from dagster._core.storage.event_log import EventLogStorage
+from dagster._core.storage.runs import RunStorage
+from dagster._core.storage.schedules import ScheduleStorage
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_config
 
 from cxg_assets.instance.postgres.event_log import ReusingPostgresEventLogStorage
+from cxg_assets.instance.postgres.webserver import TriedRunStorage, TriedScheduleStorage
 
 
 class ReusingPostgresStorage(DagsterPostgresStorage):
@@ -33,9 +36,10 @@ class ReusingPostgresStorage(DagsterPostgresStorage):
     ) -> None:
         """Makes the tables where there are none, as Dagster's class does."""
         super().__init__(postgres_url, should_autocreate_tables, inst_data, token_provider)
-        self._events = ReusingPostgresEventLogStorage(
-            postgres_url, should_autocreate_tables, token_provider=token_provider
-        )
+        how = {"should_autocreate_tables": should_autocreate_tables, "token_provider": token_provider}
+        self._runs = TriedRunStorage(postgres_url, **how)
+        self._schedules = TriedScheduleStorage(postgres_url, **how)
+        self._events = ReusingPostgresEventLogStorage(postgres_url, **how)
 
     @classmethod
     def from_config_value(
@@ -53,3 +57,13 @@ class ReusingPostgresStorage(DagsterPostgresStorage):
     def event_log_storage(self) -> EventLogStorage:
         """Ours."""
         return self._events
+
+    @property
+    def run_storage(self) -> RunStorage:
+        """Dagster's, but for a webserver's connections."""
+        return self._runs
+
+    @property
+    def schedule_storage(self) -> ScheduleStorage:
+        """Dagster's, but for a webserver's connections."""
+        return self._schedules

@@ -1,0 +1,1 @@
+"""What `deploy/` has: the files, and the services that run by them."""
