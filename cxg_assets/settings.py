@@ -27,6 +27,19 @@ class Variables(BaseSettings):
     pool: str = ""
     """What runs the workers, `ray` (the default) or `local`: processes of this machine without Ray."""
 
+    ray: str = ""
+    """`kuberay`: each run asks Kubernetes for a Ray cluster; else the run's own, or the one of `RAY_ADDRESS`."""
+    ray_runtime_env: str = ""
+    """YAML file of what a run brings along to a cluster, Ray's `runtime_env`."""
+    kuberay_cluster: str = ""
+    """YAML file of the RayCluster that a run asks Kubernetes for."""
+    kuberay_context: str = ""
+    """Context of the kubeconfig; its current one by default."""
+    kuberay_host: str = ""
+    """Where the head is reached; the name of its service in Kubernetes by default."""
+    kuberay_timeout: str = ""
+    """Seconds until that cluster must be ready, 600 by default."""
+
     worker_silence: str = ""
     """Seconds without a word after which a worker is replaced, `WORKER_SILENCE` by default."""
 

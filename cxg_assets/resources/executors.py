@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from cxg_assets import settings
-from cxg_assets.ingest.errors import BadInput
+from cxg_assets.ingest.errors import BadInput, shown
 from cxg_assets.resources import POOLS
 from cxg_assets.resources.executor import LocalPoolExecutor, PoolExecutor
 
@@ -17,7 +17,7 @@ def build_executor(pool: str = "", workers: int = 0) -> PoolExecutor:
         workers: Worker processes; 0 is one for each CPU.
 
     Raises:
-        BadInput: There is no such pool, or `CXG_WORKER_SILENCE` is no time.
+        BadInput: There is no such pool, `CXG_WORKER_SILENCE` is no time, or `CXG_KUBERAY_*` lack something.
     """
     settings.worker_silence()
     chosen = chosen_pool(pool)
@@ -28,6 +28,10 @@ def build_executor(pool: str = "", workers: int = 0) -> PoolExecutor:
         from cxg_assets.resources.ray_cluster import RunRay
         from cxg_assets.resources.ray_executor import RayPoolExecutor
 
+        if is_kuberay():
+            from cxg_assets.resources.cluster.kuberay import kuberay_of_settings
+
+            return RayPoolExecutor(ray=kuberay_of_settings(), workers=workers)
         return RayPoolExecutor(ray=RunRay(), workers=workers)
     raise BadInput(f"pool: {chosen!r} is unknown (CXG_POOL); choose one of {', '.join(POOLS)}")
 
@@ -41,10 +45,12 @@ def require_pool(pool: str = "") -> None:
     Raises:
         BadInput: No Ray answers at `RAY_ADDRESS`.
     """
-    if chosen_pool(pool) == "ray":
+    if chosen_pool(pool) == "ray" and not is_kuberay():
+        from cxg_assets.resources.cluster.runtime_env import asked_runtime_env
         from cxg_assets.resources.ray_address import require_cluster
 
-        require_cluster()
+        if require_cluster() is not None:
+            asked_runtime_env()
 
 
 @contextlib.contextmanager
@@ -59,7 +65,9 @@ def started_ahead(pool: str = "") -> Iterator[Callable[[], None]]:
     Yields:
         What is called when no more chunks will be made: Ray ends beside what is left to do.
     """
-    if chosen_pool(pool) == "ray":
+    if chosen_pool(pool) == "ray" and is_kuberay():
+        yield lambda: None  # it is made for the step that needs it
+    elif chosen_pool(pool) == "ray":
         from cxg_assets.resources.ray_cluster import one_ray_for_several_runs
 
         with one_ray_for_several_runs() as leave:
@@ -69,6 +77,18 @@ def started_ahead(pool: str = "") -> Iterator[Callable[[], None]]:
 
         with spare_worker():
             yield lambda: None
+
+
+def is_kuberay() -> bool:
+    """Whether Ray is a cluster that each run asks Kubernetes for.
+
+    Raises:
+        BadInput: `CXG_RAY` says something else.
+    """
+    asked = settings.Variables().ray
+    if asked not in ("", "kuberay"):
+        raise BadInput(f"CXG_RAY: {shown(asked)} is unknown; it is kuberay, or not set")
+    return asked == "kuberay"
 
 
 def chosen_pool(pool: str = "") -> str:

@@ -37,6 +37,10 @@ LATECOMER_SECONDS = 30.0
 NO_WORKER_SECONDS = 600.0
 """A cluster may take minutes to bring up a node. Without any worker for so long the run ends."""
 
+IDLE_SECONDS = 10.0
+"""A worker that has had nothing to do for so long while nothing waits is ended: a cluster may take its node away. What
+fails in the seconds before finds another worker than the one that it has failed on."""
+
 SLOWEST = 50.0
 """Cells a second below which a worker is not waited for: one that says nothing for `settings.worker_silence` and the
 time of a chunk at this speed is taken for dead."""
@@ -129,6 +133,7 @@ class Pool:
             for event in self._started.wait(WAIT_SECONDS):
                 yield from self._take(event)
             yield from self._end_the_silent()
+            self._release_the_idle()
             if self._open_workers():
                 seen = time.monotonic()
             elif time.monotonic() - seen > NO_WORKER_SECONDS:
@@ -178,6 +183,7 @@ class Pool:
         """Takes note of what a worker tells."""
         if isinstance(event, Opened):
             event.worker.is_open = True
+            event.worker.heard = time.monotonic()
         elif isinstance(event, Died):
             yield from self._bury(event.worker, event.error)
         else:
@@ -218,6 +224,15 @@ class Pool:
             if time.monotonic() - worker.heard > limit:
                 self._started.end(worker)
                 yield from self._bury(worker, CxgError(f"it said nothing for {limit:.0f} seconds"))
+
+    def _release_the_idle(self) -> None:
+        """Ends workers that will not be needed, and takes back the wish for those who wait for a place."""
+        if self._waiting or not self._tasks:
+            return
+        for worker in list(self._workers):
+            if not worker.n_spans and (not worker.is_open or time.monotonic() - worker.heard > IDLE_SECONDS):
+                self._started.end(worker)
+                self._workers.remove(worker)
 
     def _span_failed(self, task: _Task, cause: Exception) -> Iterator[ChunkFailure]:
         """A worker left the rest of its span: it cannot open the Census or the subset, or a store is dead."""

@@ -17,10 +17,17 @@ ANSWER_SECONDS = 10.0
 """A Ray that runs answers within milliseconds, one at the other end of the world within a second."""
 
 _QUESTION = "/ray.rpc.NodeInfoGcsService/GetClusterId"
-"""What Ray's own client asks first. Who does not know this and says so, like the server of `ray://`, answers too."""
+"""What Ray's own driver asks first. Who does not know this and says so answers too."""
+
+_CLIENT_QUESTION = "/ray.rpc.RayletDriver/ClusterInfo"
+"""The same of the server of `ray://`: to a question that it does not know it would not say that it wants a token."""
 
 _NO_TOKEN = "it requires a token that this process does not have"
 _WAYS_OUT = "unset RAY_ADDRESS for a Ray of the run's own, or start one with `ray start --head`"
+
+
+class NoRay(BadInput):
+    """No Ray answers at an address, or none yet."""
 
 
 def require_cluster(address: str = "") -> str | None:
@@ -34,7 +41,8 @@ def require_cluster(address: str = "") -> str | None:
         The address; None for a Ray of the run's own.
 
     Raises:
-        BadInput: The address is none; no Ray answers there; it requires a token that this process does not have.
+        BadInput: The address is none; it requires a token that this process does not have.
+        NoRay: No Ray answers there.
     """
     given = address or os.environ.get("RAY_ADDRESS", "")
     if given in ("", "local"):
@@ -42,7 +50,9 @@ def require_cluster(address: str = "") -> str | None:
     shown = f"{'' if address else 'RAY_ADDRESS='}{given:.200}"
     where = _host_and_port(given, shown)
     known_as = shown if where in shown else f"{shown} ({where})"
-    silence = _ask(where)
+    silence = _ask(where, _QUESTION)
+    if given.startswith("ray://"):
+        silence = silence or _ask(where, _CLIENT_QUESTION)
     # Ray looks for a token too where it looks for a cluster.
     if silence == _NO_TOKEN and given != "auto":
         raise BadInput(
@@ -50,11 +60,11 @@ def require_cluster(address: str = "") -> str | None:
             "in ~/.ray/auth_token or RAY_AUTH_TOKEN"
         )
     if silence and silence != _NO_TOKEN:
-        raise BadInput(f"no Ray answers at {known_as}: {silence}; {_WAYS_OUT}")
+        raise NoRay(f"no Ray answers at {known_as}: {silence}; {_WAYS_OUT}")
     return given
 
 
-def _ask(where: str) -> str:
+def _ask(where: str, question: str) -> str:
     """Asks a Ray at `host:port` whether it is there.
 
     Returns:
@@ -67,7 +77,7 @@ def _ask(where: str) -> str:
 
     try:
         with cast("grpc.Channel", init_grpc_channel(where, GLOBAL_GRPC_OPTIONS)) as channel:
-            channel.unary_unary(_QUESTION)(b"", timeout=ANSWER_SECONDS)
+            channel.unary_unary(question)(b"", timeout=ANSWER_SECONDS)
     except AuthenticationError:
         return _NO_TOKEN
     except grpc.RpcError as error:
@@ -84,6 +94,9 @@ def _silence(call: "grpc.Call") -> str:
         return _NO_TOKEN
     if code is StatusCode.DEADLINE_EXCEEDED:
         return f"nothing came within {ANSWER_SECONDS:.0f} s"
+    # Ray's client would first have said who it is.
+    if code in (StatusCode.NOT_FOUND, StatusCode.FAILED_PRECONDITION, StatusCode.INVALID_ARGUMENT):
+        return ""
     # A web server that speaks HTTP/2 gets the same code, by its 404.
     if code is StatusCode.UNIMPLEMENTED and "http2" not in details:
         return ""

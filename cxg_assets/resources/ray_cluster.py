@@ -16,6 +16,8 @@ from pydantic import Field
 
 from cxg_assets.ingest.chunks.worker import import_ahead
 from cxg_assets.ingest.chunks.worker_environment import WORKER_ENVIRONMENT
+from cxg_assets.ingest.errors import BadInput
+from cxg_assets.resources.cluster.runtime_env import asked_runtime_env
 from cxg_assets.resources.ray_address import require_cluster
 from cxg_assets.resources.ray_folder import folder_for_ray
 
@@ -72,6 +74,10 @@ class RunRay(LocalRay):
         """Starts or joins Ray."""
         self._context = _start_or_join(self.address, self.ray_init_options)
         return cast("BaseContext", self._context)
+
+    def leave(self, context: dg.OpExecutionContext | dg.AssetExecutionContext) -> None:
+        """Ends Ray, or leaves the cluster."""
+        leave_ray()
 
 
 class HeldRay:
@@ -185,13 +191,37 @@ def dashboard_url(context: "BaseContext | None") -> str | None:
 
 
 def _start_or_join(address: str, options: dict[str, Any]) -> Any:
+    cluster = require_cluster(address)
+    return start_own_ray(options) if cluster is None else join(cluster, options)
+
+
+def join(cluster: str, options: dict[str, Any]) -> Any:
+    """Joins a cluster at `host:port` or `ray://host:port`, with what `CXG_RAY_RUNTIME_ENV` says to bring along.
+
+    Raises:
+        BadInput: It has another Ray or Python, or what is to be brought along is not there.
+    """
     import ray
 
-    cluster = require_cluster(address)
-    if cluster is None:
-        return start_own_ray(options)
-    with _as_part_of_this_process():
-        return ray.init(**{"address": cluster, **_SILENT, **options})
+    brought = asked_runtime_env()
+    options = {"address": cluster, **_SILENT, **({"runtime_env": brought} if brought else {}), **options}
+    if cluster.startswith("ray://"):
+        del options["configure_logging"]  # Ray's client has no such option, and configures none
+    try:
+        with _as_part_of_this_process():
+            return ray.init(**options)
+    except RuntimeError as error:
+        # Ray's own comparison.
+        if not str(error).startswith("Version mismatch"):
+            raise
+        raise BadInput(f"{cluster}: {' '.join(str(error).split())}; install the same on both sides") from error
+
+
+def is_client() -> bool:
+    """Whether this process is no node of the cluster that it has joined, and speaks to it by Ray's client."""
+    from ray.util.client import ray
+
+    return bool(ray.is_connected())
 
 
 def leave_ray() -> None:

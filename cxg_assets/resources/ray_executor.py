@@ -5,12 +5,20 @@ import math
 from collections.abc import Iterator
 
 import dagster as dg
-from dagster_ray import RayResource
 
 from cxg_assets.ingest.chunks.worker import IngestJob
+from cxg_assets.resources.cluster.client_workers import ClientWorkers
+from cxg_assets.resources.cluster.versions import require_same_versions
 from cxg_assets.resources.executor import PoolExecutor, StepContext, share_of_cpus, started
 from cxg_assets.resources.pool import Pool
-from cxg_assets.resources.ray_cluster import dashboard_url, end_held_ray, leave_ray, wait_for_held_ray
+from cxg_assets.resources.ray_cluster import (
+    RunRay,
+    dashboard_url,
+    end_held_ray,
+    is_client,
+    wait_for_held_ray,
+    worker_runtime_env,
+)
 from cxg_assets.resources.ray_workers import RayWorkers
 from cxg_assets.resources.workers import LaunchError
 
@@ -21,7 +29,7 @@ class RayPoolExecutor(PoolExecutor):
     `workers: 0` is one for each CPU of the cluster.
     """
 
-    ray: dg.ResourceDependency[RayResource]
+    ray: dg.ResourceDependency[RunRay]
 
     @contextlib.contextmanager
     def launch(self, job: IngestJob, n_chunks: int, context: StepContext) -> Iterator[Pool]:
@@ -45,9 +53,15 @@ class RayPoolExecutor(PoolExecutor):
         try:
             n_cpus = int(ray.cluster_resources().get("CPU", 1))
             n_workers = self.n_workers(n_cpus, n_chunks)
-            # Ray counts CPUs in 1/10,000; rounded up, the last actor would wait for ever.
-            cpus_per_worker = min(1.0, math.floor(10_000 * n_cpus / n_workers) / 10_000)
-            workers = RayWorkers(share_of_cpus(job, n_cpus, n_workers), cpus_per_worker)
+            kind, cpus_per_worker = RayWorkers, 1.0
+            if worker_runtime_env():
+                # A cluster. Those who find no CPU wait for one, and let an autoscaler know that they do.
+                require_same_versions()
+                kind = ClientWorkers if is_client() else RayWorkers
+            else:
+                # Ray counts CPUs in 1/10,000; rounded up, the last actor would wait for ever.
+                cpus_per_worker = min(1.0, math.floor(10_000 * n_cpus / n_workers) / 10_000)
+            workers = kind(share_of_cpus(job, n_cpus, n_workers), cpus_per_worker)
             with started(Pool(workers, n_workers, self.max_attempts, dashboard)) as pool:
                 yield pool
         except LaunchError:
@@ -61,4 +75,4 @@ class RayPoolExecutor(PoolExecutor):
             raise error.__cause__ from None
         finally:
             if joined:
-                leave_ray()
+                self.ray.leave(context)

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import urllib.request
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from cxg_assets.ingest.chunks.worker_environment import WORKER_ENVIRONMENT
 from cxg_assets.ingest.errors import BadInput
 from cxg_assets.resources.ray_folder import PREFIX, short_folder
+from cxg_assets_tests.servers.processes import LOOPBACK, listening_addresses, with_children
 
 pytestmark = pytest.mark.stack
 
@@ -83,10 +83,6 @@ with one_ray_for_several_runs() as leave:
     leave()
 assert not ray.is_initialized()
 """
-
-LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
-"""127.0.0.1 as the kernel writes it, also within IPv6, and ::1."""
-
 
 LONG_NAME = "of_a_user_or_a_job_" * 5
 """Of a folder for temporary files: in it the path of a socket would be too long."""
@@ -207,27 +203,3 @@ def test_a_folder_is_left_alone_that_cannot_be_written_or_is_too_long_itself(tmp
     assert said.startswith(f"TMPDIR: {long!s:.200} is too long a path for Ray's sockets, and none of ")
     assert said.endswith("set RAY_TMPDIR to a folder with a shorter path")
     assert short_folder(long / "ray", [tmp_path / "nowhere", long, Path("/tmp")]) == Path("/tmp")
-
-
-def with_children(pid: int) -> set[int]:
-    """A process and all that it has started."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found
-
-
-def listening_addresses(pids: set[int]) -> list[str]:
-    """Addresses of the TCP sockets on which some processes listen, as the kernel writes them."""
-    sockets = set()
-    for pid in pids:
-        for file in Path(f"/proc/{pid}/fd").glob("*"):
-            with suppress(OSError):
-                sockets.add(os.readlink(file))
-    tables = [Path("/proc/net", name).read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
-    lines = [line.split() for table in tables for line in table]
-    return [line[1].partition(":")[0] for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in sockets]
