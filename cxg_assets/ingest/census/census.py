@@ -28,12 +28,17 @@ if TYPE_CHECKING:
 MEASUREMENT = "RNA"
 PRESENCE = "feature_dataset_presence_matrix"
 
-OBS_BUFFER_BYTES = 4 * 2**20
-"""Bytes TileDB holds for each obs column of one read: half a million int64, so that 30 columns stay near 120 MiB."""
+OBS_BUFFER_BYTES = 2 * 2**20
+"""Bytes TileDB holds for each obs column of one read: a quarter of a million int64; 30 columns, and once more as Arrow
+has them, stay near 120 MiB."""
 
 OBS_TILE_BYTES = 128 * 2**20
-"""Bytes of tiles that TileDB holds while it reads obs, var and the like. With both, an index of 6.3 million cells peaks
-at 460 MiB and is made as fast; at 580 with twice the buffers and no limit (measured)."""
+"""Bytes of tiles that TileDB holds while it reads obs, var and the like."""
+
+OBS_ROWS = 1 << 21
+"""joinids of one read of obs, after which TileDB gives memory back: of each fragment that a read touches it holds tiles
+of every column. With this, these buffers and this limit an index of 63 million cells (63 fragments) peaks at 463 MiB,
+and takes as much CPU; in one read with buffers of 8 MiB at 643 (measured)."""
 
 X_TILE_BYTES = 256 * 2**20
 """Bytes of X tiles that TileDB holds while it reads; its own limit is 10 GiB. Less costs no time down to 128 MiB."""
@@ -125,7 +130,8 @@ class CensusLocator:
         # Imported here: tiledbsoma takes over a second, which Dagster's code servers should not pay.
         import tiledbsoma
 
-        # TileDB would give all free memory of the process back after every read (`worker_environment.py`).
+        # TileDB would give all free memory of the process back after every read, which costs workers much
+        # (`worker_environment.py`).
         config: dict[str, Any] = {"sm.mem.malloc_trim": "false", **PATIENT, **dict(self.tiledb_config)}
         config |= {"soma.init_buffer_bytes": buffer_bytes, **settings}
         try:
@@ -142,6 +148,7 @@ class CensusLocator:
         settings = {
             "sm.io_concurrency_level": max(IO_THREADS, os.cpu_count() or 1),
             "sm.mem.total_budget": OBS_TILE_BYTES,
+            "sm.mem.malloc_trim": "true",
         }
         root = self._open("Collection", self.uri, buffer_bytes, settings, problem, advice)
         if not {"census_info", "census_data"} <= set(root):  # `in` would open them
@@ -243,8 +250,13 @@ class Census:
 
     def obs_batches(self, experiment: str) -> Iterator[pa.RecordBatch]:
         """All rows and columns of obs, in soma_joinid order, a buffer at a time."""
-        for table in self.obs(experiment).read(result_order="row-major"):
-            yield from table.to_batches()
+        obs = self.obs(experiment)
+        if not obs.count:
+            return
+        [(first, last)] = obs.non_empty_domain()
+        for start in range(first, last + 1, OBS_ROWS):
+            for table in obs.read((slice(start, min(start + OBS_ROWS - 1, last)),), result_order="row-major"):
+                yield from table.to_batches()
 
     def summary(self) -> dict[str, str]:
         """`census_info/summary` as label → value."""

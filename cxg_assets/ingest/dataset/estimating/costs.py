@@ -102,7 +102,8 @@ def estimate_costs(
     else:
         n_passes = n_spans(round(nnz), n_workers)
     read = nnz_decoded = 0.0
-    n_met = min(n_fragments, sum(len(of_part.number) for of_part in tiles))
+    ends = [number for of_part in tiles for number in (of_part.number[:1], of_part.number[-1:] + 1)]
+    n_met = max(round(n_fragments * float(np.ptp(np.concatenate(ends))) / len(nnz_all)), 1)
     # Where a fragment ends inside of a block there are two of each request.
     n_read = float(n_met * FRAGMENT_REQUESTS * min(n_workers, n_passes) + (n_met - 1) * len(FIELD_BYTES))
     for of_part in tiles:
