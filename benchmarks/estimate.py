@@ -32,7 +32,7 @@ SUBSETS: dict[str, dict[str, Any]] = {
     "in order": {},
     "100 cells a file, 8,000 cells": {"chunk_size": 100, "max_obs": 8_000},
     "blood": {"value_filter": "tissue_general == 'blood'"},
-    "a random tenth": {"value_filter": "observation_joinid < '6'"},
+    "a random fifth": {"value_filter": "observation_joinid < '6'"},
     "four genes": {"genes": GeneSelection(value_filter="feature_name in ['CD3D', 'MS4A1', 'LYZ', 'NKG7']")},
     "shuffled": {"order": Order(kind="shuffled")},
     "zarr": {"format": "zarr", "compression": "lz4"},
