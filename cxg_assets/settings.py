@@ -27,6 +27,9 @@ class Variables(BaseSettings):
     pool: str = ""
     """What runs the workers, `ray` (the default) or `local`: processes of this machine without Ray."""
 
+    workers: str = ""
+    """Worker processes of a run; one for each CPU by default."""
+
     ray: str = ""
     """`kuberay`: each run asks Kubernetes for a Ray cluster; else the run's own, or the one of `RAY_ADDRESS`."""
     ray_runtime_env: str = ""
@@ -129,6 +132,18 @@ def worker_silence() -> float:
     if not 0 < seconds < math.inf:
         raise BadInput(f"CXG_WORKER_SILENCE: {shown(asked)} is not a number of seconds above 0")
     return seconds
+
+
+def workers() -> int:
+    """The number of `CXG_WORKERS`; 0 when it is not set.
+
+    Raises:
+        BadInput: It is no number above 0.
+    """
+    asked = Variables().workers
+    if asked and not (asked.isascii() and asked.isdigit() and 0 < len(asked) < 7 and int(asked)):
+        raise BadInput(f"CXG_WORKERS: {shown(asked)} is not a number of workers above 0")
+    return int(asked or 0)
 
 
 def demo_census_path() -> Path:

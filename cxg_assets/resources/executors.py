@@ -14,12 +14,14 @@ def build_executor(pool: str = "", workers: int = 0) -> PoolExecutor:
 
     Args:
         pool: One of `POOLS`; empty goes by `CXG_POOL`, and is Ray without it.
-        workers: Worker processes; 0 is one for each CPU.
+        workers: Worker processes; 0 goes by `CXG_WORKERS`, and is one for each CPU without it.
 
     Raises:
-        BadInput: There is no such pool, `CXG_WORKER_SILENCE` is no time, or `CXG_KUBERAY_*` lack something.
+        BadInput: There is no such pool, `CXG_WORKER_SILENCE` or `CXG_WORKERS` is no number, or `CXG_KUBERAY_*` lack
+            something.
     """
     settings.worker_silence()
+    workers = workers or settings.workers()
     chosen = chosen_pool(pool)
     if chosen == "local":
         return LocalPoolExecutor(workers=workers)

@@ -61,7 +61,25 @@ def require_cluster(address: str = "") -> str | None:
         )
     if silence and silence != _NO_TOKEN:
         raise NoRay(f"no Ray answers at {known_as}: {silence}; {_WAYS_OUT}")
+    if not given.startswith("ray://"):
+        _require_node(where, shown)
     return given
+
+
+def _require_node(where: str, shown: str) -> None:
+    """Makes sure that some Ray runs on this machine: without one, Ray ends a process that joins by `host:port`.
+
+    Raises:
+        BadInput: None does.
+    """
+    from ray._private import services
+
+    if not services.find_gcs_addresses():
+        host = where.rpartition(":")[0]
+        raise BadInput(
+            f"this machine is no node of the Ray at {shown}: set RAY_ADDRESS=ray://{host}:10001, the port of Ray's "
+            f"client, or make it one: `ray start --address={where} --num-cpus=0`"
+        )
 
 
 def _ask(where: str, question: str) -> str:

@@ -142,7 +142,7 @@ def test_dagsters_pods_are_not_root_and_run_the_image_of_rays() -> None:
     assert [one["name"] for one in kustomization["configMapGenerator"]] == [deployment["envConfigMaps"][0]["name"]]
     assert all((KUBERNETES / name).is_file() for name in kustomization["resources"])
     service = f"{RAY['metadata']['name']}-head-svc"
-    assert f"RAY_ADDRESS={service}:6379" in (KUBERNETES / "settings.env").read_text()
+    assert f"RAY_ADDRESS=ray://{service}:10001" in (KUBERNETES / "settings.env").read_text()
 
 
 def test_the_instance_of_the_chart_has_our_event_log(tmp_path: Path) -> None:

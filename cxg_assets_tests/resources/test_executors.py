@@ -28,3 +28,13 @@ def test_a_pool_of_this_machines_processes_needs_no_cluster(monkeypatch: pytest.
     monkeypatch.delenv("CXG_POOL")
     with pytest.raises(BadInput, match="RAY_ADDRESS=no address"):
         require_pool()
+
+
+def test_the_number_of_workers_is_the_one_asked_for_then_that_of_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXG_WORKERS", "32")
+    assert build_executor("local").workers == 32
+    assert build_executor("local", 3).workers == 3
+    for wrong in ("0", "-1", "many", "1.5", "9" * 9):
+        monkeypatch.setenv("CXG_WORKERS", wrong)
+        with pytest.raises(BadInput, match=f"CXG_WORKERS: '{wrong}' is not a number of workers above 0"):
+            build_executor("local")

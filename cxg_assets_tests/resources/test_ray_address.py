@@ -59,6 +59,20 @@ def test_the_address_of_a_ray_that_runs_is_right(ray_session: None, monkeypatch:
     assert require_cluster() == where
 
 
+def test_a_machine_that_is_no_node_is_told_the_two_ways_to_join(
+    ray_session: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    where = ray.get_runtime_context().gcs_address
+    monkeypatch.setattr("ray._private.services.find_gcs_addresses", frozenset)
+    host = where.rpartition(":")[0]
+    assert refusal(where) == (
+        f"this machine is no node of the Ray at {where}: set RAY_ADDRESS=ray://{host}:10001, the port of Ray's client, "
+        f"or make it one: `ray start --address={where} --num-cpus=0`"
+    )
+
+
 @pytest.mark.parametrize("value", ["", "local"])
 def test_a_ray_of_the_runs_own_is_asked_nothing(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", value)

@@ -159,6 +159,11 @@ def kuberay_of_settings() -> RunKubeRay:
     manifest = read_mapping(FILE, file)
     if manifest.get("kind") != "RayCluster" or not isinstance(manifest.get("spec"), dict):
         raise BadInput(f"{FILE}: {file} must have kind: RayCluster and a spec")
+    if not {"client", "dashboard"} <= _port_names(manifest):
+        raise BadInput(
+            f"{FILE}: the head's container in {file} names its ports: add client (10001) and dashboard (8265), or name "
+            "none, which KubeRay takes for all of them"
+        )
     try:
         timeout = float(variables.kuberay_timeout or 600)
     except ValueError:
@@ -168,6 +173,15 @@ def kuberay_of_settings() -> RunKubeRay:
     return RunKubeRay(
         manifest=manifest, kube_context=variables.kuberay_context, head_host=variables.kuberay_host, timeout=timeout
     )
+
+
+def _port_names(manifest: dict[str, Any]) -> set[str]:
+    """Ports of the head's service, as KubeRay finds them."""
+    try:
+        ports = manifest["spec"]["headGroupSpec"]["template"]["spec"]["containers"][0].get("ports")
+        return {str(port.get("name")) for port in ports} if ports else {"client", "dashboard"}
+    except (KeyError, IndexError, TypeError, AttributeError):
+        return {"client", "dashboard"}  # Kubernetes says what is wrong with the rest
 
 
 def _client(kube_context: str) -> "RayClusterClient":

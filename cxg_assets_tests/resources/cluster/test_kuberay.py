@@ -60,7 +60,7 @@ def step(context):
     with executor.launch(job, len(chunks), context) as pool:
         told["made"] = {result.chunk: result.sha256 for result in pool.run(plan_spans(chunks, pool.n_workers))}
     try:
-        with executor.launch(job, len(chunks), context):
+        with executor.launch(job, 1, context):
             there = executor.ray._client.list(executor.ray._namespace)["items"]
             raise ZeroDivisionError(f"while {len(there)} cluster is there")
     except ZeroDivisionError as error:
@@ -269,6 +269,9 @@ def test_settings_that_lack_something_are_told_before_any_work(
     require_pool()
     monkeypatch.setenv("CXG_KUBERAY_TIMEOUT", "soon")
     assert told() == "CXG_KUBERAY_TIMEOUT: soon is no number of seconds above 0"
+    named = MANIFEST.replace("image: lab/cxg", "image: lab/cxg, ports: [{name: gcs-server, containerPort: 6379}]")
+    (tmp_path / "raycluster.yaml").write_text(named)
+    assert "names its ports: add client (10001) and dashboard (8265), or name none" in told()
     (tmp_path / "raycluster.yaml").write_text("kind: RayJob")
     assert told().endswith("raycluster.yaml must have kind: RayCluster and a spec")
     (tmp_path / "raycluster.yaml").write_text("- a")
