@@ -26,6 +26,7 @@ from cxg_assets.ingest.sampling import CENSUS_ORDER
 from cxg_assets.ingest.spec import DEFAULT_CHUNK_SIZE
 from cxg_assets.ingest.storage.probe import SHORT
 from cxg_assets.ingest.storage.store import StoreLocator
+from cxg_assets.resources.executors import is_kuberay
 from cxg_assets.resources.ray_address import require_cluster
 from cxg_assets.resources.ray_cluster import one_ray_for_several_runs, wait_for_held_ray
 
@@ -104,9 +105,16 @@ def check_ray() -> tuple[Finding, tuple[Node, ...]]:
     """Starts the Ray of a run, or joins the cluster of RAY_ADDRESS, and leaves it again.
 
     Returns:
-        The finding, and the machines that workers would run on; this one when there was no Ray.
+        The finding, and the machines that workers would run on; this one when there was no Ray, none when Kubernetes
+        will make them.
     """
     try:
+        if is_kuberay():
+            from cxg_assets.resources.cluster.kuberay import kuberay_of_settings
+
+            asked = kuberay_of_settings().manifest.get("metadata") or {}
+            where = f"a cluster in namespace {asked.get('namespace') or 'default'}"
+            return Finding(where="ray", what=f"each run asks Kubernetes for {where}; none was made now"), ()
         joined = require_cluster()
         with one_ray_for_several_runs():
             wait_for_held_ray()

@@ -31,3 +31,19 @@ def test_a_cluster_that_is_not_there_fails_at_once(home: Path, monkeypatch: pyte
     assert [subject for level, subject in levels(outcome) if level == "FAILED"] == ["ray"]
     assert f"no Ray answers at RAY_ADDRESS={closed}" in line_of(outcome, "ray")
     assert line_of(outcome, "memory").startswith("ok ")
+
+
+def test_a_cluster_that_each_run_asks_kubernetes_for_is_not_made_to_look_at_it(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "raycluster.yaml"
+    file.write_text("{kind: RayCluster, metadata: {namespace: cells}, spec: {}}")
+    monkeypatch.setenv("CXG_RAY", "kuberay")
+    monkeypatch.setenv("CXG_KUBERAY_CLUSTER", str(file))
+    outcome = cxg_assets("doctor")
+
+    assert outcome.exit_code == 0, outcome.stdout
+    assert "each run asks Kubernetes for a cluster in namespace cells; none was made now" in line_of(outcome, "ray")
+    assert "not checked, as no machine of the cluster has CPUs yet" in line_of(outcome, "memory")
+    file.unlink()
+    assert "CXG_KUBERAY_CLUSTER: " in line_of(cxg_assets("doctor"), "ray")
