@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import warnings
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 from benchmarks.__main__ import demo_census, say
@@ -20,7 +21,8 @@ from cxg_assets.demo import build_census
 from cxg_assets_tests.servers.chaos.checks import check
 from cxg_assets_tests.servers.chaos.faults import FAULTS, Fault, undisturbed
 from cxg_assets_tests.servers.chaos.look import chunks
-from cxg_assets_tests.servers.chaos.world import ChaosError, new_world
+from cxg_assets_tests.servers.chaos.world import ChaosError, World, new_world
+from cxg_assets_tests.servers.postgres import serve_postgres
 
 
 def main() -> int:
@@ -32,6 +34,7 @@ def main() -> int:
     parser.add_argument("--faults", default=",".join(known), help=f"separated by commas: {', '.join(known)}")
     parser.add_argument("--n-obs", type=int, default=20_000, help="cells of the demo census (default 20,000)")
     parser.add_argument("--chunk-size", type=int, default=500, help="cells of a file (default 500)")
+    parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite", help="of Dagster's records")
     parser.add_argument("--out", type=Path, default=Path("benchmark-results"), help="folder of the table")
     parser.add_argument("--cache", type=Path, default=Path("/tmp/cxg-benchmarks"), help="folder of the census, kept")
     options = parser.parse_args()
@@ -44,12 +47,16 @@ def main() -> int:
     if not another.exists():
         build_census(another, n_obs=options.n_obs * 3 // 4, seed=2)
     about = describe_machine(options.n_obs, rounds=options.rounds)
-    about |= {"chunk size": options.chunk_size, "seed": options.seed}
+    about |= {"chunk size": options.chunk_size, "seed": options.seed, "Dagster's records": options.database}
     rounds: list[Round] = []
     options.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="chaos-", dir=options.cache) as work:
+    with ExitStack() as stack:
+        work = stack.enter_context(tempfile.TemporaryDirectory(prefix="chaos-", dir=options.cache))
+        postgres = stack.enter_context(serve_postgres(durable=True)) if options.database == "postgres" else None
         began = time.monotonic()
-        with new_world(census, Path(work) / "undisturbed", options.chunk_size, options.seed) as world:
+        with new_world(
+            census, Path(work) / "undisturbed", options.chunk_size, options.seed, postgres=postgres
+        ) as world:
             undisturbed(world)
             seconds = time.monotonic() - began
             expected = chunks(world)
@@ -57,8 +64,10 @@ def main() -> int:
         faults = [known[name] for name in options.faults.split(",")]
         for number, fault in enumerate(_deal(faults, options.rounds, options.seed), start=1):
             say(f"round {number}: {fault.name}")
-            folder = Path(work) / f"{number:02d}"
-            rounds.append(_run(fault, census, folder, options.chunk_size, options.seed + number, expected))
+            world = new_world(
+                census, Path(work) / f"{number:02d}", options.chunk_size, options.seed + number, postgres=postgres
+            )
+            rounds.append(_run(fault, world, expected))
             if rounds[-1].wrong:
                 say(f"round {number}: {rounds[-1].wrong}")
             (options.out / "chaos.md").write_text(to_markdown(rounds, seconds, about))
@@ -75,9 +84,9 @@ def _deal(faults: list[Fault], n_rounds: int, seed: int) -> list[Fault]:
     return dealt[:n_rounds]
 
 
-def _run(fault: Fault, census: Path, folder: Path, chunk_size: int, seed: int, expected: dict[str, str]) -> Round:
+def _run(fault: Fault, new: AbstractContextManager[World], expected: dict[str, str]) -> Round:
     began = time.monotonic()
-    with new_world(census, folder, chunk_size, seed) as world:
+    with new as world:
         try:
             other = fault.inject(world)
             seconds = time.monotonic() - began

@@ -123,6 +123,19 @@ class FaultyProxy:
         """Listens again."""
         self._tell("end_outage")
 
+    def hold(self, n_passing: int, path: str) -> None:
+        """Holds answers back: the server has done what was asked, and the client waits for it.
+
+        Args:
+            n_passing: So many of the PUTs that come from now on are answered before.
+            path: Only PUTs with this in their target.
+        """
+        self._tell("hold", {"n_passing": n_passing, "path": path})
+
+    def let_pass(self, n_more: int | None = None) -> None:
+        """Lets so many more answers go; None is all, also later ones."""
+        self._tell("let_pass", n_more)
+
     def exchanges(self) -> list[Exchange]:
         """All requests since the start or the last `forget`, in order."""
         return [Exchange(*entry) for entry in self._tell("exchanges")]

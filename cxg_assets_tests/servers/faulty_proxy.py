@@ -16,6 +16,7 @@ import sys
 import time
 from typing import Any
 
+from cxg_assets_tests.servers.answer_gate import Gate
 from cxg_assets_tests.servers.faults import ANSWER_BODY_FAULTS, FAULTS, REFUSALS, REQUEST_BODY_FAULTS, Faults
 
 HEAD_BYTES = 2**18
@@ -38,6 +39,7 @@ class Proxy:
         self._listening: asyncio.Server | None = None
         self._timer: asyncio.Task[None] | None = None
         self._clients: set[asyncio.StreamWriter] = set()
+        self.gate = Gate()
         self.set(Faults())
         self.forget()
 
@@ -121,6 +123,7 @@ class Proxy:
         if fault == "corrupt":
             body = _with_wrong_byte(body)
         answer_head, answer_body = await self._ask(method, head + body)
+        await self.gate.pass_through(method, target, reader)
         if fault == "lost_answer":
             return False
         return await self._answer(writer, answer_head, answer_body, fault)
@@ -262,6 +265,10 @@ async def _obey(proxy: Proxy, command: str, argument: Any) -> Any:
             await proxy.begin_outage(argument)
         case "end_outage":
             await proxy.end_outage()
+        case "hold":
+            proxy.gate.hold(**argument)
+        case "let_pass":
+            proxy.gate.let_pass(argument)
         case "exchanges":
             return proxy.exchanges()
         case "forget":

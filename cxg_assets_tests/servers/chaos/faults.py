@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cxg_assets.ingest.storage.store import StoreLocator
-from cxg_assets_tests.servers.chaos.kill import SLOW_LINE_SECONDS, give_no_more_memory, kill_ray, next_worker
+from cxg_assets_tests.servers.chaos.kill import give_no_more_memory, kill_ray, next_worker
 from cxg_assets_tests.servers.chaos.look import require_not_half_published, wait_for_processes
 from cxg_assets_tests.servers.chaos.ui import INGEST, MAKE_MISSING, Ui, publish, restart_daemon, start_ui, terminate
 from cxg_assets_tests.servers.chaos.undisturbed import make_undisturbed
@@ -20,13 +20,7 @@ from cxg_assets_tests.servers.faults import Faults
 from cxg_assets_tests.servers.strict_s3 import BUCKET
 from cxg_assets_tests.servers.webserver import free_port
 
-LINE_SECONDS = 0.5
-"""So long each chunk takes to be stored, so that there is a while in which something can be broken."""
-
 OUTAGE_SECONDS = 20.0
-
-SLOWEST_LINE_SECONDS = 30.0
-"""Where a whole command begins and ends meanwhile, on a machine that may be busy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +39,6 @@ class Fault:
 
 def undisturbed(world: World) -> None:
     """Nothing is broken."""
-    world.slow_line(LINE_SECONDS)
     world.ingest().expect(0)
 
 
@@ -53,6 +46,7 @@ def worker_killed(world: World) -> None:
     """SIGKILL to an actor in the middle of a span."""
     program = _begun(world)
     os.kill(next_worker(program, []), signal.SIGKILL)
+    world.free_line()
     program.expect(0)
 
 
@@ -61,9 +55,10 @@ def workers_killed_in_turn(world: World) -> None:
     program = _begun(world)
     killed: list[int] = []
     for _ in range(4):
-        world.wait_stored(world.puts().total() + 2, program)
+        world.store_more(2, program)
         killed.append(next_worker(program, killed))
         os.kill(killed[-1], signal.SIGKILL)
+    world.free_line()
     program.expect(0)
 
 
@@ -73,7 +68,7 @@ def run_killed(world: World) -> None:
     program.kill()
     wait_for_processes(world)
     require_not_half_published(world)
-    world.slow_line(0)
+    world.free_line()
     world.ingest().expect(0)
 
 
@@ -81,6 +76,7 @@ def destination_away(world: World) -> None:
     """The destination cuts all connections and takes no new ones for a while."""
     program = _begun(world)
     world.proxy.begin_outage(OUTAGE_SECONDS)
+    world.free_line()
     program.expect(0)
 
 
@@ -93,7 +89,7 @@ def chunk_fails(world: World) -> None:
         raise ChaosError(f"the failed chunk is not named: {program.said}")
     require_not_half_published(world)
     n_stored = world.puts().total()
-    world.slow_line(0)
+    world.proxy.set(Faults())
     world.ingest().expect(0)
     if world.puts().total() != n_stored + 1:
         raise ChaosError(f"{world.puts().total() - n_stored} chunks were made for the one that was missing")
@@ -103,6 +99,7 @@ def worker_out_of_memory(world: World) -> None:
     """One actor gets no more memory than it has."""
     program = _begun(world)
     give_no_more_memory(next_worker(program, []))
+    world.free_line()
     program.expect(0)
 
 
@@ -112,19 +109,22 @@ def one_after_the_other(world: World) -> None:
     killed = next_worker(program, [])
     os.kill(killed, signal.SIGKILL)
     world.proxy.begin_outage(OUTAGE_SECONDS)
-    world.wait_stored(world.puts().total() + 1, program)
+    world.store_more(2, program)
     give_no_more_memory(next_worker(program, [killed]))
+    world.free_line()
     program.expect(0)
 
 
 def two_runs(world: World) -> None:
     """Two machines begin the same plan at once."""
-    world.slow_line(LINE_SECONDS)
+    world.hold_line()
     other = world.folder / "other-home"
     programs = [
         world.ingest(name="first"),
         world.ingest(name="second", CXG_HOME=str(other), DAGSTER_HOME=str(other / "dagster")),
     ]
+    wait_until("both have workers", lambda: all(program.workers() for program in programs))
+    world.free_line()
     for program in programs:
         program.expect(0)
 
@@ -133,10 +133,10 @@ def new_plan(world: World) -> str:
     """While a plan is made, another takes its place: the first run ends, the second publishes."""
     program = _begun(world)
     [folder] = {path.rpartition("/")[0] for path in world.puts()}
-    world.slow_line(SLOWEST_LINE_SECONDS, folder)
+    world.hold_line(path=folder)
     chunk_size = world.chunk_size * 3 // 2
     world.ingest("-c", str(chunk_size), name="another-plan").expect(0)
-    world.slow_line(0)
+    world.free_line()
     program.expect(1)
     if "was made while the chunks of plan" not in program.said:
         raise ChaosError(f"the first run does not say that its plan is not the current one any more: {program.said}")
@@ -152,11 +152,11 @@ def census_replaced(world: World) -> str:
     program = _begun(world)
     own.rename(world.folder / "replaced")
     other.rename(own)
+    world.free_line()
     program.expect(1)
     if "the Census was replaced" not in program.said:
         raise ChaosError(f"the cause is not named: {program.said}")
     require_not_half_published(world)
-    world.slow_line(0)
     world.ingest().expect(0)
     return _undisturbed(world, world.chunk_size)
 
@@ -178,6 +178,7 @@ def node_killed(world: World) -> None:
     wait_until("the second node has a worker", nodes[1].workers)
     for pid in nodes[1].sampler.living():
         os.kill(pid, signal.SIGKILL)
+    world.free_line()
     program.expect(0)
     nodes[0].stop()
 
@@ -192,13 +193,10 @@ def ray_killed(world: World) -> None:
 def run_then_ray_killed(world: World) -> None:
     """A run is killed; while the next makes what is missing, Ray itself is."""
     program = _begun(world)
-    world.slow_line(SLOW_LINE_SECONDS)  # workers outlive their run by some seconds, and would store all that is left
     program.kill()
     wait_for_processes(world)
     require_not_half_published(world)
-    world.slow_line(4 * LINE_SECONDS)  # there have to be chunks left when Ray is killed, on a busy machine too
-    following = world.ingest()
-    world.wait_stored(world.puts().total() + world.random.randint(2, 5), following)
+    following = _begun(world)
     kill_ray(world, following)
     following.expect(0)
 
@@ -208,12 +206,11 @@ def disk_full(world: World) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(world.scratch)], check=True)
     try:
         program = _begun(world)
-        world.slow_line(SLOW_LINE_SECONDS)
         with (world.scratch / "filled").open("wb") as filled, contextlib.suppress(OSError):
             while True:
                 filled.write(bytes(2**16))
         os.kill(next_worker(program, []), signal.SIGKILL)
-        world.slow_line(0)
+        world.free_line()
         program.expect(0)
     finally:
         subprocess.run(["umount", str(world.scratch)], check=True)
@@ -223,7 +220,7 @@ def terminated_in_ui(world: World) -> None:
     """A run is terminated in the UI; then the same job again."""
     ui = _prepared_ui(world)
     terminate(world, ui)
-    world.slow_line(0)
+    world.free_line()
     ui.server.run_job(MAKE_MISSING)
     publish(ui)
 
@@ -273,16 +270,17 @@ def _undisturbed(world: World, chunk_size: int) -> str:
 
 
 def _begun(world: World, **environment: str) -> Program:
-    """The command when its first chunks are stored."""
-    world.slow_line(LINE_SECONDS)
+    """The command when some chunks are stored; its workers stand still until `World.free_line`."""
+    n_passing = world.random.randint(2, 5)
+    n_stored = world.puts().total()
+    world.hold_line(n_passing)
     program = world.ingest(**environment)
-    world.wait_stored(world.random.randint(2, 5), program)
+    world.wait_stored(n_stored + n_passing, program)
     return program
 
 
 def _prepared_ui(world: World) -> Ui:
-    """The UI when the plan is made; each chunk takes long from now on."""
+    """The UI when the plan is made."""
     ui = start_ui(world)
     ui.server.run_job(INGEST)
-    world.slow_line(SLOW_LINE_SECONDS)
     return ui

@@ -8,23 +8,19 @@ from pathlib import Path
 
 from cxg_assets_tests.servers.chaos.world import Program, World, wait_until
 
-SLOW_LINE_SECONDS = 10.0
-"""Where something else takes many seconds meanwhile: a command to begin, a server to notice that it was left."""
-
 
 def kill_ray(world: World, program: Program) -> None:
-    """Kills Ray itself, and waits until the workers have noticed and ended."""
-    world.slow_line(SLOW_LINE_SECONDS)  # it takes them some seconds
+    """Kills Ray itself, and waits until the workers, which stand still, have noticed and ended."""
     os.kill(program.find("raylet/raylet"), signal.SIGKILL)
     wait_until("the workers end", lambda: not program.workers())
-    world.slow_line(0)
+    world.free_line()
 
 
 def next_worker(program: Program, but_not: Sequence[int]) -> int:
     """The oldest actor that lives and is none of those."""
 
     def living() -> list[int]:
-        return sorted(set(program.workers()) - set(but_not))
+        return [pid for pid in program.workers() if pid not in but_not]
 
     return wait_until("there is a worker", living)[0]
 

@@ -75,8 +75,10 @@ def terminate(world: World, ui: Ui) -> None:
     Raises:
         ChaosError: It is not shown as canceled, or leaves something behind.
     """
+    n_passing = world.random.randint(2, 4)
+    world.hold_line(n_passing)
     run_id = ui.server.launch_job(MAKE_MISSING)
-    world.wait_stored(world.random.randint(2, 4), ui.webserver)
+    world.wait_stored(n_passing, ui.webserver)
     ui.server.terminate(run_id)
     status = ui.server.wait_for_run(run_id)
     if status != "CANCELED":
@@ -91,15 +93,17 @@ def restart_daemon(world: World, ui: Ui) -> None:
     Raises:
         ChaosError: It did not succeed.
     """
-    # The code server that the daemon leaves behind ends 20 s later; the run must be under way by then.
-    n_stored = world.puts().total()
+    n_stored, n_passing = world.puts().total(), world.random.randint(2, 5)
+    world.hold_line(n_passing)
     backfill = ui.server.launch_backfill(CHUNKS)
-    world.wait_stored(n_stored + world.random.randint(2, 5), ui.daemon)
-    ui.daemon.kill()
-    n_stored = world.puts().total()
+    world.wait_stored(n_stored + n_passing, ui.daemon)
+    killed = ui.daemon
+    killed.kill()
     ui.daemon = start_daemon(world)
-    world.wait_stored(n_stored + 5, ui.daemon)
-    world.slow_line(0)
+    # By itself, after 20 s without the daemon; it must not take the run along.
+    wait_until("the code server begins to end", lambda: "No heartbeat received" in killed.log.read_text())
+    world.store_more(5, ui.daemon)
+    world.free_line()
     status = ui.server.wait_for_backfill(backfill)
     if status != "COMPLETED_SUCCESS":
         raise ChaosError(f"the backfill ended with {status}")

@@ -12,9 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import yaml
+
+from cxg_assets.instance.opening import DAGSTER_YAML
 from cxg_assets.resources import local_worker
 from cxg_assets_tests.servers.command import ALL_CELLS, COMMAND, SUBSET
-from cxg_assets_tests.servers.faults import Faults, FaultyProxy
+from cxg_assets_tests.servers.faults import FaultyProxy
+from cxg_assets_tests.servers.postgres import Postgres
 from cxg_assets_tests.servers.process_tree import TreeSampler, end_processes
 from cxg_assets_tests.servers.strict_s3 import BUCKET, REGION, Key, StrictS3, serve_strict_s3
 
@@ -76,11 +80,11 @@ class Program:
         self.wait()
 
     def workers(self) -> list[int]:
-        """Process ids of its workers that live, Ray's actors or processes of this machine."""
-        return [pid for pid in self.sampler.living() if _is_worker(_title(pid))]
+        """Process ids of its workers that live, oldest first: Ray's actors or processes of this machine."""
+        return sorted((pid for pid in self.sampler.living() if _is_worker(_title(pid))), key=_began)
 
     def find(self, text: str) -> int:
-        """Process id of the one that it has started with this in its command line."""
+        """Process id of the one that it has started with this in its program's path."""
         [found] = [pid for pid in self.sampler.living() if text in _title(pid).split(" ", 1)[0]]
         return found
 
@@ -97,6 +101,7 @@ class World:
         chunk_size: Cells of a chunk.
         random: Decides when something happens.
         pool: What runs the workers of programs.
+        postgres: Where each Dagster home gets a database of its own; None is SQLite files in it.
         programs: All that were started.
     """
 
@@ -107,6 +112,7 @@ class World:
     chunk_size: int
     random: random.Random
     pool: Pool
+    postgres: Postgres | None = None
     programs: list[Program] = field(default_factory=list)
 
     @property
@@ -157,10 +163,13 @@ class World:
     def start(self, name: str, command: Sequence[str], **environment: str) -> Program:
         """Starts a program; its log has its name and number."""
         log = self.folder / f"{name}-{len(self.programs)}.log"
+        variables = self.environment(**environment)
+        if self.postgres is not None:
+            self._keep_records_in(self.postgres, Path(variables["DAGSTER_HOME"]))
         with log.open("wb") as sink:
             process = subprocess.Popen(
                 command, stdout=sink, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                env=self.environment(**environment), cwd=self.folder,
+                env=variables, cwd=self.folder,
                 # A shell that works in the background hands down an ignored SIGINT.
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
             )  # fmt: skip
@@ -168,15 +177,42 @@ class World:
         self.programs.append(program)
         return program
 
-    def slow_line(self, seconds: float, path: str = ".h5ad") -> None:
-        """Each chunk takes so long to be stored from now on; 0 is as fast as it goes.
+    def _keep_records_in(self, postgres: Postgres, dagster_home: Path) -> None:
+        """Says that the records of a Dagster home are in PostgreSQL, unless that was said before."""
+        config = dagster_home / "dagster.yaml"
+        if config.exists():
+            return
+        database = f"{self.folder.name}_{dagster_home.parent.name}"
+        postgres.create(database)
+        storage = {
+            "module": "cxg_assets.instance.postgres.storage",
+            "class": "ReusingPostgresStorage",
+            "config": {"postgres_url": postgres.url(database)},
+        }
+        others = {name: value for name, value in yaml.safe_load(DAGSTER_YAML).items() if not name.endswith("_storage")}
+        dagster_home.mkdir(parents=True)
+        config.write_text(yaml.safe_dump({**others, "storage": {"custom": storage}}))
+
+    def hold_line(self, n_passing: int = 0, path: str = ".h5ad") -> None:
+        """Workers stand still from now on: the chunks that they store next are stored, and nobody tells them so.
+
+        Until `free_line` there is time to break something, however busy the machine is.
 
         Args:
-            seconds: How long.
+            n_passing: So many chunks are stored before as fast as it goes.
             path: Only chunks with this in their path.
         """
-        rates = {"stall": 1.0} if seconds else {}
-        self.proxy.set(Faults(rates=rates, methods=("PUT",), path=path, stall_seconds=seconds))
+        self.proxy.hold(n_passing, path)
+
+    def free_line(self) -> None:
+        """Workers go on."""
+        self.proxy.let_pass()
+
+    def store_more(self, n_chunks: int, program: Program) -> None:
+        """Lets so many more chunks be stored while the line is held, and waits for them."""
+        n_stored = self.puts().total()
+        self.proxy.let_pass(n_chunks)
+        self.wait_stored(n_stored + n_chunks, program)
 
     def puts(self) -> Counter[str]:
         """How often each chunk was stored, by path in the store."""
@@ -198,7 +234,9 @@ class World:
 
 
 @contextlib.contextmanager
-def new_world(census: Path, folder: Path, chunk_size: int, seed: int, pool: Pool = "ray") -> Iterator[World]:
+def new_world(
+    census: Path, folder: Path, chunk_size: int, seed: int, pool: Pool = "ray", postgres: Postgres | None = None
+) -> Iterator[World]:
     """A world of its own; whatever still runs in it ends with the block.
 
     Args:
@@ -207,11 +245,12 @@ def new_world(census: Path, folder: Path, chunk_size: int, seed: int, pool: Pool
         chunk_size: Cells of a chunk.
         seed: Of the random numbers that decide when something happens.
         pool: What runs the workers of programs.
+        postgres: As in `World`.
     """
     for name in ("server", "home", "scratch"):
         (folder / name).mkdir(parents=True)
     with serve_strict_s3(folder / "server") as server, FaultyProxy(_port(server.endpoint)) as proxy:
-        world = World(census, folder, server, proxy, chunk_size, random.Random(seed), pool)
+        world = World(census, folder, server, proxy, chunk_size, random.Random(seed), pool, postgres)
         try:
             yield world
         finally:
@@ -242,6 +281,13 @@ def _port(endpoint: str) -> int:
 
 def _is_worker(title: str) -> bool:
     return title.startswith("ray::Worker") or f"-m {local_worker.__name__} " in title
+
+
+def _began(pid: int) -> int:
+    """When a process began, in ticks since the machine did; process ids begin anew at some number."""
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    return 0
 
 
 def _title(pid: int) -> str:
