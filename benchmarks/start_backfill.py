@@ -5,12 +5,15 @@ on this machine, waiting for the disk at each commit) by `deploy/dagster.yaml`, 
 that is new. The click comes right after the daemon has looked for backfills, which it does every 30 seconds: no click
 waits longer.
 
+A run over the range of all partitions is launched for comparison: it does without the daemon's look.
+
 The backfill is launched by the GraphQL call that the UI sends, and the asset has the partitions and the backfill policy
 of chunks. Its step waits until partitions were counted, records the first tenth and fails, and they are counted again.
 """
 
 import argparse
 import contextlib
+import itertools
 import os
 import subprocess
 import sys
@@ -56,6 +59,17 @@ def chunks(context: dg.AssetExecutionContext):
 defs = dg.Definitions(assets=[chunks])
 """
 
+_RANGE_RUN = """
+mutation ($selector: JobOrPipelineSelector!, $tags: [ExecutionTag!]) {
+  launchRun(executionParams: {selector: $selector, runConfigData: "{}", executionMetadata: {tags: $tags}}) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+  }
+}"""
+
+_LOCATIONS = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"
+
 _STATS = """
 query ($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode {
     partitionStats { numMaterialized numFailed numMaterializing numPartitions } } } }"""
@@ -66,26 +80,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.start_backfill", description=__doc__)
     parser.add_argument("--chunks", type=int, default=10_000, help="of the backfill (default 10,000)")
     parser.add_argument("--rounds", type=int, default=3, help="of each storage (default 3)")
+    parser.add_argument("--ways", nargs="+", choices=("backfill", "run"), default=("backfill", "run"))
     parser.add_argument("--storages", nargs="+", choices=("postgresql", "sqlite"), default=("postgresql", "sqlite"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, serve_postgres(durable=True) as server:
         for number in range(options.rounds):
-            for storage in options.storages:
+            for storage, way in itertools.product(options.storages, options.ways):
                 if storage == "postgresql":
-                    server.create(f"d{number}")
+                    server.create(f"d{number}_{way}")
                     settings = yaml.safe_load(DEPLOYED.read_text())
-                    settings["storage"]["custom"]["config"] = {"postgres_url": server.url(f"d{number}")}
+                    settings["storage"]["custom"]["config"] = {"postgres_url": server.url(f"d{number}_{way}")}
                     del settings["compute_logs"]  # there is no S3
                 else:
                     settings = yaml.safe_load(DAGSTER_YAML)
-                home = Path(folder) / f"{storage}-{number}"
+                home = Path(folder) / f"{storage}-{number}-{way}"
                 home.mkdir()
                 (home / "dagster.yaml").write_text(yaml.safe_dump(settings))
-                print(f"{storage:10} {measure(home, options.chunks)}", flush=True)
+                print(f"{storage:10} {way:8} {measure(home, options.chunks, way)}", flush=True)
 
 
-def measure(home: Path, n_chunks: int) -> str:
-    """Launches one backfill in the instance of a folder, and says when what happened."""
+def measure(home: Path, n_chunks: int, way: str) -> str:
+    """Launches one backfill, or one run over the range, in the instance of a folder, and says when what happened."""
     (home / "made_up.py").write_text(_DEFINITIONS.format(subset=SUBSET, counted=str(home / "counted")))
     key = h5ad_chunks_key(SUBSET)
     with open_instance(home) as instance, serve(home) as server:
@@ -93,9 +108,12 @@ def measure(home: Path, n_chunks: int) -> str:
         assert name is not None
         instance.add_dynamic_partitions(name, [f"{number:05d}" for number in range(n_chunks)])
         clicked = time.time()
-        backfill = server.launch_backfill(list(key.path))
+        if way == "run":
+            launch_range(server, list(key.path), n_chunks)
+        else:
+            server.launch_backfill(list(key.path))
         answered = time.time()
-        [run] = wait_until("a run is there", lambda: runs_of(instance, backfill), 300)
+        [run] = wait_until("a run is there", instance.get_runs, 300)
         started = wait_until("the step has begun", lambda: step_start(instance, run.run_id), 300)
         queried = time.monotonic()
         stats = server.query(_STATS, key={"path": list(key.path)})["assetNodeOrError"]["partitionStats"]
@@ -106,7 +124,7 @@ def measure(home: Path, n_chunks: int) -> str:
         record = instance.get_run_record_by_id(run.run_id)
         assert record is not None
         launched = launch_of(instance, run.run_id)
-        server.wait_for_backfill(backfill)
+        server.wait_for_run(run.run_id)
         stats = server.query(_STATS, key={"path": list(key.path)})["assetNodeOrError"]["partitionStats"]
         if (stats["numMaterialized"], stats["numFailed"]) != (n_chunks // 10, n_chunks - n_chunks // 10):
             raise SystemExit(f"when it has failed the partitions are wrong: {stats}")
@@ -121,9 +139,20 @@ def measure(home: Path, n_chunks: int) -> str:
     return f"{n_chunks} chunks, seconds from the click: {words}; partitions counted in {shown_seconds:.1f}"
 
 
-def runs_of(instance: DagsterInstance, backfill: str) -> list[dg.DagsterRun]:
-    """The runs of a backfill, so far."""
-    return list(instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill})))
+def launch_range(server: Webserver, asset: list[str], n_chunks: int) -> None:
+    """Launches one run over all partitions, which needs no daemon but for the queue."""
+    [node] = server.query(_LOCATIONS)["repositoriesOrError"]["nodes"]
+    selector = {
+        "repositoryName": node["name"],
+        "repositoryLocationName": node["location"]["name"],
+        "jobName": "__ASSET_JOB",
+        "assetSelection": [{"path": asset}],
+    }
+    ends = {"dagster/asset_partition_range_start": "00000", "dagster/asset_partition_range_end": f"{n_chunks - 1:05d}"}
+    tags = [{"key": name, "value": value} for name, value in ends.items()]
+    launched = server.query(_RANGE_RUN, selector=selector, tags=tags)["launchRun"]
+    if launched["__typename"] != "LaunchRunSuccess":
+        raise SystemExit(f"the run is refused: {launched}")
 
 
 def step_start(instance: DagsterInstance, run_id: str) -> float:

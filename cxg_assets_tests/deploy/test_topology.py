@@ -74,7 +74,7 @@ def backfill(deployment: Deployment, instance: DagsterInstance) -> Backfill:
     partitions = chunk_partitions(SUBSET).name
     assert partitions is not None
     assert len(instance.get_dynamic_partitions(partitions)) == N_CHUNKS
-    slow = Faults(rates={"stall": 1.0}, methods=("PUT",), path=".h5ad", stall_seconds=0.6)
+    slow = Faults(rates={"stall": 1.0}, methods=("PUT",), path=".h5ad", stall_seconds=1.5)
     deployment.proxy.set(slow)
     said = deployment.run(command("dagster-graphql"))
     launched = yaml.safe_load(said)["data"]["launchPartitionBackfill"]["backfillId"]
@@ -96,9 +96,9 @@ def backfill(deployment: Deployment, instance: DagsterInstance) -> Backfill:
 
 def kill_code_server(deployment: Deployment) -> None:
     n_before = deployment.starts("code-server")
-    for words in (("dagster code-server start",), ("dagster api grpc",)):
-        for pid in deployment.processes(*words):
-            os.kill(pid, signal.SIGKILL)
+    # All of it before another one is started; the run's own process goes on.
+    for pid in [*deployment.processes("dagster code-server start"), *deployment.processes("dagster api grpc")]:
+        os.kill(pid, signal.SIGKILL)
     deployment.wait_restarted("code-server", n_before)
     wait_until("the code location is loaded again", deployment.web.is_ready, 120)
 
