@@ -137,7 +137,7 @@ def test_the_page_has_at_most_15_commands_and_the_script_runs_its_services() -> 
 
 def test_all_chunks_are_recorded_once(deployment: Deployment, instance: DagsterInstance, backfill: Backfill) -> None:
     events = [event.asset_materialization for event in recorded(instance) if event.asset_materialization]
-    # A step that was cut off between the storing and the recording of a chunk records it as stored when it begins again.
+    # A step that is cut off between storing a chunk and recording it records it as stored when it begins again.
     written = Counter(event.partition for event in events if "already_stored" not in event.metadata)
     assert len({event.partition for event in events}) == N_CHUNKS
     assert len(written) > N_CHUNKS // 2
