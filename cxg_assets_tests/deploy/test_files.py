@@ -114,12 +114,6 @@ def test_the_entrypoint_hands_the_password_of_a_file_on(tmp_path: Path) -> None:
     assert subprocess.run([*command[:2], "false"], check=False).returncode == 1
 
 
-def test_what_starts_ray_is_not_told_of_rays_client() -> None:
-    # `ray start` ends with a traceback where RAY_ADDRESS begins with ray:// (seen with Ray 2.60).
-    starting = [service for service in SERVICES.values() if service.get("command", [])[:2] == ["ray", "start"]]
-    assert [service["environment"]["RAY_ADDRESS"] for service in starting] == ["", ""]
-
-
 def pods() -> Iterator[dict[str, Any]]:
     """What pods of Ray consist of."""
     yield RAY["spec"]["headGroupSpec"]["template"]["spec"]
