@@ -17,7 +17,7 @@ def build_executor(pool: str = "", workers: int = 0) -> PoolExecutor:
         workers: Worker processes; 0 goes by `CXG_WORKERS`, and is one for each CPU without it.
 
     Raises:
-        BadInput: There is no such pool, `CXG_WORKER_SILENCE` or `CXG_WORKERS` is no number, or `CXG_KUBERAY_*` lack
+        BadInput: There is no such pool, `CXG_WORKER_SILENCE` or `CXG_WORKERS` is no number, or KubeRay's lack
             something.
     """
     settings.worker_silence()

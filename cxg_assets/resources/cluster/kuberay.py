@@ -143,7 +143,7 @@ class RunKubeRay(RunRay):
 
 
 def kuberay_of_settings() -> RunKubeRay:
-    """What `CXG_KUBERAY_*` say.
+    """What `CXG_KUBERAY_CLUSTER`, `CXG_KUBERAY_CONTEXT`, `CXG_KUBERAY_HOST` and `CXG_KUBERAY_TIMEOUT` say.
 
     Raises:
         BadInput: A package is missing, the file is, or a value is none.
