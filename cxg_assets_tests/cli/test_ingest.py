@@ -31,6 +31,11 @@ SUMMARY_KEYS = {
     "retries",
     "workers_lost",
     "launches",
+    "cpu_seconds",
+    "bytes_read",
+    "read_requests",
+    "write_requests",
+    "driver_cpu_seconds",
     "dataset_uri",
 }
 

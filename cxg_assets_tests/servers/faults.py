@@ -132,9 +132,13 @@ class FaultyProxy:
         """
         self._tell("hold", {"n_passing": n_passing, "path": path})
 
-    def let_pass(self, n_more: int | None = None) -> None:
-        """Lets so many more answers go; None is all, also later ones."""
-        self._tell("let_pass", n_more)
+    def let_one_pass(self) -> None:
+        """Lets the answer go that has waited longest, if any waits."""
+        self._tell("let_one_pass")
+
+    def let_all_pass(self) -> None:
+        """Lets all answers go, also later ones."""
+        self._tell("open")
 
     def exchanges(self) -> list[Exchange]:
         """All requests since the start or the last `forget`, in order."""

@@ -267,8 +267,10 @@ async def _obey(proxy: Proxy, command: str, argument: Any) -> Any:
             await proxy.end_outage()
         case "hold":
             proxy.gate.hold(**argument)
-        case "let_pass":
-            proxy.gate.let_pass(argument)
+        case "let_one_pass":
+            proxy.gate.let_one_pass()
+        case "open":
+            proxy.gate.open()
         case "exchanges":
             return proxy.exchanges()
         case "forget":

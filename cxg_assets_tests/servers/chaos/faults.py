@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cxg_assets.ingest.storage.store import StoreLocator
-from cxg_assets_tests.servers.chaos.kill import give_no_more_memory, kill_ray, next_worker
+from cxg_assets_tests.servers.chaos.kill import give_no_more_memory, kill_ray, kill_worker, next_worker
 from cxg_assets_tests.servers.chaos.look import require_not_half_published, wait_for_processes
 from cxg_assets_tests.servers.chaos.ui import INGEST, MAKE_MISSING, Ui, publish, restart_daemon, start_ui, terminate
 from cxg_assets_tests.servers.chaos.undisturbed import make_undisturbed
@@ -45,7 +45,7 @@ def undisturbed(world: World) -> None:
 def worker_killed(world: World) -> None:
     """SIGKILL to an actor in the middle of a span."""
     program = _begun(world)
-    os.kill(next_worker(program, []), signal.SIGKILL)
+    kill_worker(program, [])
     world.free_line()
     program.expect(0)
 
@@ -56,8 +56,7 @@ def workers_killed_in_turn(world: World) -> None:
     killed: list[int] = []
     for _ in range(4):
         world.store_more(2, program)
-        killed.append(next_worker(program, killed))
-        os.kill(killed[-1], signal.SIGKILL)
+        killed.append(kill_worker(program, killed))
     world.free_line()
     program.expect(0)
 
@@ -106,8 +105,7 @@ def worker_out_of_memory(world: World) -> None:
 def one_after_the_other(world: World) -> None:
     """In one run an actor is killed, then the destination goes away, and then an actor gets no more memory."""
     program = _begun(world)
-    killed = next_worker(program, [])
-    os.kill(killed, signal.SIGKILL)
+    killed = kill_worker(program, [])
     world.proxy.begin_outage(OUTAGE_SECONDS)
     world.store_more(2, program)
     give_no_more_memory(next_worker(program, [killed]))
@@ -209,7 +207,7 @@ def disk_full(world: World) -> None:
         with (world.scratch / "filled").open("wb") as filled, contextlib.suppress(OSError):
             while True:
                 filled.write(bytes(2**16))
-        os.kill(next_worker(program, []), signal.SIGKILL)
+        kill_worker(program, [])
         world.free_line()
         program.expect(0)
     finally:

@@ -206,13 +206,19 @@ class World:
 
     def free_line(self) -> None:
         """Workers go on."""
-        self.proxy.let_pass()
+        self.proxy.let_all_pass()
 
     def store_more(self, n_chunks: int, program: Program) -> None:
-        """Lets so many more chunks be stored while the line is held, and waits for them."""
-        n_stored = self.puts().total()
-        self.proxy.let_pass(n_chunks)
-        self.wait_stored(n_stored + n_chunks, program)
+        """Lets one chunk after the other be stored while the line is held, until so many more are."""
+        wanted = self.puts().total() + n_chunks
+
+        def stored() -> bool:
+            if self._has_stored(wanted, program):
+                return True
+            self.proxy.let_one_pass()  # as often as it takes: some answer a repetition
+            return False
+
+        wait_until(f"{n_chunks} more chunks stored", stored)
 
     def puts(self) -> Counter[str]:
         """How often each chunk was stored, by path in the store."""
@@ -224,13 +230,12 @@ class World:
 
     def wait_stored(self, n_chunks: int, program: Program | None = None) -> None:
         """Waits until so many chunks were stored, while a program runs."""
+        wait_until(f"{n_chunks} chunks stored", lambda: self._has_stored(n_chunks, program))
 
-        def stored() -> bool:
-            if program is not None and program.process.poll() is not None:
-                raise ChaosError(f"{program.log.stem} ended before {n_chunks} chunks were stored: {program.said}")
-            return self.puts().total() >= n_chunks
-
-        wait_until(f"{n_chunks} chunks stored", stored)
+    def _has_stored(self, n_chunks: int, program: Program | None) -> bool:
+        if program is not None and program.process.poll() is not None:
+            raise ChaosError(f"{program.log.stem} ended before {n_chunks} chunks were stored: {program.said}")
+        return self.puts().total() >= n_chunks
 
 
 @contextlib.contextmanager
