@@ -45,7 +45,10 @@ query ($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on Partit
 _REPOSITORIES = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"
 
 _SENSORS = """
-{ repositoriesOrError { ... on RepositoryConnection { nodes { sensors { name sensorState { id } } } } } }"""
+{ repositoriesOrError { ... on RepositoryConnection { nodes { sensors { name sensorState { id status } } } } } }"""
+
+_ROUND_SECONDS = 12.0
+"""The daemon looks at sensors every five seconds, or when it has done with the last look."""
 
 _STOP_SENSOR = "mutation ($id: String!) { stopSensor(id: $id) { __typename } }"
 
@@ -83,11 +86,24 @@ class Webserver:
         return launched["run"]["runId"]
 
     def stop_sensor(self, name: str) -> None:
-        """Switches a sensor of the code location off."""
-        [node] = self.query(_SENSORS)["repositoriesOrError"]["nodes"]
-        [state] = [sensor["sensorState"] for sensor in node["sensors"] if sensor["name"] == name]
-        stopped = self.query(_STOP_SENSOR, id=state["id"])["stopSensor"]
-        assert stopped["__typename"] == "StopSensorMutationResult", stopped
+        """Switches a sensor of the code location off, until it stays so.
+
+        Dagster's daemon writes back the state of a sensor that it has read before a tick, and so may switch it on
+        again: the likely reason why two runs made the same chunks, twice, on a busy machine.
+        """
+        since = time.monotonic()
+
+        def stays_off() -> bool:
+            nonlocal since
+            [node] = self.query(_SENSORS)["repositoriesOrError"]["nodes"]
+            [state] = [sensor["sensorState"] for sensor in node["sensors"] if sensor["name"] == name]
+            if state["status"] != "STOPPED":
+                stopped = self.query(_STOP_SENSOR, id=state["id"])["stopSensor"]
+                assert stopped["__typename"] == "StopSensorMutationResult", stopped
+                since = time.monotonic()
+            return time.monotonic() - since > _ROUND_SECONDS
+
+        wait_until(f"sensor {name} stays off", stays_off, 120)
 
     def path_of_job(self, job: str) -> str:
         """Where the UI shows a job of the code location."""
